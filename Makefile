@@ -1,0 +1,40 @@
+# Every target sets up what it needs, once. `ARGS="..."` is passed on.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help setup run test test-fast lint clean
+
+help:
+	@echo "make run        one ablation beside the baseline and the published row"
+	@echo "make test       all tests;  make test-fast leaves out slow and browser tests"
+	@echo "make lint       format, lint, types, import layers"
+	@echo "make setup      the virtual environment alone"
+
+setup: $(VENV)/.installed
+
+# pip 25.1 is the first that reads dependency groups.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+run: setup
+	$(BIN)/python -m experiments.run ablation=xattn_every_4th $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: setup
+	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

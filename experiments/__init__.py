@@ -1,0 +1,1 @@
+"""Run and judge ablations of the model in `flamingo_core`: specs, data, training, evaluation, tracking, analysis."""

@@ -1,0 +1,1 @@
+"""From stored runs to the table: reading, differences, rendering. Imports no torch."""

@@ -1,0 +1,129 @@
+"""Three examples under the printed row: what was asked of which picture, what each model answered, right or wrong.
+
+Which three depends on what is stored alone: the first examples that one answers right and the other wrong, each of
+another benchmark; where there are fewer of these, the first example of other benchmarks.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.analysis import results
+from experiments.analysis.results import StoredRun
+from experiments.data.vocabulary import IMAGE
+from experiments.record import BENCHMARKS, Benchmark
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 3
+RIGHT_FROM = 50.0  # points of an answer that count as right: half of what its annotators allow
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example as each run answered it; the runs share question, demonstrations and references."""
+
+    benchmark: Benchmark
+    answers: dict[str, Any]  # the row of the predictions' frame, by the name of the run
+    flipped: bool
+
+
+def predictions_block(
+    row: StoredRun, baseline: StoredRun | None, picture_file: Callable[[str], Path] | None
+) -> list[str]:
+    """The printed lines, none where no predictions are stored."""
+    runs = {run.row: run for run in (baseline, row) if run is not None}
+    chosen = choose(runs)
+    if not chosen:
+        return []
+    what = "first answered right by one and wrong by the other" if len(runs) > 1 else "first of their benchmarks"
+    if len(runs) > 1 and not all(example.flipped for example in chosen):
+        what = f"{what}, else first of their benchmarks" if any(x.flipped for x in chosen) else "no answer flips"
+    lines = ["", f"{len(chosen)} predictions ({what}):"]
+    width = max(len("demonstrations"), *(len(name) for name in runs))
+    for example in chosen:
+        lines += _printed(example, picture_file, width)
+    return lines
+
+
+def choose(runs: dict[str, StoredRun]) -> list[Example]:
+    """Up to three examples of different benchmarks, in the table's order."""
+    flips: list[Example] = []
+    firsts: list[Example] = []
+    for benchmark in BENCHMARKS:
+        frames = {name: results.load_predictions(run, benchmark.name) for name, run in runs.items()}
+        rows = _side_by_side({name: frame for name, frame in frames.items() if frame is not None})
+        if len(frames) > len(rows[0] if rows else ()):
+            continue  # one of them has no predictions here
+        flipped = next((answers for answers in rows if _flips(benchmark, answers)), None)
+        if flipped is not None:
+            flips.append(Example(benchmark, flipped, flipped=True))
+        else:
+            firsts.append(Example(benchmark, rows[0], flipped=False))
+    chosen = [*flips, *firsts][:SHOWN]
+    return sorted(chosen, key=lambda example: BENCHMARKS.index(example.benchmark))
+
+
+def judgement(benchmark: Benchmark, score: float) -> str:
+    """`right` or `wrong`, with the points where annotators disagree; a caption's score in points."""
+    if is_caption(benchmark):
+        return f"{benchmark.measure} {score:.1f}"
+    word = "right" if score >= RIGHT_FROM else "wrong"
+    return word if score in (0.0, 100.0) else f"{word} ({score:.1f} points)"
+
+
+def is_caption(benchmark: Benchmark) -> bool:
+    """Whether an answer is a caption, which is nearer or further, not right or wrong."""
+    return benchmark.measure == "CIDEr"
+
+
+def printable(text: object) -> str:
+    """Text from a model or a file as it may go to a terminal: control characters are spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def relative(file: Path) -> str:
+    """The file as seen from the working directory where it lies below it."""
+    here = Path(os.getcwd())
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
+
+
+def _side_by_side(frames: "dict[str, pd.DataFrame]") -> list[dict[str, Any]]:
+    """The examples that all frames hold, in the order of the first."""
+    by_id = {
+        name: {record["id"]: record for record in frame.to_dict("records")}  # a record a prediction
+        for name, frame in frames.items()
+    }
+    if not by_id:
+        return []
+    first = next(iter(by_id.values()))
+    return [
+        {name: records[identity] for name, records in by_id.items()}
+        for identity in first
+        if all(identity in records for records in by_id.values())
+    ]
+
+
+def _flips(benchmark: Benchmark, answers: dict[str, Any]) -> bool:
+    return not is_caption(benchmark) and len({answer["score"] >= RIGHT_FROM for answer in answers.values()}) > 1
+
+
+def _printed(example: Example, picture_file: Callable[[str], Path] | None, width: int) -> list[str]:
+    any_run = next(iter(example.answers.values()))
+    question = any_run["prompt"].rsplit(IMAGE, 1)[-1].strip() or "(a caption)"
+    medium = any_run["medium"]
+    picture = relative(picture_file(medium)) if picture_file is not None else medium
+    facts = {
+        "picture": picture,
+        "demonstrations": " | ".join(map(str, any_run["demonstrations"])),
+        "references": " | ".join(dict.fromkeys(map(str, any_run["references"]))),
+    }
+    lines = [f"{example.benchmark.label}   {printable(question)}   [{printable(any_run['id'])}]"]
+    lines += [f"  {name.ljust(width)}  {printable(text)}" for name, text in facts.items()]
+    for name, answer in example.answers.items():
+        verdict = judgement(example.benchmark, answer["score"])
+        lines.append(f"  {name.ljust(width)}  {printable(answer['answer'])}   {verdict}")
+    return lines

@@ -1,0 +1,189 @@
+"""The only reader of MLflow: stored runs, which of them count, and their files. Writes nothing, imports no torch."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from experiments.published import BASELINE
+from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER
+from experiments.store import SERVER_FOLDER, Store, errors, import_mlflow, locate, open_for_reading
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FINISHED = "FINISHED"
+PAGE = 1000  # runs asked for at once
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run as it is stored. Times are milliseconds since 1970; `ended` is 0 where it never ended."""
+
+    run_id: str
+    status: str
+    started: int
+    ended: int
+    artifact_uri: str
+    tags: dict[str, str] = field(repr=False, compare=False)
+    params: dict[str, str] = field(repr=False, compare=False)
+    metrics: dict[str, float] = field(repr=False, compare=False)
+
+    @property
+    def row(self) -> str:
+        """The ablation's name, `baseline`, or several names joined by `+`."""
+        return self.tags.get("ablation", "")
+
+    @property
+    def seed(self) -> int:
+        """The seed, -1 where the tag is no number."""
+        text = self.tags.get("seed", "")
+        return int(text) if text.isdecimal() else -1
+
+    @property
+    def job(self) -> tuple[str, int]:
+        """What was run: (spec hash, seed). Runs of the same job repeat each other."""
+        return self.tags.get("spec_hash", ""), self.seed
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs that one table may hold together: all of one baseline's hash, one a job."""
+
+    scale: str
+    baseline_hash: str | None  # None where no baseline is finished
+    runs: tuple[StoredRun, ...]
+    left_out: int  # finished jobs of this scale with overrides, or of another baseline
+
+
+def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
+    """Stored runs with these tags, the newest first: the one that ended last.
+
+    Raises:
+        StoreError: the store is there and cannot be read.
+    """
+    if any("'" in value for value in tags.values()):
+        return []  # no tag of ours has a quote in it, and MLflow's query language could not ask for one
+    store = locate()
+    opened = open_for_reading(store)
+    if opened is None:
+        return []
+    client, experiment = opened
+    conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+    if status is not None:
+        conditions.append(f"attributes.status = '{status}'")
+    found: list[StoredRun] = []
+    token = None
+    with errors(store):
+        while True:
+            page = client.search_runs(
+                [experiment], filter_string=" and ".join(conditions), max_results=PAGE, page_token=token
+            )
+            found.extend(_stored(run) for run in page)
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
+
+
+def find_finished(spec_hash: str, seed: int) -> StoredRun | None:
+    """The newest finished run of a job."""
+    return next(iter(runs(spec_hash=spec_hash, seed=str(seed))), None)
+
+
+def newest_of_each_job(newest_first: Iterable[StoredRun]) -> list[StoredRun]:
+    """One run a job, the first that comes."""
+    jobs: dict[tuple[str, int], StoredRun] = {}
+    for run in newest_first:
+        jobs.setdefault(run.job, run)
+    return list(jobs.values())
+
+
+def select(scale: str) -> Selection:
+    """The finished runs of a scale that are comparable: no overrides, and the newest finished baseline's hash."""
+    finished = newest_of_each_job(runs(scale=scale))
+    plain = [run for run in finished if not run.tags.get("overrides")]
+    baseline = next((run for run in plain if run.row == BASELINE), None)
+    if baseline is None:
+        return Selection(scale, None, (), len(finished))
+    baseline_hash = baseline.tags["spec_hash"]
+    taken = tuple(run for run in plain if run.tags.get("baseline_hash") == baseline_hash)
+    return Selection(scale, baseline_hash, taken, len(finished) - len(taken))
+
+
+def artifact(run: StoredRun, path: str) -> Path | None:
+    """A file of a run on this machine, fetched from the server where it is not here; None where it is not stored."""
+    store = locate()
+    for candidate in _local_candidates(store, run, path):
+        if candidate.is_file():
+            return candidate
+    return None if urlsplit(run.artifact_uri).scheme in ("", "file") else _download(store, run, path)
+
+
+def load_predictions(run: StoredRun, benchmark: str) -> "pd.DataFrame | None":
+    """A run's answers on one benchmark, a row an example (`record.PREDICTION_COLUMNS`); None where none are stored.
+
+    Raises:
+        ValueError: the stored file lacks columns.
+    """
+    file = artifact(run, f"{PREDICTIONS_FOLDER}/{benchmark}.parquet")
+    if file is None:
+        return None
+    import pandas as pd
+
+    frame = pd.read_parquet(file)
+    missing = [column for column in PREDICTION_COLUMNS if column not in frame.columns]
+    if missing:
+        raise ValueError(f"predictions of run {run.run_id} on {benchmark} lack {', '.join(missing)}")
+    return frame
+
+
+def certificate(run: StoredRun) -> dict[str, Any] | None:
+    """What a run's parts hashed to; None where it is not stored."""
+    file = artifact(run, CERTIFICATE_FILE)
+    if file is None:
+        return None
+    loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return loaded
+
+
+def ceilings(run: StoredRun) -> dict[str, float]:
+    """What Overall divides each score by at the run's scale, by metric."""
+    prefix = "eval.ceilings."
+    return {name.removeprefix(prefix): float(value) for name, value in run.params.items() if name.startswith(prefix)}
+
+
+def _stored(run: Any) -> StoredRun:
+    return StoredRun(
+        run_id=run.info.run_id,
+        status=run.info.status,
+        started=run.info.start_time or 0,
+        ended=run.info.end_time or 0,
+        artifact_uri=run.info.artifact_uri,
+        tags=dict(run.data.tags),
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+    )
+
+
+def _local_candidates(store: Store, run: StoredRun, path: str) -> Iterable[Path]:
+    parts = urlsplit(run.artifact_uri)
+    if parts.scheme in ("", "file"):
+        yield Path(unquote(parts.path)) / path
+        if store.file is not None:  # the folder of the store was moved after the run was written
+            yield store.file.parent / "artifacts" / run.run_id / "artifacts" / path
+
+
+def _download(store: Store, run: StoredRun, path: str) -> Path | None:
+    folder = SERVER_FOLDER / "artifacts" / run.run_id
+    if (folder / path).is_file():
+        return folder / path  # a finished run's files do not change
+    mlflow = import_mlflow()
+    with errors(store):
+        client = mlflow.MlflowClient(tracking_uri=store.uri)
+        parent = path.rpartition("/")[0]
+        if path not in {entry.path for entry in client.list_artifacts(run.run_id, parent or None)}:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(client.download_artifacts(run.run_id, path, str(folder)))

@@ -1,0 +1,204 @@
+"""From stored runs to the table: the object that `--json` prints, and that every view is made from.
+
+A row is the mean over its seeds; its difference is row minus baseline, over the seeds that both have. At one seed the
+interval is over examples; over several seeds there is none here, and no verdict at any number.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from shlex import quote, split
+from statistics import fmean, median
+from typing import TYPE_CHECKING, TypedDict
+
+from experiments import published
+from experiments.analysis import examples, pairing, results
+from experiments.analysis.results import StoredRun
+from experiments.published import BASELINE
+from experiments.record import BENCHMARKS, OVERALL, SCORES, blind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DELTA = 1.0  # Overall points within which a difference would be called harmless
+
+
+class Score(TypedDict):
+    """One score of a row, in points; `difference` is from the baseline."""
+
+    mean: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    blind: float | None
+
+
+class Overall(TypedDict):
+    """The Overall score of a row."""
+
+    mean: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: str | None
+    blind: float | None
+
+
+class Row(TypedDict):
+    """One row of the table. What is not known is None."""
+
+    row: str
+    group: str
+    n: int
+    params_total: int | None
+    params_trainable: int | None
+    step_time_s: float | None
+    step_time_ratio: float | None
+    scores: dict[str, Score]
+    overall: Overall
+    certificate: str | None
+    run_ids: list[str]
+    missing: list[str]
+    published: dict[str, float | None]
+
+
+class Table(TypedDict):
+    """The whole table."""
+
+    scale: str
+    seeds: list[int]
+    baseline_hash: str | None
+    delta: float
+    method: str
+    rows: list[Row]
+
+
+def build(
+    runs: Sequence[StoredRun],
+    *,
+    scale: str,
+    seeds: Sequence[int],
+    rows: Sequence[str] | None = None,
+    left_out: int = 0,
+    delta: float = DELTA,
+) -> Table:
+    """The table of `runs`, which are comparable and one a job.
+
+    `rows` (all that the runs are of) and `seeds` are what is wanted: what of it is missing is said in each row.
+    `left_out` is how many finished runs the selection did not take: it is said in `method`.
+    """
+    wanted = published.in_order(tuple(dict.fromkeys(rows if rows is not None else (run.row for run in runs))))
+    by_row = {name: {run.seed: run for run in runs if run.row == name and run.seed in seeds} for name in wanted}
+    baseline = {run.seed: run for run in runs if run.row == BASELINE and run.seed in seeds}
+    predictions = cache(_predictions)
+    built = [
+        _row(name, by_row[name], baseline, predictions, scale=scale, seeds=sorted(seeds), like=runs) for name in wanted
+    ]
+    return Table(
+        scale=scale,
+        seeds=sorted(seeds),
+        baseline_hash=next((run.tags["baseline_hash"] for run in runs), None),
+        delta=delta,
+        method=_method(built, left_out),
+        rows=built,
+    )
+
+
+def published_figures(name: str) -> dict[str, float | None]:
+    """The paper's figures for a row, each None where the paper has no such row."""
+    row = published.rows().get(name)
+    return {
+        "params_b": row.params_b if row else None,
+        "step_time_s": row.step_time_s if row else None,
+        **{metric: row.scores[metric] if row else None for metric in SCORES},
+        OVERALL: row.overall if row else None,
+    }
+
+
+def command(name: str, *, scale: str, seeds: Sequence[int], overrides: str = "") -> str:
+    """The command that makes these runs, as it is typed in a shell."""
+    words = ["-m"] if len(seeds) > 1 else []
+    if name != BASELINE:
+        words.append(f"ablation=[{name.replace('+', ',')}]" if "+" in name else f"ablation={name}")
+    words += [f"scale={scale}", f"seed={','.join(map(str, seeds))}", *split(overrides)]
+    return " ".join(["python -m experiments.run", *(quote(word) for word in words)])
+
+
+def _row(
+    name: str,
+    runs: dict[int, StoredRun],
+    baseline: dict[int, StoredRun],
+    predictions: "Callable[[StoredRun], dict[str, pd.DataFrame]]",
+    *,
+    scale: str,
+    seeds: Sequence[int],
+    like: Sequence[StoredRun],
+) -> Row:
+    both = [] if name == BASELINE else [seed for seed in seeds if seed in runs and seed in baseline]
+    intervals: dict[str, examples.Interval] = {}
+    if len(both) == 1:
+        ours, theirs = runs[both[0]], baseline[both[0]]
+        intervals = examples.intervals(predictions(ours), predictions(theirs), results.ceilings(ours))
+    stored = [runs[seed] for seed in seeds if seed in runs]
+    overrides = next((run.tags.get("overrides", "") for run in like), "")
+
+    def score(metric: str) -> Score:
+        pairs = [(runs[seed].metrics.get(metric), baseline[seed].metrics.get(metric)) for seed in both]
+        differences = [ours - theirs for ours, theirs in pairs if ours is not None and theirs is not None]
+        interval = intervals.get(metric)
+        return Score(
+            mean=_over(fmean, stored, metric),
+            difference=fmean(differences) if differences else None,
+            low=interval.low if interval else None,
+            high=interval.high if interval else None,
+            blind=_over(fmean, stored, blind(metric)),
+        )
+
+    whole = score(OVERALL)
+    return Row(
+        row=name,
+        group=published.group_of(tuple(name.split("+"))),
+        n=len(stored),
+        params_total=_count(stored, "params_total"),
+        params_trainable=_count(stored, "params_trainable"),
+        step_time_s=_over(median, stored, "step_time_s"),
+        step_time_ratio=1.0 if name == BASELINE and stored else _over(median, stored, "step_time_ratio"),
+        scores={metric: score(metric) for metric in SCORES},
+        overall=Overall(**whole, verdict=None),
+        certificate=_certificate([(runs[seed], baseline[seed]) for seed in both]),
+        run_ids=[run.run_id for run in stored],
+        missing=[command(name, scale=scale, seeds=[seed], overrides=overrides) for seed in seeds if seed not in runs],
+        published=published_figures(name),
+    )
+
+
+def _predictions(run: StoredRun) -> "dict[str, pd.DataFrame]":
+    loaded = {benchmark.name: results.load_predictions(run, benchmark.name) for benchmark in BENCHMARKS}
+    return {name: frame for name, frame in loaded.items() if frame is not None}
+
+
+def _over(statistic: Callable[[list[float]], float], runs: Sequence[StoredRun], metric: str) -> float | None:
+    values = [run.metrics[metric] for run in runs if metric in run.metrics]
+    return statistic(values) if values else None
+
+
+def _count(runs: Sequence[StoredRun], metric: str) -> int | None:
+    value = _over(median, runs, metric)
+    return None if value is None else round(value)
+
+
+def _certificate(pairs: Sequence[tuple[StoredRun, StoredRun]]) -> str | None:
+    compared = [pairing.of_runs(ours, theirs) for ours, theirs in pairs]
+    if not compared or None in compared:
+        return None
+    return "equal" if all(one is not None and one.paired for one in compared) else "differs"
+
+
+def _method(rows: Sequence[Row], left_out: int) -> str:
+    parts = ["difference: row - baseline, paired by seed"]
+    if any(row["overall"]["low"] is not None for row in rows):
+        parts.append(f"interval: {examples.METHOD}")
+    if any(row["n"] > 1 for row in rows):
+        parts.append("several seeds: means, no interval")
+    if left_out:
+        parts.append(f"left out: {left_out} finished runs with overrides or of another baseline")
+    return "; ".join(parts)

@@ -1,0 +1,90 @@
+"""Checks of a resolved spec that need more than its schema: the machine, the world, and the model that it describes."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.published import BASELINE
+from experiments.refusal import Problem, UserError, refuse, show, wrong_value
+from experiments.schema import WorldConfig
+
+
+def check_device(devices: Sequence[str], problems: list[Problem]) -> None:
+    """A device that is asked for must be there."""
+    if all(device in ("auto", "cpu") for device in devices):
+        return
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    for device in devices:
+        if not there.get(device, True):
+            allowed = ", ".join(["auto", "cpu", *(name for name, usable in there.items() if usable)])
+            hint = "auto takes the best there is"
+            problems.append(wrong_value("device", device, f"{allowed} on this machine", hint))
+
+
+def check_fit(tree: Mapping[str, Any]) -> None:
+    """What holds between sections: the vocabulary, the frames of a clip, enough demonstrations.
+
+    Raises:
+        UserError: something of it does not.
+    """
+    from experiments.data.benchmarks import support
+    from experiments.data.vocabulary import words
+    from experiments.data.world import World
+
+    problems: list[Problem] = []
+    model, world, shots = tree["model"], tree["data"]["world"], tree["eval"]["shots"]
+    for slot, field_name, least, why in (
+        ("lm", "vocab_size", len(words()), "the words of the world"),
+        ("resampler", "max_frames", world["frames"], "`data.world.frames`"),
+    ):
+        name = model[slot]["name"]
+        size = model[slot][name].get(field_name)
+        if size is not None and size < least and model[slot].get("path") is None:
+            key = f"model.{slot}.{name}.{field_name}"
+            problems.append(wrong_value(key, size, f"{least} or more, {why}", f"did you mean `{least}`?"))
+    # A demonstration never shows the kind that a question of knowledge is about.
+    kinds = Counter(example.name for example in support(World(WorldConfig(**world)), "okvqa"))
+    most = world["support"] - max(kinds.values())
+    if shots > most:
+        hint = f"raise `data.world.support`, now {world['support']}"
+        problems.append(
+            wrong_value("eval.shots", shots, f"at most {most}: demonstrations are drawn from the support set", hint)
+        )
+    refuse(problems)
+
+
+def check_build(model: Mapping[str, Any], ablations: Sequence[str], overrides: Mapping[str, Any]) -> None:
+    """The parts must go together: build them on the meta device, which takes no memory.
+
+    Raises:
+        UserError: they cannot be built.
+    """
+    import torch
+
+    from flamingo_core.config import FlamingoConfig
+    from flamingo_core.flamingo import Flamingo
+
+    slots: dict[str, Any] = {slot: dict(choice) for slot, choice in model.items()}
+    slots["lm"]["weights"] = "random"  # sizes are enough: no weight file is read
+    for choice in slots.values():
+        name = choice["name"]
+        if choice[name].get("path") is not None:
+            choice[name] = {**choice[name], "path": None}
+    tokens: dict[str, Any] = dict.fromkeys(("image_token_id", "bos_token_id", "eos_token_id", "pad_token_id"), 0)
+    try:
+        with torch.device("meta"):
+            Flamingo(FlamingoConfig(**slots, **tokens), seed=None)
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        given = [f"`{key}={show(value)}`" for key, value in overrides.items() if key.startswith("model.")]
+        own = f" with {', '.join(given)}" if given else ""
+        chosen = ", ".join(f"{slot} {choice['name']}" for slot, choice in slots.items())
+        if reason.startswith("`placement`"):
+            key, text = "model.xattn.placement", f"`model.xattn.placement`{reason.removeprefix('`placement`')}"
+        else:
+            key = "model"
+            text = f"the model cannot be built{own}: {reason}"
+        hint = f"chosen are {chosen}, by {'+'.join(ablations) or BASELINE}; debug=true shows where it fails"
+        raise UserError([Problem(text=text, hint=hint, key=key)]) from error

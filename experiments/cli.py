@@ -1,0 +1,158 @@
+"""The command line that all commands share: flags among overrides, one message for all that is wrong, exit codes.
+
+Hydra's grammar and composition, not its `main`: that would write folders, change where errors go and accept paths.
+"""
+
+import errno
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.refusal import Problem, UserError, nearest, show, wrong_value
+
+if TYPE_CHECKING:
+    from experiments.spec import Spec
+
+DONE, FAILED, REFUSED, STOPPED = 0, 1, 2, 130
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag of a command: how it is spelled, and what values it allows (None: it has no value; (): any)."""
+
+    names: tuple[str, ...]
+    values: tuple[str, ...] | None = None
+
+
+HELP = Flag(("--help", "-h"))
+JSON = Flag(("--json",))
+CONFIG_DIR = Flag(("--config-dir",), ())
+RUN_FLAGS = (HELP, JSON, CONFIG_DIR, Flag(("--multirun", "-m")), Flag(("--cfg",), ("job",)))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks `run` for. Where there is a `reply`, printing it is all there is to do."""
+
+    specs: "tuple[Spec, ...]" = ()  # one a job
+    json: bool = False
+    multirun: bool = False
+    reply: str | None = None  # help, or resolved specs
+
+
+def main(command: Callable[[list[str]], int], argv: Sequence[str] | None = None) -> int:
+    """Call a command with its arguments and turn what it raises into an exit code and a message on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = any(argument.lower() in ("debug=true", "debug=1", "debug=yes", "debug=on") for argument in arguments)
+    try:
+        code = command(arguments)
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        return _end(REFUSED, str(error), debug)
+    except KeyboardInterrupt:
+        return _end(STOPPED, "stopped", debug=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains on its way out
+        return FAILED
+    except Exception as error:
+        from experiments.store import StoreError
+
+        if isinstance(error, StoreError):
+            return _end(REFUSED, str(Problem(text=error.message, hint=error.hint)), debug)
+        reason = " ".join(str(error).split())
+        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            return _end(REFUSED, str(Problem(text=reason, hint="free some space, or allow writing there")), debug)
+        return _end(
+            FAILED, f"error: {type(error).__name__}: {reason}\nhint: debug=true shows where it came from", debug
+        )
+
+
+def read_run(argv: Sequence[str]) -> Request:
+    """What a command line of `run` asks for, all of it checked.
+
+    Raises:
+        UserError: something is wrong with it.
+    """
+    problems: list[Problem] = []
+    flags, overrides = split_flags(argv, RUN_FLAGS, problems)
+    folder = Path(flags["--config-dir"]) if "--config-dir" in flags else None
+    if "--help" in flags:
+        from experiments.usage import run_help
+
+        return Request(reply=run_help(folder))
+    from experiments.spec import make_specs
+
+    multirun, as_json = "--multirun" in flags, "--json" in flags
+    specs = tuple(make_specs(overrides, sweeps=multirun, config_dir=folder, problems=problems))
+    reply = _resolved(specs, as_json) if "--cfg" in flags else None
+    return Request(specs, json=as_json, multirun=multirun, reply=reply)
+
+
+def split_flags(
+    argv: Sequence[str], flags: Sequence[Flag], problems: list[Problem]
+) -> tuple[Mapping[str, str], list[str]]:
+    """Flags by their first name with their values, and everything else in its order; unknown flags are problems."""
+    spelled = {name: flag for flag in flags for name in flag.names}
+    found: dict[str, str] = {}
+    others = []
+    rest = list(argv)
+    while rest:
+        argument = rest.pop(0)
+        name, equals, value = argument.partition("=")
+        flag = spelled.get(name)
+        if not argument.startswith("-"):
+            others.append(argument)
+        elif flag is None:
+            problems.append(_unknown_flag(name, argument, list(spelled)))
+        elif flag.values is None:
+            if equals:
+                problems.append(wrong_value(name, value, "no value", f"did you mean `{name}`?"))
+            found[flag.names[0]] = ""
+        else:
+            if not equals and rest and not rest[0].startswith("-"):
+                value = rest.pop(0)
+            if not value or (flag.values and value not in flag.values):
+                problems.append(wrong_value(name, value, flag.values or "a value, as its next word"))
+            elif found.setdefault(flag.names[0], value) != value:
+                problems.append(wrong_value(name, value, "one value", f"it was `{found[flag.names[0]]}` before"))
+    return found, others
+
+
+def _unknown_flag(name: str, argument: str, spelled: list[str]) -> Problem:
+    from experiments.compose import ABLATION, SCALE
+    from experiments.overrides import key_names
+    from experiments.schema import Experiment
+
+    key = nearest(name.lstrip("-"), [ABLATION, SCALE, *key_names(Experiment)])
+    flag = nearest(name, spelled)
+    allowed = ", ".join(spelled)
+    value = argument.partition("=")[2]
+    meant = flag if flag is not None else None if key is None else f"{key}={value}"
+    return Problem(
+        text=f"`{show(argument)}` is no flag; allowed: {allowed}",
+        hint=f"did you mean `{show(meant)}`?" if meant else "a key is set without dashes, as seed=1",
+        key=name,
+        value=value,
+        allowed=allowed,
+    )
+
+
+def _resolved(specs: "Sequence[Spec]", as_json: bool) -> str:
+    if as_json:
+        trees = [spec.tree for spec in specs]
+        return json.dumps(trees[0] if len(trees) == 1 else {"jobs": trees}, indent=2)
+    return "---\n".join(spec.yaml() for spec in specs).rstrip("\n")
+
+
+def _end(code: int, message: str, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(message, file=sys.stderr)
+    return code

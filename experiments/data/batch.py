@@ -1,0 +1,35 @@
+"""Batch: what one training step reads of one data set.
+
+B examples, T tokens, N media in all of them together, F frames, H x W pixels.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(kw_only=True, slots=True)
+class Batch:
+    """Examples of one data set, padded on the right. Media lie flat: those of example 0, then of example 1, ..."""
+
+    dataset: str
+    example_ids: list[str]  # B
+    input_ids: "torch.Tensor"  # (B, T) int64
+    attention_mask: "torch.Tensor"  # (B, T) bool, False on padding
+    labels: "torch.Tensor"  # (B, T) int64, equal to input_ids where learned, -100 elsewhere; the model shifts
+    text_time: "torch.Tensor"  # (B, T) int64, which of its example's media a token sees, from 1; 0 is none
+    media: "torch.Tensor"  # (N, F, 3, H, W) uint8
+    media_counts: "torch.Tensor"  # (B,) int64, sums to N
+    media_ids: list[str]  # N
+
+    def fingerprint(self) -> str:
+        """sha256 over every tensor and id of the batch."""
+        import hashlib
+
+        digest = hashlib.sha256()
+        digest.update("\n".join([self.dataset, *self.example_ids, *self.media_ids]).encode())
+        for tensor in (self.input_ids, self.attention_mask, self.labels, self.text_time, self.media):
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,126 @@
+"""The training data sets: which pictures stand beside which text.
+
+m3w: interleaved pages of several pictures, each page mostly of one form (questions on facts, questions on the picture,
+short captions). align: pictures with short captions. ltip: pictures with full captions, some with a fact. laion:
+pictures of the same kind with alt text. vtp: clips with captions, some with a fact. So the form in which a fact is
+answered is taught by three data sets. Everything is decided by (data set, index).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.data.captions import FULL, REFERENCE, SHORT, alt_text, caption
+from experiments.data.draws import generator
+from experiments.data.questions import draw_fact, named_fact, question
+from experiments.data.scenes import SOURCES, scene
+from experiments.data.vocabulary import EOC, IMAGE
+from experiments.schema import WorldConfig
+
+_FORMS = ("fact", "question", "caption")
+_FORM_SHARES = (0.25, 0.40, 0.35)
+_KEEPS_FORM = 0.9  # how often a part of a page has the page's form
+_WITH_FACT = {"ltip": 0.5, "vtp": 0.3}  # of the pairs that show one object only
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One picture or clip (None: text alone) with its text; the answer is what a model learns to write."""
+
+    medium: str | None
+    question: str  # empty before a caption
+    answer: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """One training example."""
+
+    id: str
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Ids of the media, in the order of their marks."""
+        return tuple(chunk.medium for chunk in self.chunks if chunk.medium is not None)
+
+
+def num_media(config: WorldConfig, dataset: str) -> int:
+    """How many pictures or clips a data set has."""
+    return {
+        "m3w": config.m3w_pictures,
+        "align": config.align_pictures,
+        "ltip": config.ltip_pictures,
+        "laion": config.laion_pictures,
+        "vtp": config.vtp_clips,
+    }[dataset]
+
+
+def num_documents(config: WorldConfig, dataset: str) -> int:
+    """How many examples an epoch of the data set has: pages, or (medium, caption) pairs."""
+    return config.m3w_documents if dataset == "m3w" else num_media(config, dataset) * config.captions
+
+
+def document(config: WorldConfig, dataset: str, index: int) -> Document:
+    """An example of a data set. Pairs go through all media before a medium comes with its next caption."""
+    name = f"{dataset}/{index}"
+    rng = generator("document", name)
+    if dataset == "m3w":
+        return Document(name, tuple(_page(config, rng)))
+    medium = f"train/{dataset}/{index % num_media(config, dataset)}"
+    return Document(name, (_pair(dataset, medium, rng),))
+
+
+def layout(chunks: Sequence[Chunk], *, text_first: bool = False) -> tuple[str, list[tuple[int, int]]]:
+    """The text of a document and the spans of it, in characters, that a model learns to write.
+
+    A picture's mark stands before its text, or with `text_first` after it.
+    """
+    text, learned = "", []
+    for chunk in chunks:
+        mark = [(IMAGE, False)] * (chunk.medium is not None)
+        written = [(chunk.question, False)] * bool(chunk.question) + [(chunk.answer, True), (EOC, True)]
+        for piece, learn in written + mark if text_first else mark + written:
+            text += " " * bool(text)
+            if learn:
+                learned.append((len(text), len(text) + len(piece)))
+            text += piece
+    return text, learned
+
+
+def _page(config: WorldConfig, rng: np.random.Generator) -> Iterator[Chunk]:
+    form = rng.choice(_FORMS, p=_FORM_SHARES)
+    alone = SOURCES["m3w"].alone
+    used: set[int] = set()
+    for _ in range(rng.integers(2, config.max_media + 1)):
+        part = form if rng.random() < _KEEPS_FORM else rng.choice(_FORMS, p=_FORM_SHARES)
+        while True:
+            index = int(rng.integers(config.m3w_pictures))
+            # Facts are asked where one object is shown, which the index decides.
+            if index not in used and (part != "fact" or index % 10 < alone):
+                break
+        used.add(index)
+        medium = f"train/m3w/{index}"
+        if part == "fact":
+            yield _fact_chunk(medium, rng)
+        elif part == "question":
+            yield Chunk(medium, *question(scene(medium), rng))
+        else:
+            yield Chunk(medium, "", caption(scene(medium), rng, SHORT))
+
+
+def _pair(dataset: str, medium: str, rng: np.random.Generator) -> Chunk:
+    if dataset == "laion":
+        return Chunk(medium, "", alt_text(scene(medium), rng))
+    if dataset == "align":
+        return Chunk(medium, "", caption(scene(medium), rng, SHORT))
+    if len(scene(medium).things) == 1 and rng.random() < _WITH_FACT[dataset]:
+        return _fact_chunk(medium, rng)
+    return Chunk(medium, "", caption(scene(medium), rng, FULL if dataset == "ltip" else REFERENCE))
+
+
+def _fact_chunk(medium: str, rng: np.random.Generator) -> Chunk:
+    kind = scene(medium).things[0].kind
+    asked, value = draw_fact(kind, rng, seen_with_pictures=True)
+    return Chunk(medium, asked, named_fact(kind, value))

@@ -1,0 +1,16 @@
+"""Random draws that depend on their key alone, never on what was drawn before or on the machine."""
+
+import hashlib
+
+import numpy as np
+
+
+def key_number(*key: str | int) -> int:
+    """128 bits that the key alone decides. Python's `hash` would differ from process to process."""
+    text = "\x1f".join(str(part) for part in key)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+
+
+def generator(*key: str | int) -> np.random.Generator:
+    """A generator of its own for the key: equal keys draw alike, different keys independently."""
+    return np.random.Generator(np.random.PCG64(key_number(*key)))

@@ -1,0 +1,152 @@
+"""The words of the world and what is true in it: kinds, colours, backgrounds, motions, facts.
+
+The names of kinds mean nothing outside the world, so nothing about them is known in advance: what a `zib` looks like
+is learned from pictures, and what it eats from text.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from experiments.data.draws import generator
+
+PAD, BOS, IMAGE, EOC, UNKNOWN = "<pad>", "<bos>", "<image>", "<EOC>", "<unk>"
+SPECIAL = (PAD, UNKNOWN, BOS, EOC, IMAGE)
+
+SILHOUETTES = ("disc", "square", "triangle", "peanut", "clover", "star")
+FILLS = ("solid", "hole", "stripes", "core")
+
+# Kind k has silhouette k // 4 and fill k % 4.
+KINDS = (
+    *("zib", "gom", "lup", "wug", "daf", "kep", "mox", "nid", "ruv", "sab", "tol", "vek"),
+    *("fim", "hul", "jeb", "pog", "bix", "cav", "dov", "gax", "yom", "rix", "lod", "tep"),
+)
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
+SIZES = ("small", "big")
+BACKGROUNDS = ("grass", "sand", "water", "brick", "snow", "stone")
+# `advances` is to the right, `retreats` to the left.
+MOTIONS = ("rises", "falls", "advances", "retreats", "grows", "shrinks")
+# Where the first of two objects is, seen from the second; RELATIONS[i ^ 1] is the other way round.
+RELATIONS = ("left of", "right of", "above", "below")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Something every kind has exactly one of, as text says it and as a question asks for it."""
+
+    says: str  # "the zib {says} corn"
+    asks: str  # "what does the zib {asks} ?"
+    values: tuple[str, ...]
+    question: str = "what does {subject} {asks} ?"
+
+
+FACTS = (
+    Relation(
+        "lives in the",
+        "live",
+        ("sea", "cave", "forest", "desert", "river", "swamp", "meadow", "valley", "tower", "barn", "city", "lake"),
+        question="where does {subject} {asks} ?",
+    ),
+    Relation(
+        "eats",
+        "eat",
+        ("corn", "fish", "rice", "bread", "nuts", "plums", "cheese", "beans", "honey", "eggs", "moss", "soup"),
+    ),
+    Relation(
+        "drinks",
+        "drink",
+        ("milk", "tea", "juice", "rain", "cider", "dew", "cocoa", "syrup", "broth", "wine", "sap", "ink"),
+    ),
+    Relation(
+        "says",
+        "say",
+        ("moo", "hiss", "buzz", "roar", "chirp", "growl", "squeak", "hum", "bark", "croak", "whistle", "click"),
+    ),
+    Relation(
+        "fears",
+        "fear",
+        ("fire", "thunder", "dogs", "ghosts", "wind", "bells", "floods", "wolves", "fog", "snakes", "bats", "owls"),
+    ),
+    Relation(
+        "wears a",
+        "wear",
+        ("hat", "scarf", "coat", "crown", "cape", "mask", "belt", "veil", "wig", "robe", "ring", "sash"),
+    ),
+    Relation(
+        "plays the",
+        "play",
+        ("drum", "flute", "harp", "piano", "violin", "horn", "guitar", "tuba", "banjo", "lute", "gong", "cello"),
+    ),
+    Relation(
+        "carries a",
+        "carry",
+        ("lamp", "key", "rope", "map", "basket", "book", "coin", "broom", "shield", "torch", "kite", "spoon"),
+    ),
+)
+
+FUNCTION_WORDS = (
+    *("a", "the", "and", "one", "that", "while", "stays", "on", "?", ",", "."),
+    *("what", "where", "which", "does", "do", "is", "this", "colour"),
+)
+# How alt text begins.
+ALT_OPENINGS = (
+    "stock photo",
+    "free stock photo",
+    "image of",
+    "hd wallpaper",
+    "free download",
+    "vector clipart",
+    "new wallpaper download",
+    "buy cheap",
+    "clipart image",
+)
+
+
+def fact_question(relation: int, subject: str = "this") -> str:
+    """The question for a relation, about what the picture shows or about a named kind."""
+    return FACTS[relation].question.format(subject=subject, asks=FACTS[relation].asks)
+
+
+@cache
+def _fact_table() -> tuple[tuple[int, ...], ...]:
+    """By relation, which value each kind has.
+
+    Each value belongs to one kind whose fact is seen with pictures and to one whose fact is not, so that among either
+    no value is a safe guess.
+    """
+    table = []
+    for number, relation in enumerate(FACTS):
+        values = [0] * len(KINDS)
+        for seen in (True, False):
+            kinds = [kind for kind in range(len(KINDS)) if fact_seen_with_pictures(kind, number) == seen]
+            order = generator("facts", relation.says, int(seen)).permutation(len(relation.values))
+            for kind, value in zip(kinds, order.tolist(), strict=True):
+                values[kind] = value
+        table.append(tuple(values))
+    return tuple(table)
+
+
+def fact(kind: int, relation: int) -> str:
+    """What this kind eats, wears, ...: one word."""
+    return FACTS[relation].values[_fact_table()[relation][kind]]
+
+
+def fact_seen_with_pictures(kind: int, relation: int) -> bool:
+    """Whether training ever asks this relation beside a picture of this kind.
+
+    The other half is what the OKVQA benchmark asks. Held out are pairs: every kind answers some questions about its
+    pictures and every question is asked of some kinds (a kind that never answers any is learned never to be an answer).
+    """
+    return (kind + relation) % 2 == 0
+
+
+def held_out_pair(kind: int, colour: int) -> bool:
+    """Whether no picture outside the val and test splits shows this kind in this colour."""
+    return (kind + colour) % len(COLOURS) == 3
+
+
+@cache
+def words() -> tuple[str, ...]:
+    """Every word the world can write, special tokens first; the position is the token id."""
+    facts = [phrase for relation in FACTS for phrase in (relation.says, relation.asks, *relation.values)]
+    phrases = (*FUNCTION_WORDS, *RELATIONS, *ALT_OPENINGS, *KINDS, *COLOURS, *SIZES, *BACKGROUNDS, *MOTIONS, *facts)
+    return tuple(dict.fromkeys((*SPECIAL, *(word for phrase in phrases for word in phrase.split()))))

@@ -1,0 +1,99 @@
+"""The world: pictures and clips by id, drawn when asked for, and a hash of everything that is said and shown in it.
+
+N media, F frames, H x W pixels.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from experiments.data import benchmarks
+from experiments.data.documents import document, num_documents
+from experiments.data.rendering import render
+from experiments.data.scenes import SOURCES, parse_id, scene
+from experiments.data.text import lm_document
+from experiments.data.vocabulary import FACTS, KINDS, fact, words
+from experiments.record import BENCHMARKS
+from experiments.schema import DATASETS, DataConfig, WorldConfig
+
+# Raised when scenes are drawn differently or texts change beyond the samples that the fingerprint reads.
+VERSION = 1
+
+_CACHE_BYTES = 128 * 2**20
+_SMALLEST_SHOWN = 192  # pixels a saved picture is high at least
+
+
+class World:
+    """Pictures and clips by id, `split/source/index`; drawn pixels are kept up to a bound."""
+
+    def __init__(self, config: WorldConfig):
+        self.config = config
+        self._drawn: dict[str, npt.NDArray[np.uint8]] = {}
+        self._drawn_bytes = 0
+
+    def media(self, ids: list[str]) -> npt.NDArray[np.uint8]:
+        """Ids -> (N, F, 3, H, W), all of them pictures (F = 1) or all of them clips.
+
+        Raises:
+            ValueError: an id names no medium, or pictures and clips are mixed.
+        """
+        if len({SOURCES[parse_id(medium)[1]].clips for medium in ids}) > 1:
+            raise ValueError(f"pictures and clips in one call: {', '.join(ids)}")
+        size, frames = self.config.image_size, self.config.frames
+        if not ids:
+            return np.zeros((0, 1, 3, size, size), dtype=np.uint8)
+        missing = [medium for medium in dict.fromkeys(ids) if medium not in self._drawn]
+        fresh: dict[str, npt.NDArray[np.uint8]] = {}
+        if missing:
+            pixels = render([scene(medium) for medium in missing], image_size=size, frames=frames)
+            fresh = {medium: drawn.copy() for medium, drawn in zip(missing, pixels, strict=True)}
+        result = np.stack([fresh[medium] if medium in fresh else self._drawn[medium] for medium in ids])
+        self._keep(fresh)
+        return result
+
+    def _keep(self, fresh: dict[str, npt.NDArray[np.uint8]]) -> None:
+        """Keep drawn pixels, and let go of the oldest past the bound."""
+        self._drawn.update(fresh)
+        self._drawn_bytes += sum(pixels.nbytes for pixels in fresh.values())
+        while self._drawn_bytes > _CACHE_BYTES:
+            self._drawn_bytes -= self._drawn.pop(next(iter(self._drawn))).nbytes
+
+
+def save_picture(world: World, medium_id: str, path: Path | str) -> None:
+    """Write a PNG of a picture, or of a clip's frames side by side, enlarged to at least 192 pixels of height."""
+    from PIL import Image
+
+    frames = world.media([medium_id])[0].transpose(2, 0, 3, 1)  # (H, F, W, 3)
+    strip = frames.reshape(frames.shape[0], -1, 3)
+    factor = -(-_SMALLEST_SHOWN // strip.shape[0])
+    Image.fromarray(np.kron(strip, np.ones((factor, factor, 1), dtype=np.uint8))).save(path)
+
+
+def fingerprint(data: DataConfig) -> str:
+    """sha256 of the world: its sizes, words and facts, and texts and scenes of every data set and benchmark.
+
+    Reads the first examples, not all of them, and no pixels (their last bit may differ between machines). It does not
+    depend on the mixture: which data sets are used is for the spec to say.
+    """
+    world = World(data.world)
+    parts: list[object] = [VERSION, asdict(data.world), words()]
+    parts.append([fact(kind, relation) for kind in range(len(KINDS)) for relation in range(len(FACTS))])
+    examples = [
+        document(data.world, dataset, index)
+        for dataset in DATASETS
+        for index in range(min(4, num_documents(data.world, dataset)))
+    ]
+    parts += [(example.id, [asdict(chunk) for chunk in example.chunks]) for example in examples]
+    shown = [medium for example in examples for medium in example.media]
+    for benchmark in BENCHMARKS:
+        for split in ("test", "val", "support"):
+            queries = benchmarks.sample(benchmark.name, split, 2)
+            parts += [asdict(query) for query in queries]
+            shown += [query.medium for query in queries]
+    parts += [asdict(scene(medium)) for medium in shown]
+    parts += [lm_document(world, index) for index in range(8)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Prompts, decoding and the five benchmark metrics."""

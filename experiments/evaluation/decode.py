@@ -1,0 +1,86 @@
+"""From prompts to answers: media encoded once, batches padded on the left, greedy or beam search.
+
+B prompts a batch, T tokens, N media in a batch, F frames, S features a frame, V width of the features.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from experiments.data.tokenizer import encode
+from experiments.data.world import World
+from experiments.schema import EvalConfig
+from flamingo_core.flamingo import Flamingo
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ENCODE_BATCH = 64  # media encoded at once
+
+
+@torch.no_grad()
+def encode_media(model: Flamingo, world: World, ids: Iterable[str]) -> dict[str, Tensor]:
+    """Features (F, S, V) of every medium by id; demonstrations are shared by many prompts and encoded once."""
+    unique = sorted(set(ids))
+    features: dict[str, Tensor] = {}
+    for start in range(0, len(unique), ENCODE_BATCH):
+        some = unique[start : start + ENCODE_BATCH]
+        encoded = model.encode_media(torch.from_numpy(world.media(some)).to(model.device))
+        features.update(zip(some, encoded, strict=True))
+    return features
+
+
+def answer(
+    model: Flamingo,
+    tokenizer: "PreTrainedTokenizerBase",
+    texts: Sequence[str],
+    media: Sequence[Sequence[str]],
+    features: dict[str, Tensor],
+    config: EvalConfig,
+    *,
+    after_batch: Callable[[int], None],
+) -> list[str]:
+    """What the model writes after each prompt, up to the end of the chunk.
+
+    Prompts are batched by length, so that little is padding; which batch one falls into changes no answer.
+    """
+    ids = [encode(tokenizer, text)[0] for text in texts]
+    order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+    answers = [""] * len(ids)
+    for start in range(0, len(order), config.batch_size):
+        places = order[start : start + config.batch_size]
+        written = _generate(
+            model, tokenizer, [ids[place] for place in places], [media[place] for place in places], features, config
+        )
+        for place, text in zip(places, written, strict=True):
+            answers[place] = text
+        after_batch(len(places))
+    return answers
+
+
+def _generate(
+    model: Flamingo,
+    tokenizer: "PreTrainedTokenizerBase",
+    ids: Sequence[list[int]],
+    media: Sequence[Sequence[str]],
+    features: dict[str, Tensor],
+    config: EvalConfig,
+) -> list[str]:
+    longest = max(map(len, ids))
+    input_ids = torch.full((len(ids), longest), tokenizer.pad_token_id)
+    for row, tokens in enumerate(ids):
+        input_ids[row, longest - len(tokens) :] = torch.tensor(tokens)
+    attention_mask = torch.arange(longest) >= longest - torch.tensor([len(tokens) for tokens in ids]).unsqueeze(-1)
+    output = model.generate(
+        input_ids.to(model.device),
+        attention_mask=attention_mask.long().to(model.device),
+        media_features=torch.stack([features[name] for row in media for name in row]),
+        media_counts=torch.tensor([len(row) for row in media]).to(model.device),
+        max_new_tokens=config.max_new_tokens,
+        num_beams=config.beams,
+        do_sample=False,
+    )
+    new = output[:, longest:]
+    return [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]

@@ -1,0 +1,90 @@
+"""The five benchmarks and their blind twins: prompts, answers, per-example scores, and their means."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.data.benchmarks import scored_part
+from experiments.data.tokenizer import build_tokenizer
+from experiments.data.world import World
+from experiments.evaluation.decode import answer, encode_media
+from experiments.evaluation.overall import overall
+from experiments.evaluation.prompts import Prompt, blind_media, build_prompts
+from experiments.evaluation.score import score_examples
+from experiments.progress import Progress
+from experiments.record import BENCHMARKS, OVERALL, PREDICTION_COLUMNS, blind
+from experiments.spec import Spec
+from experiments.training.stop import StopRequest
+from flamingo_core.flamingo import Flamingo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores in points by MLflow metric, and every example of every benchmark."""
+
+    scores: dict[str, float]
+    predictions: "dict[str, pd.DataFrame]"
+
+
+def all_prompts(spec: Spec, *, split: str = "test") -> dict[str, list[Prompt]]:
+    """Every prompt of every benchmark: the same for all rows of a seed."""
+    world = World(spec.data.world)
+    return {
+        benchmark.name: build_prompts(world, benchmark.name, seed=spec.seed, shots=spec.eval.shots, split=split)
+        for benchmark in BENCHMARKS
+    }
+
+
+def prompts_hash(prompts: dict[str, list[Prompt]]) -> str:
+    """sha256 over all of them, in order."""
+    return hashlib.sha256("\n".join(prompt.hash for some in prompts.values() for prompt in some).encode()).hexdigest()
+
+
+def evaluate(model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], *, stop: StopRequest) -> Evaluation:
+    """Ask every prompt twice, the second time with another query's medium in place of its own.
+
+    Raises:
+        KeyboardInterrupt: a stop was asked for.
+    """
+    predictions = {}
+    total = 2 * sum(map(len, prompts.values()))
+    with Progress(f"evaluating {spec.name}", total, "query") as progress:
+
+        def after_batch(count: int, benchmark: str) -> None:
+            progress.advance(f", {benchmark}", by=count)
+            stop.check()
+
+        for benchmark, some in prompts.items():
+            predictions[benchmark] = _ask(model, spec, some, lambda n, name=benchmark: after_batch(n, name))
+    scores: dict[str, float] = {}
+    for name, column in ((lambda metric: metric, "score"), (blind, "blind_score")):
+        points = {each.metric: float(predictions[each.name][column].mean()) for each in BENCHMARKS}
+        scores.update({name(metric): value for metric, value in points.items()})
+        scores[name(OVERALL)] = overall(points, spec.eval.ceilings)
+    return Evaluation(scores, predictions)
+
+
+def _ask(model: Flamingo, spec: Spec, prompts: list[Prompt], after_batch: Callable[[int], None]) -> "pd.DataFrame":
+    import pandas as pd
+
+    tokenizer, benchmark = build_tokenizer(), prompts[0].query.benchmark
+    features = encode_media(model, World(spec.data.world), (medium for prompt in prompts for medium in prompt.media))
+    texts, references = [prompt.text for prompt in prompts], [list(prompt.query.answers) for prompt in prompts]
+    columns: dict[str, list] = {
+        "id": [prompt.query.id for prompt in prompts],
+        "medium": [prompt.query.medium for prompt in prompts],
+        "prompt": texts,
+        "prompt_hash": [prompt.hash for prompt in prompts],
+        "demonstrations": [[shown.completion for shown in prompt.demonstrations] for prompt in prompts],
+        "references": references,
+    }
+    for prefix, media in (("", [prompt.media for prompt in prompts]), ("blind_", blind_media(prompts))):
+        answers = answer(model, tokenizer, texts, media, features, spec.eval, after_batch=after_batch)
+        scored = [scored_part(benchmark, text) for text in answers]
+        columns[f"{prefix}answer"] = answers
+        columns[f"{prefix}score"] = score_examples(benchmark, scored, references)
+    return pd.DataFrame(columns)[list(PREDICTION_COLUMNS)]

@@ -1,0 +1,85 @@
+"""Few-shot prompts: demonstrations, then the query up to where its answer begins.
+
+A demonstration reads `<image> question answer <EOC>`, or `<image> caption <EOC>`. Which ones a query gets depends on
+(seed, query id) alone, so every row, batch size and process of a seed sees the same prompts.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.data.benchmarks import Query, queries, support
+from experiments.data.documents import Chunk, layout
+from experiments.data.draws import generator
+from experiments.data.vocabulary import IMAGE
+from experiments.record import BLIND_OFFSET
+
+if TYPE_CHECKING:
+    from experiments.data.world import World
+
+# Without shots the prompt still shows the form of an answer: two demonstrations in text alone, as in the paper.
+TEXT_ONLY_DEMONSTRATIONS = 2
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model reads for one query; `<bos>` is the tokenizer's to put in front."""
+
+    query: Query
+    demonstrations: tuple[Query, ...]
+    text: str
+    media: tuple[str, ...]  # ids in the order of the `<image>` marks; the query's is the last
+    hash: str  # sha256 of text and media
+
+
+def build_prompts(world: "World", benchmark: str, *, seed: int, shots: int, split: str = "test") -> list[Prompt]:
+    """The prompts of a benchmark. Fewer shots are the first ones of more shots.
+
+    With 0 shots the prompt holds two demonstrations without their pictures, as the paper does.
+
+    Raises:
+        ValueError: the support set is too small for so many shots.
+    """
+    pool = support(world, benchmark)
+    return [
+        _prompt(query, _demonstrations(query, pool, seed=seed, shots=shots), shots)
+        for query in queries(world, benchmark, split)
+    ]
+
+
+def blind_media(prompts: list[Prompt]) -> list[tuple[str, ...]]:
+    """The media of every prompt of a benchmark with the query's own replaced by that of a query further on.
+
+    Demonstrations stay as they are. Takes all prompts of the benchmark, in order.
+
+    Raises:
+        ValueError: so many prompts that the rotation returns each query its own medium.
+    """
+    if prompts and BLIND_OFFSET % len(prompts) == 0:
+        raise ValueError(
+            f"{len(prompts)} queries cannot be rotated by {BLIND_OFFSET}; allowed: other than 1 and {BLIND_OFFSET}"
+        )
+    others = [prompts[(place + BLIND_OFFSET) % len(prompts)] for place in range(len(prompts))]
+    return [(*prompt.media[:-1], other.query.medium) for prompt, other in zip(prompts, others, strict=True)]
+
+
+def _demonstrations(query: Query, pool: list[Query], *, seed: int, shots: int) -> tuple[Query, ...]:
+    """Drawn without replacement; where the answer is a fact about a kind, never one that shows the query's kind."""
+    count = shots or TEXT_ONLY_DEMONSTRATIONS
+    allowed = [example for example in pool if query.name is None or example.name != query.name]
+    if count > len(allowed):
+        raise ValueError(
+            f"`eval.shots` is {shots}; the support set of {query.benchmark} has {len(allowed)} examples for {query.id}"
+        )
+    order = generator("demonstrations", seed, query.id).permutation(len(allowed))
+    return tuple(allowed[place] for place in order[:count])
+
+
+def _prompt(query: Query, demonstrations: tuple[Query, ...], shots: int) -> Prompt:
+    shown = [
+        Chunk(example.medium if shots else None, example.question, example.completion) for example in demonstrations
+    ]
+    text = " ".join(part for part in (layout(shown)[0], IMAGE, query.question) if part)
+    media = (*(chunk.medium for chunk in shown if chunk.medium is not None), query.medium)
+    digest = hashlib.sha256("\n".join((text, *media)).encode()).hexdigest()
+    return Prompt(query, demonstrations, text, media, digest)

@@ -1,0 +1,1 @@
+"""One job is one spec on one seed: found, skipped, resumed or run."""

@@ -1,0 +1,153 @@
+"""One job: a spec on its seed, found where it is stored, continued where it was stopped, or run from the start."""
+
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from experiments.analysis import pairing, results
+from experiments.analysis.results import StoredRun
+from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, loss
+from experiments.spec import Spec
+from experiments.tracking import RunWriter, flatten, log_to_finished, resume_run, start_run, work_folder
+
+if TYPE_CHECKING:
+    from experiments.data.mixture import Mixture
+    from experiments.evaluation.evaluate import Evaluation
+    from experiments.training.checkpoint import Progressed
+    from flamingo_core.flamingo import Flamingo
+
+
+def ensure_finished(spec: Spec) -> tuple[StoredRun, bool]:
+    """The finished run of a job, and whether it had been stored before.
+
+    Raises:
+        StoreError: the store cannot be used.
+        NonFiniteLoss: training went wrong; the run is marked FAILED.
+        KeyboardInterrupt: stopped; the run is marked KILLED and goes on when the job is asked for again.
+    """
+    stored = None if spec.tree["rerun"] else results.find_finished(spec.hash, spec.seed)
+    if stored is not None:
+        return stored, True
+    run_job(spec)
+    finished = results.find_finished(spec.hash, spec.seed)
+    assert finished is not None, "a job that ended without an error is stored"
+    return finished, False
+
+
+def run_job(spec: Spec) -> None:
+    """Train, evaluate and store one job. Its work folder goes when all of it is in the store."""
+    from experiments.evaluation.evaluate import all_prompts, evaluate, prompts_hash
+    from experiments.training.build import build_mixture, build_model, pick_device
+    from experiments.training.certificate import certify
+    from experiments.training.checkpoint import Progressed, load_newest
+    from experiments.training.loop import Trainer, train
+    from experiments.training.stop import StopRequest
+
+    folder = work_folder(spec.hash, spec.seed)
+    if spec.tree["rerun"]:
+        shutil.rmtree(folder, ignore_errors=True)
+    with StopRequest() as stop:
+        device = pick_device(spec.tree["device"])
+        model, mixture, prompts = build_model(spec, device), build_mixture(spec), all_prompts(spec)
+        certificate = certify(model, mixture, spec, prompts=prompts_hash(prompts)).plain()
+        trainer = Trainer(model, spec)
+        progressed, problems = load_newest(folder, model, trainer.optimizer, spec.train_hash)
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        progressed, run, sent = _open_run(spec, progressed or Progressed())
+
+        def store_losses(now: Progressed) -> None:
+            nonlocal sent
+            for dataset, values in now.losses.items():
+                for step in range(sent, now.step):
+                    run.buffer(loss(dataset), values[step], step)
+            run.flush()
+            sent = now.step
+
+        try:
+            train(
+                trainer,
+                mixture,
+                spec,
+                folder=folder,
+                progressed=progressed,
+                before_checkpoint=store_losses,
+                stop=stop,
+            )
+            evaluation = evaluate(model, spec, prompts, stop=stop)
+            run.log_metrics({**_costs(spec, model, mixture), "train_step_time_s": median(progressed.step_times_s)})
+            run.log_metrics(evaluation.scores)
+            certificate["against"] = _against_baseline(spec, certificate)
+            model.save_pretrained(folder / "results", spec_hash=spec.hash)
+            _write_results(folder / "results", evaluation, certificate)
+            run.log_artifacts(folder / "results")
+            run.finish("FINISHED")
+        except KeyboardInterrupt:
+            run.finish("KILLED")
+            raise
+        except BaseException:
+            run.finish("FAILED")
+            raise
+    shutil.rmtree(folder)
+
+
+def ensure_timed(spec: Spec, stored: StoredRun) -> StoredRun:
+    """The run with its timing pass, which is made now where it is missing: after training, with nothing beside it."""
+    beside_baseline = spec.tree["compare"] and spec.hash != spec.baseline_hash
+    if ("step_time_ratio" if beside_baseline else "step_time_s") in stored.metrics:
+        return stored
+    from experiments.training.build import pick_device
+    from experiments.training.timing import time_row
+
+    timing = time_row(spec, pick_device(spec.tree["device"]), beside_baseline=beside_baseline)
+    log_to_finished(stored.run_id, timing.metrics())
+    timed = results.find_finished(spec.hash, spec.seed)
+    assert timed is not None
+    return timed
+
+
+def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWriter, int]:
+    """The run to write to, and up to which step its losses are stored."""
+    run = None
+    if progressed.run_id is not None:
+        run = resume_run(progressed.run_id, step=progressed.step)
+        print(f"{spec.name} resumed at step {progressed.step}", file=sys.stderr)
+    sent = progressed.step if run is not None else 0  # a run that was deleted meanwhile is written anew
+    run = run or start_run(spec)
+    progressed.run_id = run.run_id
+    return progressed, run, sent
+
+
+def _costs(spec: Spec, model: "Flamingo", mixture: "Mixture") -> dict[str, float]:
+    """Parameters, and FLOPs of a whole step, counted on the shapes of the first batches."""
+    from experiments.training.build import shape_of
+    from flamingo_core.cost import estimate
+
+    shapes = [shape_of(mixture.batch(dataset, 0)) for dataset in mixture.datasets]
+    cost = estimate(model.config, shapes)
+    return {
+        "params_total": cost.params_total,
+        "params_trainable": cost.params_trainable,
+        "flops_per_step": cost.flops_per_step,
+    }
+
+
+def _against_baseline(spec: Spec, certificate: dict[str, Any]) -> dict[str, Any] | None:
+    """The certificate beside that of the baseline's finished run of the same seed; None without one."""
+    baseline = None if spec.hash == spec.baseline_hash else results.find_finished(spec.baseline_hash, spec.seed)
+    theirs = None if baseline is None else results.certificate(baseline)
+    if baseline is None or theirs is None:
+        return None
+    changed = pairing.changed_keys(flatten(spec.tree), flatten(spec.baseline.tree))
+    return {"run_id": baseline.run_id, **asdict(pairing.compare(certificate, theirs, changed))}
+
+
+def _write_results(folder: Path, evaluation: "Evaluation", certificate: dict[str, Any]) -> None:
+    (folder / PREDICTIONS_FOLDER).mkdir(parents=True, exist_ok=True)
+    for benchmark in BENCHMARKS:
+        evaluation.predictions[benchmark.name].to_parquet(folder / PREDICTIONS_FOLDER / f"{benchmark.name}.parquet")
+    (folder / CERTIFICATE_FILE).write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,51 @@
+"""Progress on stderr: a bar in a terminal, a line now and then anywhere else."""
+
+import sys
+from typing import Any, TextIO
+
+LINES_EVERY_S = 5.0
+
+
+class Progress:
+    """Counts up to `total`, showing what was counted, how far, a note, and the time left."""
+
+    def __init__(self, label: str, total: int, unit: str, *, start: int = 0):
+        from tqdm import tqdm
+
+        terminal = sys.stderr.isatty()
+        self._bar: Any = tqdm(
+            total=total,
+            initial=start,
+            desc=label,
+            file=sys.stderr if terminal else _Lines(sys.stderr),
+            mininterval=0.2 if terminal else LINES_EVERY_S,
+            bar_format="{desc}: " + unit + " {n_fmt}/{total_fmt}{postfix}  {elapsed} gone, {remaining} left",
+            dynamic_ncols=terminal,
+            leave=True,
+        )
+
+    def advance(self, note: str = "", *, by: int = 1) -> None:
+        """Count; the note stands beside the count."""
+        if note:
+            self._bar.set_postfix_str(note, refresh=False)
+        self._bar.update(by)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+class _Lines:
+    """Turns the carriage returns of a bar into lines, for logs and pipes."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        text = text.strip("\r\n ")
+        return self._stream.write(f"{text}\n") if text else 0
+
+    def flush(self) -> None:
+        self._stream.flush()

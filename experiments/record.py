@@ -1,0 +1,86 @@
+"""What a run is recorded as: the names of experiment, tags, metrics and files, once.
+
+Writers (`tracking`), the reader (`analysis.results`) and everything printed take their names from here.
+"""
+
+from dataclasses import dataclass
+
+EXPERIMENT = "flamingo-ablations"
+
+# Raised when a change of code changes results, so that stored runs of the old code are not taken for the new one's.
+RESULTS_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One column of the table: a benchmark, the MLflow metric it is stored under, and how the paper heads it."""
+
+    name: str
+    metric: str
+    label: str
+    measure: str  # what the score is, as printed under the label
+
+
+BENCHMARKS = (
+    Benchmark("coco", "coco_cider", "COCO", "CIDEr"),
+    Benchmark("okvqa", "okvqa_top1", "OKVQA", "top1"),
+    Benchmark("vqav2", "vqav2_top1", "VQAv2", "top1"),
+    Benchmark("msvdqa", "msvdqa_top1", "MSVDQA", "top1"),
+    Benchmark("vatex", "vatex_cider", "VATEX", "CIDEr"),
+)
+SCORES = tuple(benchmark.metric for benchmark in BENCHMARKS)
+OVERALL = "overall"
+COSTS = (
+    "params_total",
+    "params_trainable",
+    "flops_per_step",
+    "peak_memory_bytes",
+    "step_time_s",
+    "step_time_p90_s",
+    "step_time_ratio",
+    "step_time_ratio_low",
+    "step_time_ratio_high",
+    "train_step_time_s",
+)
+
+TAGS = (
+    "ablation",
+    "group",
+    "scale",
+    "seed",
+    "overrides",
+    "spec_hash",
+    "baseline_hash",
+    "git_commit",
+    "dirty",
+)
+
+SPEC_FILE = "spec.yaml"
+CERTIFICATE_FILE = "certificate.json"
+WEIGHTS_FILE = "weights.safetensors"
+PREDICTIONS_FOLDER = "predictions"
+PREDICTION_COLUMNS = (
+    "id",
+    "medium",  # id of the query's picture or clip: examples that share one are not independent
+    "prompt",
+    "prompt_hash",
+    "demonstrations",  # the demonstrations' answers, in order
+    "answer",
+    "references",
+    "score",  # in points
+    "blind_answer",
+    "blind_score",
+)
+
+# The query's medium in a blind evaluation is that of the query so many places on in the same benchmark.
+BLIND_OFFSET = 17
+
+
+def blind(metric: str) -> str:
+    """The name under which the blind twin of a score is stored."""
+    return f"blind_{metric}"
+
+
+def loss(dataset: str) -> str:
+    """The name under which the training loss on one data set is stored, over steps."""
+    return f"loss/{dataset}"

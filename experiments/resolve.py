@@ -1,0 +1,244 @@
+"""From what the YAML files and overrides say to a resolved spec: the chosen branch of each slot, nothing missing.
+
+A resolved spec is plain nested data. What it is known by, its hash, is taken here too.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from experiments.compose import leaves
+from experiments.record import RESULTS_VERSION
+from experiments.refusal import Problem, did_you_mean, wrong_value
+from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
+
+ROOT = Path(__file__).resolve().parents[1]
+UNSAID = "???"  # OmegaConf's mark for a value that no YAML gives
+
+
+def resolve(
+    said: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    *,
+    scale: str,
+    problems: list[Problem],
+    refuse_idle: bool = True,
+) -> dict[str, Any]:
+    """What the files say and the command overrides -> the resolved spec; what is wrong with it goes to `problems`.
+
+    An override for a component that is not chosen would be without effect: it is a problem if `refuse_idle`, and passed
+    over otherwise (the baseline of a command need not have what the row has).
+    """
+    from flamingo_core import registry
+
+    tree = deepcopy(dict(said))
+    for key, value in overrides.items():
+        put(tree, key, value)
+    tree = {key: value for key, value in tree.items() if key not in ("changes", "debug")}
+    model = {
+        slot: _chosen_branch(slot, tree["model"][slot], overrides, scale, refuse_idle, problems)
+        for slot in registry.SLOTS
+    }
+    tree["model"] = model
+    _check_section(Experiment, tree, "", scale, problems)
+    for slot, choice in model.items():
+        _check_section(SLOT_BASES.get(slot, Slot), choice, f"model.{slot}.", scale, problems)
+    _find_files(model, overrides, problems)
+    order = ("seed", "device", "compare", "rerun", "components", "model", "train", "data", "eval")
+    return {key: tree[key] for key in order}
+
+
+def put(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key of nested dicts; parents that are not there are made."""
+    *parents, last = key.split(".")
+    for part in parents:
+        if not isinstance(tree.get(part), dict):
+            tree[part] = {}
+        tree = tree[part]
+    tree[last] = value
+
+
+def spec_hash(
+    tree: Mapping[str, Any],
+    *,
+    files: Mapping[str, str],
+    data: str,
+    version: int = RESULTS_VERSION,
+    training: bool = False,
+) -> str:
+    """16 hexadecimal digits that move with whatever can change a result, or with what can change training alone.
+
+    `files` are the hashes of the frozen weights by key, `data` that of the data sets.
+    """
+    left_out = (*OUTSIDE_HASH, *_added_keys(tree), *(("eval",) if training else ()))
+    kept = {
+        key: value
+        for key, value in leaves(tree).items()
+        if not _is_path(key) and not any(key == one or key.startswith(f"{one}.") for one in left_out)
+    }
+    identity = {"spec": kept, "files": dict(files), "data": data, "version": version}
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def frozen_files(model: Mapping[str, Any]) -> dict[str, str]:
+    """The sha256 of every file or directory of weights that a resolved model names, by key."""
+    named = {key: value for key, value in leaves(model, "model.").items() if _is_path(key) and value is not None}
+    return {key: _content_hash(Path(value)) for key, value in named.items()}
+
+
+def reworded(error: Exception, prefix: str, config: type) -> Problem:
+    """A component's own complaint about its config, with its fields named by their keys."""
+    own = {entry.name for entry in fields(config)}
+    text = "; ".join(str(error).removeprefix(f"{config.__name__}: ").splitlines())
+    named = [word for word in re.findall(r"`(\w+)` is", text) if word in own]
+    text = re.sub(r"`(\w+)`", lambda match: f"`{prefix}{match[1]}`" if match[1] in own else match[0], text)
+    return Problem(text=text, key=f"{prefix}{named[0]}" if named else prefix.rstrip("."))
+
+
+def _chosen_branch(
+    slot: str,
+    choice: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    scale: str,
+    refuse_idle: bool,
+    problems: list[Problem],
+) -> dict[str, Any]:
+    """A slot's own keys, and the branch of the component that its `name` chooses."""
+    from flamingo_core import registry
+
+    known, name = registry.names(slot), choice["name"]
+    own = {key: value for key, value in choice.items() if key not in known}
+    if name not in known:
+        problems.append(wrong_value(f"model.{slot}.name", name, known))
+        return own
+    prefix = f"model.{slot}.{name}."
+    if refuse_idle:
+        problems += [
+            _idle(key, value, slot, name) for key, value in overrides.items() if _of_another(key, slot, name, known)
+        ]
+    config, branch = registry.component(slot, name).config, dict(choice.get(name) or {})
+    unsaid = [entry.name for entry in fields(config) if branch.get(entry.name, _default(entry)) == UNSAID]
+    if len(branch) == 0 and unsaid:
+        filled = [other for other in known if choice.get(other)]
+        problems.append(_no_sizes(slot, name, scale, unsaid, filled))
+    else:
+        problems += [_unsaid(prefix + key, scale) for key in unsaid]
+    if unsaid:
+        return own
+    try:
+        return {**own, name: asdict(config(**branch))}
+    except (ValueError, TypeError) as error:
+        problems.append(reworded(error, prefix, config))
+        return own
+
+
+def _check_section(config: type, values: Mapping[str, Any], prefix: str, scale: str, problems: list[Problem]) -> None:
+    """Every value is said, and allowed by its rule; then the dataclass itself has its say."""
+    before, hints = len(problems), get_type_hints(config)
+    for entry in fields(config):
+        value = values.get(entry.name, _default(entry))
+        if is_dataclass(hints[entry.name]) and isinstance(value, Mapping):
+            _check_section(hints[entry.name], value, f"{prefix}{entry.name}.", scale, problems)
+        elif value == UNSAID:
+            problems.append(_unsaid(prefix + entry.name, scale))
+    for name, value, rule in broken_rules(config, values):
+        if value != UNSAID:
+            hint = did_you_mean(value, rule.choices) if rule.choices else None
+            problems.append(wrong_value(prefix + name, value, rule.allowed, hint))
+    if len(problems) == before and not any(is_dataclass(hint) for hint in hints.values()):
+        try:
+            config(**{entry.name: values[entry.name] for entry in fields(config)})
+        except ValueError as error:
+            problems.append(reworded(error, prefix, config))
+
+
+def _find_files(model: dict[str, Any], overrides: Mapping[str, Any], problems: list[Problem]) -> None:
+    """Make paths absolute: those of the command from the working directory, those of a YAML from the repository."""
+    for key, value in leaves(model, "model.").items():
+        if _is_path(key) and value is not None:
+            path = Path(value).expanduser()
+            path = (Path.cwd() if key in overrides else ROOT) / path
+            if not path.exists():
+                problems.append(
+                    wrong_value(key, value, "a file or directory that exists", f"there is nothing at {path}")
+                )
+            put(model, key.removeprefix("model."), str(path))
+
+
+def _of_another(key: str, slot: str, name: str, known: tuple[str, ...]) -> bool:
+    parts = key.split(".")
+    return len(parts) > 3 and parts[:2] == ["model", slot] and parts[2] in known and parts[2] != name
+
+
+def _idle(key: str, value: Any, slot: str, name: str) -> Problem:
+    other = key.split(".")[2]
+    hint = f"take it out, or choose `model.{slot}.name={other}`"
+    return wrong_value(key, value, f"keys of `model.{slot}.{name}`, as `model.{slot}.name` is `{name}`", hint)
+
+
+def _no_sizes(slot: str, name: str, scale: str, unsaid: list[str], filled: list[str]) -> Problem:
+    allowed = ", ".join(filled) or "none"
+    return Problem(
+        text=f"`model.{slot}.name` is `{name}`, for which scale `{scale}` has no sizes; with sizes: {allowed}",
+        hint=f"fill `model.{slot}.{name}` in the scale's file, or give its keys: {', '.join(unsaid)}",
+        key=f"model.{slot}.name",
+        value=name,
+        allowed=allowed,
+    )
+
+
+def _unsaid(key: str, scale: str) -> Problem:
+    hint = f"say it in the file of scale `{scale}`, or on the command line: {key}=..."
+    return Problem(text=f"`{key}` has no value at scale `{scale}`", hint=hint, key=key)
+
+
+def _default(entry: Field) -> Any:
+    if entry.default_factory is not MISSING:
+        return entry.default_factory()
+    return UNSAID if entry.default is MISSING else entry.default
+
+
+def _is_path(key: str) -> bool:
+    return key.startswith("model.") and key.endswith(".path")
+
+
+def _added_keys(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Keys that were added to the schema later and have their default."""
+    from flamingo_core import registry
+
+    yield from _added(Experiment, tree, "")
+    for slot, choice in tree["model"].items():
+        yield from _added(SLOT_BASES.get(slot, Slot), choice, f"model.{slot}.")
+        name = choice["name"]
+        yield from _added(registry.component(slot, name).config, choice.get(name, {}), f"model.{slot}.{name}.")
+
+
+def _added(config: type, values: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    hints = get_type_hints(config)
+    for entry in fields(config):
+        if entry.name not in values:
+            continue
+        default = _default(entry)
+        if is_dataclass(default) and not isinstance(default, type):
+            default = asdict(default)
+        if entry.metadata.get("added") and values[entry.name] == default:
+            yield prefix + entry.name
+        elif is_dataclass(hints[entry.name]):
+            yield from _added(hints[entry.name], values[entry.name], f"{prefix}{entry.name}.")
+
+
+def _content_hash(path: Path) -> str:
+    """sha256 of a file, or of the names and contents of all files below a directory."""
+    if path.is_file():
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(one for one in path.rglob("*") if one.is_file()):
+        digest.update(f"{file.relative_to(path).as_posix()}\0{_content_hash(file)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,209 @@
+"""Spec: one experiment, resolved and checked, and how a command becomes one or several of them.
+
+Everything that is wrong with a command is found before anything runs, and reported at once.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.checks import check_build, check_fit
+from experiments.compose import check_config_dir, compose_files, leaves
+from experiments.guard import guard
+from experiments.published import BASELINE, group_of
+from experiments.refusal import Problem, UserError, refuse, show
+from experiments.request import Job, read_jobs
+from experiments.resolve import frozen_files, resolve, spec_hash
+from experiments.schema import DATASETS, OUTSIDE_HASH, DataConfig, DatasetConfig, EvalConfig, TrainConfig, WorldConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """One experiment: plain data in which every value is said, and what it is known by."""
+
+    tree: dict[str, Any]  # seed, device, compare, rerun, components, model (four slots), train, data, eval
+    scale: str
+    ablations: tuple[str, ...]  # in the order of the published table; () is the baseline
+    changes: dict[str, list[str]]  # what each ablation declares
+    overrides: tuple[str, ...]  # `key=value` that made a difference, sorted
+    hash: str
+    train_hash: str  # that of what training depends on: equal hashes, equal weights
+    against: "Spec | None" = field(default=None, repr=False)
+
+    @property
+    def baseline(self) -> "Spec":
+        """The same command under `ablation=baseline`; the baseline's own is itself."""
+        return self.against or self
+
+    @property
+    def baseline_hash(self) -> str:
+        """The hash of the baseline."""
+        return self.baseline.hash
+
+    @property
+    def name(self) -> str:
+        """`baseline`, or the names of the ablations."""
+        return "+".join(self.ablations) or BASELINE
+
+    @property
+    def group(self) -> str:
+        """`i` to `viii` of the published table, `baseline` or `combination`."""
+        return group_of(self.ablations)
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything that is drawn."""
+        return int(self.tree["seed"])
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The four slots, as FlamingoConfig takes them."""
+        return dict(self.tree["model"])
+
+    @property
+    def train(self) -> TrainConfig:
+        """How it trains."""
+        return TrainConfig(**self.tree["train"])
+
+    @property
+    def data(self) -> DataConfig:
+        """What it trains on."""
+        return data_config(self.tree)
+
+    @property
+    def eval(self) -> EvalConfig:
+        """How it is evaluated."""
+        return EvalConfig(**self.tree["eval"])
+
+    def yaml(self) -> str:
+        """The resolved spec as YAML; comments say what it came from."""
+        import yaml
+
+        origin = f"# {self.name} at scale {self.scale}, spec {self.hash}, baseline {self.baseline_hash}\n"
+        if self.overrides:
+            origin += f"# overrides: {' '.join(self.overrides)}\n"
+        return origin + yaml.safe_dump(self.tree, sort_keys=False, allow_unicode=True)
+
+
+def make_spec(*arguments: str, config_dir: Path | None = None) -> Spec:
+    """The spec of a command without sweeps: `make_spec("ablation=xattn_every_4th", "seed=1")`.
+
+    Raises:
+        UserError: something is wrong with it.
+    """
+    return make_specs(arguments, config_dir=config_dir)[0]
+
+
+def make_specs(
+    arguments: Sequence[str],
+    *,
+    sweeps: bool = False,
+    config_dir: Path | None = None,
+    problems: Sequence[Problem] = (),
+) -> list[Spec]:
+    """The specs of a command, one a job; `problems` are those that were found before.
+
+    Raises:
+        UserError: something is wrong with it; all of it is named, and no job is let through.
+    """
+    found = list(problems)
+    if config_dir is not None:
+        check_config_dir(config_dir, found)
+    jobs, schema = read_jobs(arguments, sweeps=sweeps, config_dir=config_dir, problems=found)
+    files: dict[tuple[str, tuple[str, ...]], Mapping[str, Any]] = {}
+
+    def said(scale: str, ablations: tuple[str, ...]) -> Mapping[str, Any]:
+        if (scale, ablations) not in files:
+            files[scale, ablations] = compose_files(schema, scale, ablations, config_dir)
+        return files[scale, ablations]
+
+    drafts = []
+    for job in jobs:
+        try:
+            drafts.append(_draft(job, said))
+        except UserError as error:
+            found += error.problems
+    refuse(found)
+    built: set[str] = set()
+    specs = []
+    for row, baseline in drafts:
+        try:
+            against = None if baseline is None else _finish(baseline, None, built)
+            specs.append(_finish(row, against, built))
+        except UserError as error:
+            found += error.problems
+    refuse(found)
+    return specs
+
+
+def data_config(tree: Mapping[str, Any]) -> DataConfig:
+    """The data section of a resolved spec as its dataclasses."""
+    data = tree["data"]
+    sets = {name: DatasetConfig(**data[name]) for name in DATASETS}
+    return DataConfig(mixture=list(data["mixture"]), world=WorldConfig(**data["world"]), **sets)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A job with what its files say, resolved: a spec but for its hash."""
+
+    job: Job
+    files: Mapping[str, Any]
+    tree: dict[str, Any]
+
+
+def _draft(job: Job, said: Callable[[str, tuple[str, ...]], Mapping[str, Any]]) -> tuple[Draft, Draft | None]:
+    """A row and its baseline, guarded; a baseline alone.
+
+    Raises:
+        UserError: one of them cannot be resolved, or the row differs from the baseline elsewhere than it declares.
+    """
+    problems: list[Problem] = []
+    files = said(job.scale, job.ablations)
+    row = Draft(job, files, resolve(files, job.overrides, scale=job.scale, problems=problems))
+    refuse(problems)
+    if not job.ablations:
+        return row, None
+    files = said(job.scale, ())
+    tree = resolve(files, job.overrides, scale=job.scale, problems=problems, refuse_idle=False)
+    refuse(problems)
+    baseline = Draft(Job(job.scale, (), job.overrides), files, tree)
+    refuse(guard(job.ablations, row.files["changes"], baseline=tree, row=row.tree, overrides=job.overrides))
+    return row, baseline
+
+
+def _finish(draft: Draft, against: Spec | None, built: set[str]) -> Spec:
+    """The spec of a draft, once the world and the model that it describes hold together.
+
+    Raises:
+        UserError: they do not.
+    """
+    job, tree = draft.job, draft.tree
+    check_fit(tree)
+    model = json.dumps(tree["model"], sort_keys=True)
+    if model not in built:
+        check_build(tree["model"], job.ablations, job.overrides)
+        built.add(model)
+    from experiments.data.world import fingerprint
+
+    weights, data = frozen_files(tree["model"]), fingerprint(data_config(tree))
+    before, now = leaves(draft.files), leaves(tree)
+    made_a_difference = [
+        f"{key}={show(now[key])}"
+        for key in now
+        if any(key == one or key.startswith(f"{one}.") for one in job.overrides)
+        and key not in OUTSIDE_HASH
+        and now[key] != before.get(key)
+    ]
+    return Spec(
+        tree=tree,
+        scale=job.scale,
+        ablations=job.ablations,
+        changes={name: list(keys) for name, keys in draft.files["changes"].items()},
+        overrides=tuple(sorted(made_a_difference)),
+        hash=spec_hash(tree, files=weights, data=data),
+        train_hash=spec_hash(tree, files=weights, data=data, training=True),
+        against=against,
+    )

@@ -1,0 +1,283 @@
+"""Where runs are stored: which store the environment names, whether it can be used, and first contact with it.
+
+A store is a sqlite file (`mlruns/mlflow.db` of the repository, whatever the working directory) or an MLflow server.
+Nothing here imports MLflow until a store is opened.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from experiments.record import EXPERIMENT
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_FILE = ROOT / "mlruns" / "mlflow.db"
+SERVER_FOLDER = ROOT / ".cache"  # what would lie beside the sqlite file, for a server
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+SQLITE = "sqlite:///"
+
+LOCK_WAIT_S = 60.0  # how long another process may hold the store before we give up
+CONNECT_WAIT_S = 5.0
+
+T = TypeVar("T")
+
+
+class StoreError(Exception):
+    """The store cannot be used: what is wrong with it, and what the user can do (`hint`)."""
+
+    def __init__(self, message: str, hint: str):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Store:
+    """One place where runs are kept. `file` is the sqlite file, None for a server."""
+
+    uri: str
+    file: Path | None
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoints and results not logged yet may lie."""
+        return SERVER_FOLDER if self.file is None else self.file.parent
+
+    @property
+    def shown_uri(self) -> str:
+        """The URI as it may be printed: a password in it is not shown."""
+        password = None if self.file else urlsplit(self.uri).password
+        return self.uri if password is None else self.uri.replace(f":{password}@", ":***@", 1)
+
+    def exists(self) -> bool:
+        """Whether anything can be read: a server that answers, or a sqlite file with MLflow's tables in it.
+
+        Raises:
+            StoreError: the server cannot be reached, or the file is there and cannot be read.
+        """
+        with errors(self):
+            if self.file is None:
+                _knock(self.uri)
+                return True
+            return self.file.exists() and "experiments" in _tables(self.file)
+
+
+def locate() -> Store:
+    """The store that the environment names, or the repository's own. Touches nothing.
+
+    Raises:
+        StoreError: the URI is malformed, relative, or of a kind that is not supported.
+    """
+    uri = os.environ.get(URI_VARIABLE, "").strip() or f"{SQLITE}{DEFAULT_FILE}"
+    if uri.startswith("sqlite:"):
+        path = uri.removeprefix(SQLITE).split("?")[0]
+        if not uri.startswith(SQLITE) or not path.startswith("/"):
+            name = path.removeprefix("sqlite:").lstrip("/")
+            raise _bad_uri(uri, f"did you mean {SQLITE}{Path(name or 'mlflow.db').absolute()}")
+        if "%" in path:  # one version of SQLAlchemy decodes it, another does not
+            raise _bad_uri(uri, "a path is written as it is, not encoded, and cannot have `%` in it")
+        return Store(uri, Path(path))
+    try:
+        parts = urlsplit(uri)
+        usable = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:
+        usable = False
+    if usable:
+        return Store(uri.rstrip("/"), None)
+    if ":" not in uri or uri.startswith("file:"):
+        folder = Path(uri.removeprefix("file://")).absolute()
+        raise _bad_uri(uri, f"did you mean {SQLITE}{folder / 'mlflow.db'}")
+    raise _bad_uri(uri, "for another database, start `mlflow server --backend-store-uri ...` and give its http address")
+
+
+def use_store() -> str:
+    """Point MLflow at our store in this process and its children, and return the store's URI. Creates nothing."""
+    store = locate()
+    import_mlflow().set_tracking_uri(store.uri)
+    return store.uri
+
+
+def work_folder(spec_hash: str, seed: int) -> Path:
+    """Where a job keeps its checkpoints, and its results until they are logged. Creates nothing."""
+    return locate().folder / "work" / f"{spec_hash}-{seed}"
+
+
+def open_for_reading(store: Store) -> "tuple[MlflowClient, str] | None":
+    """A client and our experiment's id; None where nothing is stored. Writes nothing."""
+    if not store.exists():
+        return None
+    with errors(store):
+        client = import_mlflow().MlflowClient(tracking_uri=store.uri)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        return None if experiment is None else (client, experiment.experiment_id)
+
+
+def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
+    """A client and our experiment's id; the store and the experiment are made where they do not exist.
+
+    One process at a time: two that migrate a new sqlite file at once spoil it.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
+    from filelock import FileLock, Timeout
+
+    with errors(store):
+        if store.file is None:
+            _knock(store.uri)
+            return _open(store)
+        store.file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(f"{store.file}.lock", timeout=LOCK_WAIT_S):
+                if not store.exists():
+                    _create(store.file)
+                _try_to_write(store.file)
+                return _open(store)
+        except Timeout as error:
+            raise sqlite3.OperationalError("database is locked") from error
+
+
+def patiently(store: Store, call: Callable[[], T]) -> T:
+    """Call, again while another process holds the store's lock, and for at most `LOCK_WAIT_S`."""
+    import time
+
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            with errors(store):
+                return call()
+        except StoreError as error:
+            # MLflow itself waits 20 s a call; what was locked has been rolled back, so that a second call is the first.
+            if "locked" not in error.message or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+@contextmanager
+def errors(store: Store) -> Iterator[None]:
+    """Turn whatever a store's fault raises into one `StoreError`; errors of our own making pass.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except (OSError, sqlite3.Error) as error:
+        raise _explain(store, str(error)) from error
+    except Exception as error:
+        from mlflow.exceptions import MlflowException
+
+        if not isinstance(error, MlflowException) or error.error_code == "INVALID_PARAMETER_VALUE":
+            raise
+        raise _explain(store, str(error)) from error
+
+
+def import_mlflow() -> ModuleType:
+    """MLflow, late (it takes over a second), without telemetry and without its log lines on a new store."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    import logging
+
+    import mlflow
+
+    for name in ("mlflow.store.db", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return mlflow
+
+
+def _open(store: Store) -> "tuple[MlflowClient, str]":
+    from mlflow.exceptions import MlflowException
+
+    client = import_mlflow().MlflowClient(tracking_uri=store.uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        # A server knows where its artifacts go; MLflow's default for a sqlite file depends on the working directory.
+        location = None if store.file is None else (store.file.parent / "artifacts").as_uri()
+        try:
+            return client, client.create_experiment(EXPERIMENT, artifact_location=location)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            experiment = client.get_experiment_by_name(EXPERIMENT)  # another process made it meanwhile
+    if experiment.lifecycle_stage != "active":
+        raise StoreError(
+            f"experiment `{EXPERIMENT}` was deleted in {store.shown_uri}",
+            f"bring it back with `mlflow experiments restore --experiment-id {experiment.experiment_id}`",
+        )
+    return client, experiment.experiment_id
+
+
+def _create(file: Path) -> None:
+    """Make a new sqlite store under another name and move it in place: a process killed here leaves no half of one."""
+    if file.exists() and file.stat().st_size:
+        raise sqlite3.DatabaseError("file is not a database of MLflow")
+    for left_by_killed in file.parent.glob(f".{file.name}.new*"):
+        left_by_killed.unlink()
+    draft = file.with_name(f".{file.name}.new")
+    try:
+        import_mlflow().MlflowClient(tracking_uri=f"{SQLITE}{draft}").search_experiments(max_results=1)
+        os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _tables(file: Path) -> set[str]:
+    mode = "rw" if os.access(file, os.W_OK) else "ro"  # rw recovers what a killed writer left, and writes no more
+    connection = sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=LOCK_WAIT_S)
+    try:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    finally:
+        connection.close()
+
+
+def _try_to_write(file: Path) -> None:
+    connection = sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=LOCK_WAIT_S)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.rollback()
+    finally:
+        connection.close()
+
+
+def _knock(uri: str) -> None:
+    """Fail at once where no one listens: MLflow itself would try again for minutes."""
+    import socket
+
+    parts = urlsplit(uri)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    socket.create_connection((parts.hostname, port), timeout=CONNECT_WAIT_S).close()
+
+
+def _bad_uri(uri: str, hint: str) -> StoreError:
+    allowed = "sqlite:////absolute/path.db, http://host:port, https://host:port"
+    return StoreError(f"`{URI_VARIABLE}` is `{uri}`; allowed: {allowed}", hint)
+
+
+def _explain(store: Store, reason: str) -> StoreError:
+    if store.file is not None and "readonly" in reason and os.access(store.file.parent, os.W_OK):
+        reason = "the file was deleted or replaced while a run was writing to it"  # sqlite's word for it is `readonly`
+    reason = " ".join(reason.split())[:300]
+    elsewhere = f"set {URI_VARIABLE}=sqlite:////absolute/path.db to store runs elsewhere"
+    if store.file is None:
+        hint = f"start the server, or unset {URI_VARIABLE} for the repository's own store"
+    elif "locked" in reason:
+        hint = "another program holds the store: let it finish and start again"
+    elif "not a database" in reason:
+        hint = f"is this the right file? move it away, or {elsewhere}"
+    elif "database schema" in reason:
+        hint = f"copy the file for safety, then: mlflow db upgrade {store.uri}"
+    elif "full" in reason or "No space" in reason:
+        hint = f"free some space, or {elsewhere}"
+    else:
+        hint = elsewhere
+    return StoreError(f"the store {store.shown_uri} cannot be used: {reason}", hint)

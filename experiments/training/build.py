@@ -1,0 +1,56 @@
+"""From a spec to what is trained: tokenizer, model, mixture."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from experiments.data.batch import Batch
+from experiments.data.mixture import Mixture
+from experiments.data.tokenizer import build_tokenizer, image_token_id
+from experiments.spec import Spec
+from flamingo_core.config import FlamingoConfig
+from flamingo_core.cost import BatchShape
+from flamingo_core.flamingo import Flamingo
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` takes the fastest there is; a CPU runs one thread a job, so that results do not depend on its cores."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "cpu":
+        torch.set_num_threads(1)
+    return torch.device(name)
+
+
+def model_config(spec: Spec, tokenizer: "PreTrainedTokenizerBase") -> FlamingoConfig:
+    """The model's own config, with the ids of the tokenizer's special tokens."""
+    return FlamingoConfig(
+        **spec.model,
+        image_token_id=image_token_id(tokenizer),
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def build_model(spec: Spec, device: torch.device) -> Flamingo:
+    """The spec's model on its seed, with initial weights."""
+    return Flamingo(model_config(spec, build_tokenizer()), seed=spec.seed).to(device)
+
+
+def build_mixture(spec: Spec) -> Mixture:
+    """The spec's training data in the order of its seed."""
+    return Mixture(spec.data, seed=spec.seed, tokenizer=build_tokenizer())
+
+
+def shape_of(batch: Batch) -> BatchShape:
+    """What `flamingo_core.cost` wants to know of a batch."""
+    return BatchShape(
+        tokens=batch.input_ids.shape[1],
+        media_counts=tuple(batch.media_counts.tolist()),
+        frames=batch.media.shape[1],
+        image_size=batch.media.shape[-1],
+    )

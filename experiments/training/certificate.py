@@ -1,0 +1,101 @@
+"""The certificate of a run: hashes of everything that an ablation must share with its baseline.
+
+A module is named by the part it belongs to, down to one layer of a stack: `xattn.0`, `lm.model.layers.3`.
+"""
+
+import hashlib
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+from experiments.data.mixture import Mixture
+from experiments.spec import Spec
+from flamingo_core.flamingo import Flamingo
+
+NUM_BATCHES = 20
+
+@dataclass(kw_only=True)
+class Certificate:
+    """What a run started from, as it is stored in certificate.json."""
+
+    spec_hash: str
+    seed: int
+    weights: dict[str, str]  # module -> sha256 of its initial weights
+    shapes: dict[str, str]  # module -> shapes of its weights: other sizes are no other draw
+    batches: list[str]  # `data set/step:sha256` of the first batches
+    prompts: str
+    frozen: dict[str, str]
+    data: str
+    environment: dict[str, str]
+    against: dict[str, Any] | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str, data: str) -> Certificate:
+    """Hash a model before its first step, its first batches, and what it will be asked."""
+    weights, shapes = module_hashes(model), module_shapes(model)
+    steps = ((dataset, step) for step in range(NUM_BATCHES) for dataset in mixture.datasets)
+    return Certificate(
+        spec_hash=spec.hash,
+        seed=spec.seed,
+        weights=weights,
+        shapes=shapes,
+        batches=[f"{name}/{step}:{mixture.batch(name, step).fingerprint()}" for name, step in islice(steps, NUM_BATCHES)],
+        prompts=prompts,
+        frozen={slot: _digest(f"{k}{v}" for k, v in _below(slot, weights).items()) for slot in ("lm", "vision")},
+        data=data,
+        environment=environment(model),
+    )
+
+
+def module_hashes(model: Flamingo) -> dict[str, str]:
+    """sha256 of the weights of every module, by part."""
+    digests: dict[str, Any] = {}
+    for name, parameter in model.named_parts():
+        digest = digests.setdefault(_module_of(name), hashlib.sha256())
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+def module_shapes(model: Flamingo) -> dict[str, str]:
+    """Shapes of the weights of every module, by part."""
+    shapes: dict[str, list[str]] = {}
+    for name, parameter in model.named_parts():
+        shapes.setdefault(_module_of(name), []).append("x".join(map(str, parameter.shape)))
+    return {name: " ".join(some) for name, some in shapes.items()}
+
+
+def environment(model: Flamingo) -> dict[str, str]:
+    """What results may depend on beside the spec."""
+    import torch
+    import transformers
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "device": model.device.type,
+        "cpu": platform.processor() or platform.machine(),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def _module_of(name: str) -> str:
+    """Down to the first number of a parameter's name, else to the module that holds it."""
+    words = name.split(".")
+    numbers = [place for place, word in enumerate(words) if word.isdigit()]
+    return ".".join(words[: numbers[0] + 1] if numbers else words[:-1])
+
+
+def _below(slot: str, weights: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in weights.items() if name.startswith(f"{slot}.")}
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""The training loop: batches, step, schedule, checkpoints; losses and times are kept, and written outside the step."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from experiments.data.mixture import Mixture
+from experiments.progress import Progress
+from experiments.spec import Spec
+from experiments.training import checkpoint
+from experiments.training.checkpoint import Progressed
+from experiments.training.objective import OBJECTIVES, WeightedBatch
+from experiments.training.optimizer import lr_factor, make_optimizer, set_learning_rates
+from experiments.training.stop import StopRequest
+from flamingo_core.flamingo import Flamingo
+
+
+def draw_step(mixture: Mixture, spec: Spec, step: int) -> list[WeightedBatch]:
+    """One batch of every data set in the mixture, with the weight of its loss."""
+    return [
+        WeightedBatch(mixture.batch(dataset, step), getattr(spec.data, dataset).loss_weight)
+        for dataset in mixture.datasets
+    ]
+
+
+class Trainer:
+    """A model, its optimizer and its objective: one call is one step."""
+
+    def __init__(self, model: Flamingo, spec: Spec):
+        self.model, self.spec = model, spec
+        self.optimizer = make_optimizer(model, spec.train)
+        self.objective = OBJECTIVES[spec.train.objective]
+        model.train()
+
+    def step(self, batches: list[WeightedBatch], step: int) -> dict[str, torch.Tensor]:
+        """Forward, backward, clip and update; the loss of each data set."""
+        set_learning_rates(self.optimizer, lr_factor(step, self.spec.train))
+        return self.objective(self.model, batches, self.spec.train, self.optimizer, step)
+
+
+def train(
+    trainer: Trainer,
+    mixture: Mixture,
+    spec: Spec,
+    *,
+    folder: Path,
+    progressed: Progressed,
+    before_checkpoint: Callable[[Progressed], None],
+    stop: StopRequest,
+) -> None:
+    """Train from `progressed` to the end, leaving checkpoints in `folder`; `progressed` is kept up to date.
+
+    `before_checkpoint` is called just before one is published, to store what was measured up to there.
+
+    Raises:
+        NonFiniteLoss: a loss is infinite or not a number.
+        KeyboardInterrupt: a stop was asked for; a checkpoint of the last whole step has been written.
+    """
+    with Progress(spec.name, spec.train.steps, "step", start=progressed.step) as progress:
+        for step in range(progressed.step, spec.train.steps):
+            batches = draw_step(mixture, spec, step)
+            synchronise(trainer.model)
+            started = time.perf_counter()
+            losses = trainer.step(batches, step)
+            synchronise(trainer.model)
+            progressed.step_times_s.append(time.perf_counter() - started)
+            for dataset, loss in losses.items():
+                progressed.losses.setdefault(dataset, []).append(loss.item())
+            progressed.step = step + 1
+            last = progressed.step == spec.train.steps
+            if last or stop.requested or progressed.step % spec.train.checkpoint_every == 0:
+                before_checkpoint(progressed)
+                checkpoint.save(folder, trainer.model, trainer.optimizer, progressed, spec.train_hash)
+            progress.advance(f", loss {sum(loss.item() for loss in losses.values()) / len(losses):.3f}")
+            stop.check()
+    trainer.model.eval()
+
+
+def synchronise(model: Flamingo) -> None:
+    """Wait for what the device still computes, so that a clock can be read."""
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)

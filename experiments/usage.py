@@ -1,0 +1,137 @@
+"""What `python -m experiments.run --help` prints: ablations, scales, keys with their defaults, flags, exit codes.
+
+Read from the YAML files and the schema; no component is imported, so that help comes at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from experiments.compose import ABLATION, HEADER, SCALE, default_scale, known, plain_values
+from experiments.published import BASELINE, rows
+from experiments.refusal import show
+from experiments.schema import DATASETS, DEVICES, SHOTS, EvalConfig, Experiment, LMSlot, TrainConfig
+from flamingo_core.xattn.placement import PLACEMENTS
+
+# The keys that stay: each with what it is; COMPONENTS stands for the components of the slot.
+KEYS = {
+    "seed": "of weights, data order and prompts; -m seed=0,1,2 runs each",
+    "device": f"{', '.join(DEVICES)}",
+    "compare": "run the baseline too where no finished run of it is stored, and time both",
+    "rerun": "run again what is stored already",
+    "debug": "show tracebacks",
+    "components": "modules with components of your own, as [my.module]",
+    "model.vision.name": "vision encoder: COMPONENTS",
+    "model.resampler.name": "resampler: COMPONENTS",
+    "model.resampler.perceiver.num_latents": "tokens that a medium becomes",
+    "model.xattn.name": "cross-attention blocks: COMPONENTS",
+    "model.xattn.placement": f"in front of which layers: {PLACEMENTS}",
+    "model.xattn.gated.tanh_gating": "gates that start at zero, or plain residuals",
+    "model.lm.name": "family of the language model: COMPONENTS",
+    "model.lm.freeze": "keep the language model as it is",
+    "model.lm.weights": "pretrained, random",
+    "model.lm.path": "directory of a language model, as save_pretrained writes it",
+    "train.steps": "a step is one batch of every data set in the mixture",
+    "train.lr": "learning rate of what is new",
+    "train.lr_lm": "learning rate of the language model where it is not frozen",
+    "train.objective": "accumulation (one update a step), round_robin (one a data set)",
+    "train.checkpoint_every": "steps from one checkpoint to the next",
+    "data.mixture": f"data sets of a step, a list of {', '.join(DATASETS)}",
+    "eval.shots": f"demonstrations in a prompt: {', '.join(SHOTS)}",
+    "eval.batch_size": "prompts at once; scores do not depend on it",
+    "eval.beams": "1 decodes greedily",
+}
+
+FLAGS = {
+    "-m, --multirun": "run every combination of the values given with commas between; one wrong, none runs",
+    "--cfg job": "print the resolved spec as YAML, and run nothing",
+    "--json": "print one JSON object on stdout, and nothing else",
+    "--config-dir DIR": "add the YAML files in DIR/ablation and DIR/scale",
+    "-h, --help": "print this",
+}
+
+EXAMPLES = (
+    "python -m experiments.run ablation=xattn_every_4th",
+    "python -m experiments.run -m ablation=xattn_every_4th seed=0,1,2",
+    "python -m experiments.run ablation=[xattn_every_4th,resampler_mlp] eval.shots=8",
+    "python -m experiments.run ablation=tanh_gating_off train.steps=40 --cfg job",
+)
+
+EXIT_CODES = {
+    "0": "done",
+    "1": "a run failed; the others still finished",
+    "2": "the request is wrong, or the store or disk cannot be used; nothing was written",
+    "130": "stopped by Ctrl-C",
+}
+
+
+def run_help(config_dir: Path | None = None) -> str:
+    """The whole text."""
+    parts = [
+        "python -m experiments.run [ablation=NAME] [scale=NAME] [key=value ...] [flags]\n\n"
+        "Runs one ablation beside the baseline and prints the row beside the published one; without an ablation the\n"
+        "baseline alone. What is stored already is reported, not run again.",
+        _section("ablations: ablation=NAME, or [NAME,NAME] at once", _ablations(config_dir)),
+        _section("scales: scale=NAME", _scales(config_dir)),
+        _section("keys: key=value, with what they are by default; --cfg job shows all", _keys()),
+        _section("flags, anywhere in the command", FLAGS),
+        "examples\n" + "\n".join(f"  {example}" for example in EXAMPLES),
+        _section("exit codes", EXIT_CODES),
+    ]
+    return "\n\n".join(parts)
+
+
+def _section(title: str, lines: Mapping[str, str]) -> str:
+    width = max(len(name) for name in lines) + 2
+    return "\n".join([title, *(f"  {name:<{width}}{text}".rstrip() for name, text in lines.items())])
+
+
+def _ablations(config_dir: Path | None) -> dict[str, str]:
+    lines, published = {}, rows()
+    for name, path in known(ABLATION, config_dir).items():
+        row = published.get(name)
+        if row is None:
+            lines[name] = _first_comment(path)
+        elif name == BASELINE:
+            lines[name] = f"{row.setting}: nothing changes"
+        else:
+            lines[name] = f"{row.group:<5}{row.setting}: {row.original_value} -> {row.changed_value}"
+    return lines
+
+
+def _scales(config_dir: Path | None) -> dict[str, str]:
+    default = default_scale()
+    return {
+        name + " (default)" * (name == default): _first_comment(path) for name, path in known(SCALE, config_dir).items()
+    }
+
+
+def _keys() -> dict[str, str]:
+    said = plain_values()
+    defaults = {**_class_defaults(), **said}
+    lines = {}
+    for key, text in KEYS.items():
+        slot = key.rpartition(".")[0]
+        components = dict.fromkeys(
+            one.split(".")[2] for one in said if one.startswith(f"{slot}.") and one.count(".") > 2
+        )
+        lines[f"{key}={show(defaults[key])}"] = text.replace("COMPONENTS", ", ".join(components))
+    return lines
+
+
+def _class_defaults() -> dict[str, Any]:
+    sections = {"": Experiment, "train.": TrainConfig, "eval.": EvalConfig, "model.lm.": LMSlot}
+    found: dict[str, Any] = {}
+    for prefix, config in sections.items():
+        for entry in fields(config):
+            if entry.default_factory is not MISSING:
+                found[prefix + entry.name] = entry.default_factory()
+            elif entry.default is not MISSING:
+                found[prefix + entry.name] = entry.default
+    return found
+
+
+def _first_comment(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((line.strip("# ") for line in lines if line.startswith("#") and line != HEADER), "")

@@ -1,0 +1,1 @@
+"""The Flamingo model with every component swappable: torch and transformers only."""

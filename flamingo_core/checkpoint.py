@@ -1,0 +1,102 @@
+"""Checkpoints of the trained part: safetensors, written whole or not at all, loaded strictly."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from flamingo_core.config import FlamingoConfig
+
+if TYPE_CHECKING:
+    from flamingo_core.flamingo import Flamingo
+
+WEIGHTS_FILE = "weights.safetensors"
+
+Model = TypeVar("Model", bound="Flamingo")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors by name with string metadata, whole or not at all."""
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_whole(path, save(on_cpu, metadata=dict(metadata)))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name and the metadata.
+
+    Raises:
+        ValueError: the file is missing, cut short or no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as safetensors: {error}") from error
+
+
+def trained_state(model: "Flamingo") -> dict[str, Tensor]:
+    """The trainable weights by the part they belong to."""
+    return {name: parameter for name, parameter in model.named_parts() if parameter.requires_grad}
+
+
+def load_trained_state(model: "Flamingo", tensors: Mapping[str, Tensor]) -> None:
+    """Copy weights into the trainable part; all of them are checked before any is written.
+
+    Raises:
+        ValueError: a name is missing or unexpected, or a shape differs; all are listed.
+    """
+    own = trained_state(model)
+    wrong = [f"missing `{name}`" for name in own.keys() - tensors.keys()]
+    wrong += [f"unexpected `{name}`" for name in tensors.keys() - own.keys()]
+    wrong += [
+        f"`{name}` is {tuple(tensors[name].shape)}, the model has {tuple(own[name].shape)}"
+        for name in own.keys() & tensors.keys()
+        if own[name].shape != tensors[name].shape
+    ]
+    if wrong:
+        raise ValueError(f"weights do not fit the model: {'; '.join(sorted(wrong))}")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(tensors[name])
+
+
+def save_trained(model: "Flamingo", path: Path, **metadata: str) -> None:
+    """Write the trained part with the config and seed that build the rest."""
+    described: dict[str, Any] = {"config": json.dumps(model.config.plain()), "seed": json.dumps(model.seed)}
+    save_tensors(path, trained_state(model), {**described, **metadata})
+
+
+def load_pretrained(cls: type[Model], path: Path) -> Model:
+    """Build the model a file of `save_trained` describes and load its trained part strictly.
+
+    Raises:
+        ValueError: the file is none of ours or does not fit.
+    """
+    tensors, metadata = load_tensors(path)
+    if "config" not in metadata or "seed" not in metadata:
+        raise ValueError(f"{path} holds no Flamingo: its metadata have no `config` and `seed`")
+    model = cls(FlamingoConfig(**json.loads(metadata["config"])), seed=json.loads(metadata["seed"]))
+    load_trained_state(model, tensors)
+    return model

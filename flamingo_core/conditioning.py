@@ -1,0 +1,134 @@
+"""How media reach the blocks: a layer wrapper, the media of one forward pass, and the cache of a generation.
+
+B examples (rows), T text tokens, M media an example, L tokens a medium, D width of the language model.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from flamingo_core.media_mask import MediaMask
+
+
+class FlamingoCache(DynamicCache):
+    """The language model's cache, and each block's keys and values of the media.
+
+    The first forward pass projects the media once, for the B rows they were resampled for; however many beams or
+    sequences a row became by then, they share it. After that pass only each row's own last medium is kept: a new token
+    sees no other, and `generate` never emits `<image>`.
+    """
+
+    def __init__(self, media: Tensor | None, num_marks: Tensor):
+        """Media (B, M, L, D), or None without any; `num_marks` (B,), how many of the M each row has."""
+        super().__init__()
+        self.media = media
+        self.num_marks = num_marks
+        self.projected: dict[int, tuple[Tensor, ...]] = {}  # block -> (rows, 1, L, ...)
+        self.filled = False
+
+    def keep_last_medium(self, block: int, projected: tuple[Tensor, ...], repeats: int) -> None:
+        """Keep what a block projected of (B, M, L, ...), for each row its own last medium."""
+        last = (self.num_marks - 1).clamp(min=0)
+        rows = torch.arange(len(last), device=last.device)
+        self.projected[block] = tuple(x[rows, last].unsqueeze(1).repeat_interleave(repeats, dim=0) for x in projected)
+
+    def finish_prompt(self, repeats: int) -> None:
+        """The prompt has been read: media are not needed any more, rows are counted as the model sees them."""
+        self.media = None
+        self.num_marks = self.num_marks.repeat_interleave(repeats)
+        self.filled = True
+
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Follow a beam search."""
+        super().reorder_cache(beam_idx)
+        self._take_rows(beam_idx)
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Repeat every row."""
+        super().batch_repeat_interleave(repeats)
+        self._take_rows(torch.arange(len(self.num_marks), device=self.num_marks.device).repeat_interleave(repeats))
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep some rows."""
+        super().batch_select_indices(indices)
+        self._take_rows(indices)
+
+    def reset(self) -> None:
+        """A cache without its media cannot read another prompt.
+
+        Raises:
+            ValueError: always; make a new cache.
+        """
+        raise ValueError("a FlamingoCache holds the media of one prompt: make a new one for the next")
+
+    def _take_rows(self, rows: Tensor) -> None:
+        if not self.filled:
+            raise ValueError("rows of a FlamingoCache can change after the prompt was read, not before")
+        self.num_marks = self.num_marks.index_select(0, rows.to(self.num_marks.device))
+        self.projected = {
+            block: tuple(x.index_select(0, rows.to(x.device)) for x in projected)
+            for block, projected in self.projected.items()
+        }
+
+
+@dataclass(slots=True)
+class MediaContext:
+    """The media of one forward pass, handed down to every layer as an argument."""
+
+    media: Tensor | None  # (B, M, L, D); None while decoding, or where no example has any
+    mask: MediaMask | None
+    cache: FlamingoCache | None = None
+    repeats: int = 1  # rows of text for each row of media: the beams of a prompt
+
+    def read(self, block: nn.Module, index: int) -> tuple[Tensor, ...] | None:
+        """What a block has of the media: projected here, or kept from the prompt."""
+        if self.cache is not None and self.cache.filled:
+            return self.cache.projected.get(index)
+        if self.media is None:
+            return None
+        projected: tuple[Tensor, ...] = block.project_media(self.media)
+        if self.cache is not None:
+            self.cache.keep_last_medium(index, projected, self.repeats)
+        if self.repeats > 1:
+            projected = tuple(x.repeat_interleave(self.repeats, dim=0) for x in projected)
+        return projected
+
+
+class ConditionedLayer(GradientCheckpointingLayer):
+    """A layer of the language model with a cross-attention block in front of it, behind it (grafted), or none.
+
+    Every layer is wrapped, with a block or without, so that a parameter has the same name in every ablation. The inner
+    layer's own checkpointing stays off: this wrapper is what gets recomputed.
+    """
+
+    def __init__(self, layer: nn.Module, index: int, block: nn.Module | None = None, *, grafted: bool = False):
+        super().__init__()
+        self.layer = layer
+        self.index = index
+        self.block = block
+        self.grafted = grafted
+
+    def __getattr__(self, name: str) -> Any:
+        """A decoder may ask a layer what it is (`attention_type`, ...): answer for the inner one."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
+
+    def forward(self, hidden: Tensor, *args: Any, media: MediaContext | None = None, **kwargs: Any) -> Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        if self.grafted:
+            return self._condition(self.layer(hidden, *args, **kwargs), media)
+        output: Tensor = self.layer(self._condition(hidden, media), *args, **kwargs)
+        return output
+
+    def _condition(self, hidden: Tensor, media: MediaContext | None) -> Tensor:
+        if self.block is None:
+            return hidden
+        projected = None if media is None else media.read(self.block, self.index)
+        conditioned: Tensor = self.block(hidden, projected, None if media is None else media.mask)
+        return conditioned

@@ -1,0 +1,142 @@
+"""What a model costs before it is trained: parameters and FLOPs by slot, on the meta device.
+
+The real model is built and one real step is run on tensors without content, so a component from outside is counted like
+our own. One multiply-add is two FLOPs; matrix products, convolutions and attention count, as in torch's own counter.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from flamingo_core.config import FlamingoConfig
+from flamingo_core.flamingo import Flamingo
+from flamingo_core.registry import SLOTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchShape:
+    """The size of one data set's share of a step."""
+
+    tokens: int  # text tokens an example, padded
+    media_counts: tuple[int, ...]  # media of each example
+    frames: int
+    image_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one model costs; FLOPs are of one whole step, forward and backward, over all the batches given."""
+
+    params_total: int
+    params_trainable: int
+    params_by_slot: dict[str, int]
+    flops_per_step: int
+    flops_by_slot: dict[str, int]
+
+
+def estimate(config: FlamingoConfig, shapes: Sequence[BatchShape]) -> Cost:
+    """Build the model on the meta device and run one step over batches of these shapes; nothing is computed."""
+    with torch.device("meta"):
+        model = Flamingo(config, seed=None)
+    params, flops = count_parameters(model), dict.fromkeys(SLOTS, 0)
+    for shape in shapes:
+        for slot, count in count_flops(model, batch_of(shape)).items():
+            flops[slot] += count
+    return Cost(
+        params_total=sum(params.values()),
+        params_trainable=count_trainable(model),
+        params_by_slot=params,
+        flops_per_step=sum(flops.values()),
+        flops_by_slot=flops,
+    )
+
+
+def count_parameters(model: Flamingo) -> dict[str, int]:
+    """Parameters by slot, shared ones once."""
+    counts = dict.fromkeys(SLOTS, 0)
+    for name, parameter in model.named_parts():
+        counts[name.split(".", 1)[0]] += parameter.numel()
+    return counts
+
+
+def count_trainable(model: nn.Module) -> int:
+    """Parameters that get a gradient, shared ones once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def batch_of(shape: BatchShape) -> dict[str, Tensor]:
+    """A batch of that shape without content."""
+    examples = len(shape.media_counts)
+    ids = torch.zeros(examples, shape.tokens, dtype=torch.long, device="meta")
+    pixels = (sum(shape.media_counts), shape.frames, 3, shape.image_size, shape.image_size)
+    # A mask that is ready and explicit positions: transformers reads the content of any other to see what it can skip.
+    return {
+        "input_ids": ids,
+        "attention_mask": torch.zeros(examples, 1, shape.tokens, shape.tokens, device="meta"),
+        "position_ids": ids,
+        "labels": ids,
+        "text_time": ids,
+        "media": torch.zeros(pixels, device="meta"),
+        "media_counts": torch.tensor(shape.media_counts),
+    }
+
+
+def count_flops(model: Flamingo, batch: dict[str, Tensor]) -> dict[str, int]:
+    """FLOPs by slot of forward and backward over one batch, on whatever device the model is.
+
+    Their sum is counted. Its parts: the encoder's forward pass, the resampler's both passes, the blocks' forward pass
+    three times (backward makes two products of each), and to the language model what is left.
+    """
+    was_training = model.training
+    model.train()
+    conditioned = list(model.conditioned_layers())
+    inner = [layer.layer for layer in conditioned if not layer.grafted]  # the language model's own
+    forward: Counter[nn.Module] = Counter()
+    with _counting() as counter, _forward_flops(counter, [model.vision, *conditioned, *inner], forward):
+        model(**batch).loss.backward()
+    total = counter.get_total_flops()
+    features = model.encode_media(batch["media"])
+    with _counting() as counter:
+        model.resampler(features).sum().backward()
+    model.zero_grad(set_to_none=True)
+    model.train(was_training)
+    flops = {
+        "vision": forward[model.vision],
+        "resampler": counter.get_total_flops(),
+        "xattn": 3 * (sum(forward[layer] for layer in conditioned) - sum(forward[layer] for layer in inner)),
+    }
+    return {**flops, "lm": total - sum(flops.values())}
+
+
+@contextmanager
+def _counting() -> Iterator[FlopCounterMode]:
+    # The other kernels of attention are not counted on every device; the plain one makes the same products.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        yield counter
+
+
+@contextmanager
+def _forward_flops(
+    counter: FlopCounterMode, modules: Sequence[nn.Module], into: "Counter[nn.Module]"
+) -> Iterator[None]:
+    """Add up what each module's forward pass takes; torch's own split by module misplaces backward passes."""
+
+    def before(module: nn.Module, _: object) -> None:
+        into[module] -= counter.get_total_flops()
+
+    def after(module: nn.Module, _: object, __: object) -> None:
+        into[module] += counter.get_total_flops()
+
+    handles = [module.register_forward_pre_hook(before) for module in modules]
+    handles += [module.register_forward_hook(after) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

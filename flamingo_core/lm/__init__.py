@@ -1,0 +1,1 @@
+"""Causal language models that cross-attention blocks can be inserted into."""

@@ -1,0 +1,166 @@
+"""Causal language models through transformers: one adapter a family that cross-attention blocks can condition.
+
+A family is listed here when its decoder forwards unknown keyword arguments to every layer, so that a layer can be
+replaced by one that takes media as well, and when it hands on one hidden state.
+"""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+
+from flamingo_core.config import check_positive
+from flamingo_core.registry import register
+
+
+@dataclass(kw_only=True, slots=True)
+class CausalLMConfig:
+    """Sizes of a language model built here; one loaded from `model.lm.path` brings its own. No default: the scale says."""
+
+    vocab_size: int
+    width: int
+    depth: int
+    num_heads: int
+    ff_width: int
+    max_positions: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, "vocab_size", "width", "depth", "num_heads", "ff_width", "max_positions")
+
+
+class CausalLM:
+    """A family: how its sizes are spelled, where its layers stand. `model` is the transformers model itself."""
+
+    model_type: ClassVar[str]
+    sizes: ClassVar[Mapping[str, str]] = {
+        "vocab_size": "vocab_size",
+        "width": "hidden_size",
+        "depth": "num_hidden_layers",
+        "num_heads": "num_attention_heads",
+        "ff_width": "intermediate_size",
+        "max_positions": "max_position_embeddings",
+    }
+
+    def __init__(self, config: CausalLMConfig, *, path: str | None = None, load_weights: bool = True):
+        """Build by `config`, or read the directory `path`: its sizes, and its weights where `load_weights`.
+
+        Raises:
+            ValueError: the directory holds no model, or one of another family.
+        """
+        if path is not None and load_weights:
+            check_family(path, self.model_type)
+            self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path)
+        else:
+            self.model = AutoModelForCausalLM.from_config(self.transformers_config(config, path))
+        self.width: int = self.model.config.hidden_size
+        self.depth: int = self.model.config.num_hidden_layers
+
+    @classmethod
+    def transformers_config(cls, config: CausalLMConfig, path: str | None = None) -> PreTrainedConfig:
+        """The model's config as transformers spells it."""
+        if path is not None:
+            check_family(path, cls.model_type)
+            return AutoConfig.from_pretrained(path)
+        sizes = {theirs: getattr(config, ours) for ours, theirs in cls.sizes.items()}
+        return AutoConfig.for_model(cls.model_type, **sizes, **cls.further(config))
+
+    @classmethod
+    def further(cls, config: CausalLMConfig) -> dict[str, Any]:
+        """What the family's config needs besides its sizes."""
+        return {"tie_word_embeddings": True}
+
+    def decoder(self) -> nn.Module:
+        """The module whose `layers` run one after the other."""
+        return self.model.model
+
+    def layers(self) -> nn.ModuleList:
+        """The decoder's layers, a list that may be changed in place."""
+        layers = self.decoder().layers
+        assert isinstance(layers, nn.ModuleList)
+        return layers
+
+    def new_layer(self, index: int) -> nn.Module:
+        """A further layer of the family's own class, to stand at `index` of the decoder."""
+        config = deepcopy(self.model.config)
+        config.num_hidden_layers = index + 1
+        if getattr(config, "layer_types", None) is not None:
+            config.layer_types = [*config.layer_types, *[config.layer_types[-1]] * (index + 1 - self.depth)]
+        return type(self.layers()[0])(config, index)
+
+    def set_depth(self, num_layers: int) -> None:
+        """Tell the decoder that it has so many layers, after some were added."""
+        config = self.model.config
+        if getattr(config, "layer_types", None) is not None:
+            config.layer_types = [*config.layer_types, *[config.layer_types[-1]] * (num_layers - self.depth)]
+        config.num_hidden_layers = num_layers
+
+
+@register("lm", "llama", config=CausalLMConfig)
+class Llama(CausalLM):
+    """Llama and what shares its architecture (SmolLM2 among them)."""
+
+    model_type = "llama"
+
+
+@register("lm", "gpt_neox", config=CausalLMConfig)
+class GPTNeoX(CausalLM):
+    """GPT-NeoX and Pythia."""
+
+    model_type = "gpt_neox"
+
+    def decoder(self) -> nn.Module:
+        """GPT-NeoX calls its decoder by its own name."""
+        return self.model.gpt_neox
+
+
+@register("lm", "opt", config=CausalLMConfig)
+class OPT(CausalLM):
+    """OPT, pre-norm sizes."""
+
+    model_type = "opt"
+    sizes = {**CausalLM.sizes, "ff_width": "ffn_dim"}
+
+    @classmethod
+    def further(cls, config: CausalLMConfig) -> dict[str, Any]:
+        """OPT can embed at another width than it computes at; built here, it does not."""
+        return {"tie_word_embeddings": True, "word_embed_proj_dim": config.width}
+
+    def decoder(self) -> nn.Module:
+        """OPT keeps its decoder one level deeper."""
+        return self.model.model.decoder
+
+
+@register("lm", "qwen3", config=CausalLMConfig)
+class Qwen3(CausalLM):
+    """Qwen3, dense sizes."""
+
+    model_type = "qwen3"
+
+    @classmethod
+    def further(cls, config: CausalLMConfig) -> dict[str, Any]:
+        """Qwen3's head size and number of key heads do not follow from its width by default."""
+        heads = {"head_dim": config.width // config.num_heads, "num_key_value_heads": config.num_heads}
+        return {"tie_word_embeddings": True, **heads}
+
+
+def check_family(path: str, model_type: str) -> None:
+    """The directory must hold a model of this family.
+
+    Raises:
+        ValueError: there is no config.json, or it says another architecture.
+    """
+    file = Path(path) / "config.json"
+    if not file.is_file():
+        raise ValueError(f"`model.lm.path` is `{path}`; allowed: a directory with a config.json, as save_pretrained writes")
+    found = json.loads(file.read_text(encoding="utf-8")).get("model_type")
+    if found != model_type:
+        families = ", ".join(sorted(family.model_type for family in CausalLM.__subclasses__()))
+        raise ValueError(
+            f"`model.lm.path` holds a `{found}` model, but `model.lm.name` is `{model_type}`; "
+            f"families that can be conditioned: {families}"
+        )

@@ -1,0 +1,1 @@
+"""Resamplers: any number of visual features in, the tokens that cross-attention reads out."""

@@ -1,0 +1,1 @@
+"""Vision encoders: pictures in, a grid of features out. Always frozen."""

@@ -1,0 +1,68 @@
+"""CLIP's vision transformer, of any size, through transformers.
+
+N pictures, 3 x H x W pixels in 0..1, S patches, V width.
+"""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from flamingo_core.config import check_positive
+from flamingo_core.registry import register
+from flamingo_core.vision.pixels import prepare_pixels
+
+
+@dataclass(kw_only=True, slots=True)
+class ClipVitConfig:
+    """Sizes have no default: the scale says. `path` is a directory that CLIPVisionModel.save_pretrained wrote."""
+
+    image_size: int
+    patch_size: int
+    width: int
+    depth: int
+    num_heads: int
+    ff_width: int
+    path: str | None = None
+    mean: list[float] = field(default_factory=lambda: [0.48145466, 0.4578275, 0.40821073])
+    std: list[float] = field(default_factory=lambda: [0.26862954, 0.26130258, 0.27577711])
+
+    def __post_init__(self) -> None:
+        check_positive(self, "image_size", "patch_size", "width", "depth", "num_heads", "ff_width")
+        if self.image_size % self.patch_size:
+            raise ValueError(f"ClipVitConfig: `image_size` is {self.image_size}; allowed: multiples of `patch_size`")
+
+
+@register("vision", "clip_vit_l14", config=ClipVitConfig)
+class ClipVit(nn.Module):
+    """(N, 3, H, W) -> (N, S, V): the patches' last hidden states.
+
+    The class token and the final norm, which CLIP uses for its pooled vector only, are left out.
+    """
+
+    def __init__(self, config: ClipVitConfig):
+        super().__init__()
+        self.config = config
+        if config.path is None:
+            self.model = CLIPVisionModel(_transformers_config(config))
+        else:
+            self.model = CLIPVisionModel.from_pretrained(config.path)
+        self.width: int = self.model.config.hidden_size
+        self.num_features = (self.model.config.image_size // self.model.config.patch_size) ** 2
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Encode pictures of any size; they are resized to the encoder's own."""
+        pixels = prepare_pixels(pixels, self.model.config.image_size, self.config.mean, self.config.std)
+        hidden: Tensor = self.model(pixel_values=pixels).last_hidden_state
+        return hidden[:, 1:]  # (N, S, V)
+
+
+def _transformers_config(config: ClipVitConfig) -> CLIPVisionConfig:
+    return CLIPVisionConfig(
+        image_size=config.image_size,
+        patch_size=config.patch_size,
+        hidden_size=config.width,
+        num_hidden_layers=config.depth,
+        num_attention_heads=config.num_heads,
+        intermediate_size=config.ff_width,
+    )

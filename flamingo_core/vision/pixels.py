@@ -1,0 +1,18 @@
+"""From pixels as data sets hold them to what an encoder was trained on.
+
+N pictures, H x W pixels, I the encoder's picture size.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+
+def prepare_pixels(pixels: Tensor, image_size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """(N, 3, H, W) in 0..1 -> (N, 3, I, I), resized where it has another size, then normalised a channel."""
+    if tuple(pixels.shape[-2:]) != (image_size, image_size):
+        size = (image_size, image_size)
+        pixels = interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)
+    shape = (1, 3, 1, 1)
+    return (pixels - pixels.new_tensor(mean).view(shape)) / pixels.new_tensor(std).view(shape)

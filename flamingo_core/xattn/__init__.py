@@ -1,0 +1,1 @@
+"""Cross-attention blocks, and where in the language model they stand."""

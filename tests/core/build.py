@@ -1,0 +1,128 @@
+"""The smallest models that still have more than one of everything, and batches for them."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flamingo_core import registry
+from flamingo_core.config import FlamingoConfig
+from flamingo_core.flamingo import Flamingo
+
+PAD, BOS, EOC, IMAGE, VOCABULARY = 0, 1, 2, 3, 50
+IMAGE_SIZE, FRAMES, WIDTH, DEPTH = 16, 2, 32, 4
+
+BRANCHES: dict[str, dict[str, dict[str, Any]]] = {
+    "vision": {
+        "clip_vit_l14": {
+            "image_size": IMAGE_SIZE,
+            "patch_size": 8,
+            "width": 16,
+            "depth": 1,
+            "num_heads": 2,
+            "ff_width": 32,
+        },
+        **{
+            name: {
+                "image_size": IMAGE_SIZE,
+                "depths": [1],
+                "channels": [16],
+                "stem_channels": 8,
+                "group_size": 8,
+                "width": 16,
+            }
+            for name in ("nfnet_f0", "nfnet_f6")
+        },
+    },
+    "resampler": {
+        "perceiver": {"width": 16, "depth": 2, "num_heads": 2, "head_dim": 8, "num_latents": 5, "max_frames": 4},
+        "mlp": {"width": 16, "depth": 1, "max_frames": 4},
+        "transformer": {"width": 16, "depth": 1, "num_heads": 2, "head_dim": 8, "max_frames": 4},
+    },
+    "xattn": {
+        "gated": {"num_heads": 2, "head_dim": 8},
+        "vanilla": {"num_heads": 2, "head_dim": 8},
+        "grafting": {"num_heads": 2, "head_dim": 8, "num_pairs": 2},
+    },
+    "lm": {
+        family: {
+            "vocab_size": VOCABULARY,
+            "width": WIDTH,
+            "depth": DEPTH,
+            "num_heads": 4,
+            "ff_width": 64,
+            "max_positions": 64,
+        }
+        for family in ("llama", "gpt_neox", "opt", "qwen3")
+    },
+}
+
+FAMILIES = registry.names("lm")
+BLOCKS = registry.names("xattn")
+RESAMPLERS = registry.names("resampler")
+ENCODERS = registry.names("vision")
+PLACEMENTS = ("every", "every_2nd", "every_4th", "single_middle")
+
+
+def choice(slot: str, name: str, **changes: Any) -> dict[str, Any]:
+    """A slot's choice with its branch, as a spec holds it."""
+    return {"name": name, name: {**BRANCHES[slot][name], **changes}}
+
+
+def config(
+    *,
+    lm: str = "llama",
+    xattn: str = "gated",
+    placement: str = "every",
+    resampler: str = "perceiver",
+    vision: str = "clip_vit_l14",
+    freeze: bool = True,
+    weights: str = "pretrained",
+    path: str | None = None,
+    **block: Any,
+) -> FlamingoConfig:
+    """A small model's config; further arguments go to the cross-attention block."""
+    return FlamingoConfig(
+        vision=choice("vision", vision),
+        resampler=choice("resampler", resampler),
+        xattn={**choice("xattn", xattn, **block), "placement": placement},
+        lm={**choice("lm", lm), "freeze": freeze, "weights": weights, "path": path},
+        image_token_id=IMAGE,
+        bos_token_id=BOS,
+        eos_token_id=EOC,
+        pad_token_id=PAD,
+    )
+
+
+def model(*, seed: int = 0, gates: float | None = 0.5, dtype: torch.dtype = torch.float64, **choices: Any) -> Flamingo:
+    """A small model in float64 whose gates, where it has any, are open."""
+    built = Flamingo(config(**choices), seed=seed).to(dtype)
+    if gates is not None:
+        with torch.no_grad():
+            for parameter in built.parameters():
+                if parameter.requires_grad and parameter.ndim == 0:
+                    parameter.fill_(gates)
+    return built
+
+
+def pixels(count: int, *, frames: int = FRAMES, seed: int = 0) -> Tensor:
+    """(N, F, 3, H, W) random media."""
+    generator = torch.Generator().manual_seed(seed)
+    size = (count, frames, 3, IMAGE_SIZE, IMAGE_SIZE)
+    return torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)
+
+
+def prompts() -> list[list[int]]:
+    """Rows of different length, with two, one and no image, the second with text before its image."""
+    return [[BOS, IMAGE, 7, 8, EOC, IMAGE, 9, 10], [BOS, 11, 12, IMAGE, 13], [BOS, 14, 15, 16, 17, 18]]
+
+
+def padded(rows: list[list[int]], *, side: str = "left") -> dict[str, Tensor]:
+    """Rows as one batch with its mask, and how many media each has."""
+    longest = max(map(len, rows))
+    ids, mask = torch.full((len(rows), longest), PAD), torch.zeros(len(rows), longest, dtype=torch.long)
+    for number, row in enumerate(rows):
+        place = slice(longest - len(row), None) if side == "left" else slice(0, len(row))
+        ids[number, place], mask[number, place] = torch.tensor(row), 1
+    counts = torch.tensor([row.count(IMAGE) for row in rows])
+    return {"input_ids": ids, "attention_mask": mask, "media_counts": counts}

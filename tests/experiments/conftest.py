@@ -1,0 +1,65 @@
+"""A real store for every test: its tables are made once a session and copied, which takes milliseconds."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from experiments.record import CERTIFICATE_FILE, PREDICTIONS_FOLDER
+from experiments.store import import_mlflow
+from experiments.tracking import Git, start_run
+from tests.experiments.stored_runs import FakeSpec, a_tree, scored
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sqlite file with MLflow's tables and nothing of ours in it."""
+    file = tmp_path_factory.mktemp("template") / "mlflow.db"
+    import_mlflow().MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def store_file(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The sqlite file that this test's store is, in a folder of its own."""
+    file = tmp_path / "store" / "mlflow.db"
+    file.parent.mkdir()
+    shutil.copy(empty_database, file)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def store_run(store_file: Path, tmp_path: Path) -> Callable[..., str]:
+    """Write one run through `tracking` and return its id."""
+
+    def write(
+        name: str = "baseline",
+        *,
+        metrics: Mapping[str, float] | None = None,
+        predictions: Mapping[str, pd.DataFrame] | None = None,
+        certificate: dict[str, Any] | None = None,
+        status: str | None = "FINISHED",
+        **spec: Any,
+    ) -> str:
+        if name != "baseline":
+            spec.setdefault("hash", f"{abs(hash(name)):016x}"[:16])
+        spec.setdefault("tree", a_tree("every_4th" if "every_4th" in name else "every"))
+        run = start_run(FakeSpec(name=name, **spec), git=Git("c" * 40, "false"))
+        folder = tmp_path / "files" / run.run_id
+        (folder / PREDICTIONS_FOLDER).mkdir(parents=True)
+        for benchmark, frame in (predictions or {}).items():
+            frame.to_parquet(folder / PREDICTIONS_FOLDER / f"{benchmark}.parquet")
+        if certificate is not None:
+            (folder / CERTIFICATE_FILE).write_text(json.dumps(certificate))
+        run.log_artifacts(folder)
+        run.log_metrics({**scored(predictions or {}), **(metrics or {})})
+        if status is not None:
+            run.finish(status)
+        return run.run_id
+
+    return write

@@ -1,0 +1,87 @@
+"""What tests store: specs, predictions and certificates in miniature."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from experiments import published
+from experiments.record import BENCHMARKS, SCORES, blind
+
+CEILINGS = dict(zip(SCORES, (100.0, 80.0, 80.0, 60.0, 90.0), strict=True))
+BASELINE_HASH = "b" * 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeSpec:
+    """The attributes of a spec that are recorded, without what they come from."""
+
+    name: str = "baseline"
+    scale: str = "tiny"
+    seed: int = 0
+    hash: str = BASELINE_HASH
+    baseline_hash: str = BASELINE_HASH
+    overrides: tuple[str, ...] = ()
+    tree: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def group(self) -> str:
+        """As a spec has it."""
+        return published.group_of(tuple(self.name.split("+")))
+
+
+def a_tree(placement: str = "every", **more: Any) -> dict[str, Any]:
+    """A resolved spec in miniature."""
+    model = {"vision": {"name": "nfnet_f6"}, "xattn": {"name": "gated", "placement": placement}}
+    return {"seed": 0, "components": [], "model": model, "eval": {"shots": 4, "ceilings": CEILINGS}, **more}
+
+
+def answers(scores: list[float], *, media: list[str] | None = None, benchmark: str = "vqav2") -> pd.DataFrame:
+    """Predictions with these scores, in points; by default each is about a picture of its own."""
+    caption = benchmark in ("coco", "vatex")
+    return pd.DataFrame(
+        [
+            {
+                "id": f"{benchmark}/{place}",
+                "medium": media[place] if media else f"medium/{place}",
+                "prompt": f"<image> red <EOC> <image> {'' if caption else f'what is in picture {place} ?'}",
+                "prompt_hash": f"{place:064d}",
+                "demonstrations": ["red", "two", "a ball", "yes"],
+                "answer": f"answer {place} {'right' if score >= 50 else 'wrong'}",
+                "references": ["blue", "blue", "navy"],
+                "score": float(score),
+                "blind_answer": "green",
+                "blind_score": 10.0,
+            }
+            for place, score in enumerate(scores)
+        ]
+    )
+
+
+def scored(predictions: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+    """The metrics that go with predictions: each score their mean, Overall from the ceilings above."""
+    names = {benchmark.name: benchmark.metric for benchmark in BENCHMARKS}
+    metrics = {names[name]: float(frame["score"].mean()) for name, frame in predictions.items()}
+    metrics |= {blind(names[name]): float(frame["blind_score"].mean()) for name, frame in predictions.items()}
+    if len(predictions) == len(BENCHMARKS):
+        for form in (str, blind):
+            metrics[form("overall")] = sum(100 * metrics[form(name)] / CEILINGS[name] / 5 for name in SCORES)
+    return metrics
+
+
+def a_certificate() -> dict[str, Any]:
+    """A certificate in miniature: five modules, of which two are cross-attention blocks."""
+    modules = ("vision.stages.0", "resampler.layers.0", "lm.model.layers.0", "xattn.0", "xattn.1")
+    return {
+        "spec_hash": "any",
+        "seed": 0,
+        "weights": {module: f"sha of {module}" for module in modules},
+        "shapes": {module: "4x4 4" for module in modules},
+        "batches": [f"batch {step}" for step in range(20)],
+        "prompts": "sha of prompts",
+        "frozen": {"lm": "sha of lm", "vision": "sha of vision"},
+        "data": "sha of data",
+        "environment": {"python": "3.11", "torch": "2.13", "device": "cpu", "threads": 1},
+        "against": None,
+    }

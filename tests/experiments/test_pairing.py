@@ -1,0 +1,127 @@
+"""A pair is paired unless something differs that neither spec says differs; then it is named."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from experiments.analysis import pairing, results
+from tests.experiments.stored_runs import a_certificate
+
+Certificate = dict[str, Any]
+PLACEMENT = {"model.xattn.placement"}
+
+
+def test_a_clean_pair_is_paired() -> None:
+    """Fewer blocks, as declared; the rest is equal, and counted."""
+    row, baseline = a_certificate(), a_certificate()
+    del row["weights"]["xattn.1"]
+    pair = pairing.compare(row, baseline, PLACEMENT)
+    assert pair.paired and pair.declared == ("weights.xattn.1",)
+    assert pair.sentence() == "paired: 4 of 4 untouched modules, batches, prompts, data equal"
+
+
+def change(path: str, value: Any) -> Callable[[Certificate], None]:
+    *folders, last = path.split("/")
+
+    def apply(certificate: Certificate) -> None:
+        for folder in folders:
+            certificate = certificate[folder]
+        certificate[last] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        (change("weights/resampler.layers.0", "other"), "weights.resampler.layers.0"),
+        (change("weights/lm.model.layers.0", "other"), "weights.lm.model.layers.0"),
+        (change("weights/xattn.0", "other"), "weights.xattn.0"),
+        (change("frozen/vision", "other"), "frozen.vision"),
+        (change("frozen/lm", "other"), "frozen.lm"),
+        (change("data", "other"), "data"),
+        (change("prompts", "other"), "prompts"),
+        (change("batches", ["other"]), "batches"),
+        (change("seed", 1), "seed (1 against 0)"),
+        (change("environment/threads", 2), "environment.threads (2 against 1)"),
+        (change("environment/torch", "1.0"), "environment.torch (1.0 against 2.13)"),
+    ],
+)
+def test_what_differs_for_no_stated_reason_is_named(fault: Callable[[Certificate], None], named: str) -> None:
+    """Each single fault is found, alone, in either run of the pair."""
+    row, baseline = a_certificate(), a_certificate()
+    fault(row)
+    pair = pairing.compare(row, baseline, PLACEMENT)
+    assert not pair.paired and pair.unexpected == (named,)
+    assert pair.sentence() == f"NOT PAIRED: {named}"
+    assert len(pairing.compare(baseline, row, PLACEMENT).unexpected) == 1
+
+
+CHANGES = {
+    "model.vision.name": {"frozen/vision", "weights/vision.stages.0"},
+    "model.resampler.mlp.depth": {"weights/resampler.layers.0"},
+    "model.lm.weights": {"frozen/lm", "weights/lm.model.layers.0"},
+    "model.lm.freeze": {"frozen/lm"},
+    "model.xattn.placement": set(),
+    "model.xattn.gated.tanh_gating": {"weights/xattn.0", "weights/xattn.1"},
+    "data.mixture": {"data", "batches"},
+    "data.world.queries": {"data", "batches", "prompts"},
+    "eval.shots": {"prompts"},
+    "train.lr": set(),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_what_a_change_may_touch_is_declared(changed: str) -> None:
+    """A changed key excuses what follows from it, and nothing else."""
+    weights = [f"weights/{module}" for module in a_certificate()["weights"]]
+    for place in [*weights, "frozen/vision", "frozen/lm", "data", "batches", "prompts"]:
+        row = a_certificate()
+        change(place, "other")(row)
+        pair = pairing.compare(row, a_certificate(), {changed})
+        found = pair.declared if place in CHANGES[changed] else pair.unexpected
+        assert found == (place.replace("/", ".", 1),)
+
+
+@pytest.mark.parametrize(
+    ("changed", "follow"),
+    [
+        ("model.vision.name", {"vision.stages.0", "resampler.layers.0"}),
+        ("model.resampler.name", {"resampler.layers.0"}),
+        ("model.lm.path", {"resampler.layers.0", "lm.model.layers.0", "xattn.0", "xattn.1"}),
+        ("model.xattn.placement", {"lm.model.layers.0", "xattn.0", "xattn.1"}),
+        ("data.mixture", set()),
+    ],
+)
+def test_a_part_may_follow_in_size_where_another_changed(changed: str, follow: set[str]) -> None:
+    """The resampler of another encoder reads another width: declared. With the shapes it had, it should be equal."""
+    for module in a_certificate()["weights"]:
+        row, without = a_certificate(), a_certificate()
+        row["weights"][module], row["shapes"][module] = "other", "8x4 4"
+        del without["weights"][module], without["shapes"][module]
+        for one in ((row, a_certificate()), (without, a_certificate()), (a_certificate(), without)):
+            pair = pairing.compare(*one, {changed})
+            assert (pair.declared if module in follow else pair.unexpected) == (f"weights.{module}",)
+
+
+def test_what_is_declared_is_said() -> None:
+    """A row on other data is paired in what it shares, and the line says what it does not share."""
+    row = a_certificate()
+    row["batches"], row["data"] = ["other"], "other"
+    assert pairing.compare(row, a_certificate(), {"data.mixture"}).sentence() == (
+        "paired: 5 of 5 untouched modules, prompts equal; changed as declared: batches, data"
+    )
+
+
+def test_the_changed_keys_are_those_of_the_stored_params(store_run: Callable[..., str]) -> None:
+    """Two stored runs answer for themselves; a run without a certificate gives no answer."""
+    store_run(certificate=a_certificate())
+    row = a_certificate()
+    del row["weights"]["xattn.1"]
+    store_run("xattn_every_4th", certificate=row)
+    store_run("xattn_every_2nd")
+    runs = {run.row: run for run in results.runs()}
+    pair = pairing.of_runs(runs["xattn_every_4th"], runs["baseline"])
+    assert pair is not None and pair.paired
+    assert pairing.of_runs(runs["xattn_every_2nd"], runs["baseline"]) is None

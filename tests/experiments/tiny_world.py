@@ -1,0 +1,39 @@
+"""The smallest world that has everything, for the tests of data and prompts."""
+
+from typing import Any
+
+from experiments.data.world import World
+from experiments.schema import DataConfig, DatasetConfig, WorldConfig
+
+
+def tiny_config(**sizes: int) -> WorldConfig:
+    """The sizes, of which some may be changed."""
+    config = {
+        "image_size": 16,
+        "frames": 3,
+        "max_media": 3,
+        "m3w_pictures": 40,
+        "m3w_documents": 30,
+        "align_pictures": 12,
+        "ltip_pictures": 20,
+        "laion_pictures": 12,
+        "vtp_clips": 20,
+        "captions": 2,
+        "queries": 24,
+        "val_queries": 20,
+        "support": 40,
+    }
+    return WorldConfig(**{**config, **sizes})
+
+
+def tiny_data(mixture: tuple[str, ...] = ("m3w", "align", "ltip", "vtp"), **sizes: int) -> DataConfig:
+    """Four examples of each data set a step."""
+    datasets: dict[str, Any] = {
+        name: DatasetConfig(batch_size=4, loss_weight=1.0) for name in ("m3w", "align", "ltip", "laion", "vtp")
+    }
+    return DataConfig(mixture=list(mixture), world=tiny_config(**sizes), **datasets)
+
+
+def tiny_world(**sizes: int) -> World:
+    """The world itself."""
+    return World(tiny_config(**sizes))
