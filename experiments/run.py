@@ -1,4 +1,88 @@
 """One experiment: the row beside its baseline and the published one.
 
-    python -m experiments.run ablation=xattn_every_4th [scale=tiny] [seed=0] [key=value ...]
+python -m experiments.run ablation=xattn_every_4th [scale=tiny] [seed=0] [key=value ...]
 """
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.cli import DONE, FAILED, main, read_run
+from experiments.store import ROOT
+
+if TYPE_CHECKING:
+    from experiments.analysis.results import StoredRun
+    from experiments.spec import Spec
+
+
+def run(argv: list[str]) -> int:
+    """Run what a command line asks for and print it; a job that fails does not keep the others from running."""
+    request = read_run(argv)
+    if request.reply is not None:
+        print(request.reply)
+        return DONE
+    done: list[tuple[Spec, StoredRun, StoredRun | None]] = []
+    failed = []
+    for spec in request.specs:
+        try:
+            done.append((spec, *run_one(spec)))
+        except ArithmeticError as error:
+            failed.append(f"error: {spec.name} seed {spec.seed}: {error}")
+            print(failed[-1], file=sys.stderr)
+            continue
+        if not request.json:
+            print(printed(*done[-1]))
+    if request.json:
+        tables = tables_of(done)
+        print(json.dumps(tables[0] if len(tables) == 1 else {"tables": tables}, indent=1))
+    if failed and len(request.specs) > 1:
+        print("\n".join([f"{len(failed)} of {len(request.specs)} jobs failed:", *failed]), file=sys.stderr)
+    return FAILED if failed else DONE
+
+
+def run_one(spec: "Spec") -> "tuple[StoredRun, StoredRun | None]":
+    """The finished, timed runs of a row and of the baseline it is compared with."""
+    from experiments.jobs.job import ensure_finished, ensure_timed
+
+    compared = spec.tree["compare"] and spec.hash != spec.baseline_hash
+    baseline = ensure_finished(spec.baseline) if compared else None
+    return ensure_timed(spec, ensure_finished(spec, rerun=spec.tree["rerun"]), baseline)
+
+
+def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None") -> str:
+    """The printed row; pictures it names are drawn into the cache."""
+    from experiments.analysis.render import printed_row
+    from experiments.analysis.table import build
+    from experiments.data.world import World, save_picture
+
+    world = World(spec.data.world)
+
+    def picture_file(medium: str) -> Path:
+        path = ROOT / ".cache" / "pictures" / f"{world.config.image_size}px" / f"{medium}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_picture(world, medium, path)
+        return path
+
+    runs = [row] if baseline is None else [baseline, row]
+    table = build(runs, scale=spec.scale, seeds=[spec.seed])
+    return printed_row(table, row, baseline, picture_file=picture_file)
+
+
+def tables_of(done: "Sequence[tuple[Spec, StoredRun, StoredRun | None]]") -> list:
+    """The runs as `--json` prints them: one table for all that are comparable."""
+    from experiments.analysis.table import build
+
+    groups: dict[tuple[str, str], list[tuple[Spec, list[StoredRun]]]] = {}
+    for spec, *runs in done:
+        groups.setdefault((spec.scale, spec.baseline_hash), []).append((spec, [run for run in runs if run is not None]))
+    tables = []
+    for (scale, _), some in groups.items():
+        unique = {run.run_id: run for _, runs in some for run in runs}
+        tables.append(build(list(unique.values()), scale=scale, seeds=sorted({spec.seed for spec, _ in some})))
+    return tables
+
+
+if __name__ == "__main__":
+    sys.exit(main(run))

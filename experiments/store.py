@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from experiments.record import EXPERIMENT
 
@@ -184,14 +185,14 @@ def errors(store: Store) -> Iterator[None]:
 
 
 def import_mlflow() -> ModuleType:
-    """MLflow, late (it takes over a second), without telemetry and without its log lines on a new store."""
+    """MLflow, late (it takes over a second), without telemetry and without log lines on what we say ourselves."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import logging
 
     import mlflow
 
     for name in ("mlflow.store.db", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # it logs a traceback for what becomes a StoreError
     return mlflow
 
 
@@ -223,7 +224,7 @@ def _create(file: Path) -> None:
         raise sqlite3.DatabaseError("file is not a database of MLflow")
     for left_by_killed in file.parent.glob(f".{file.name}.new*"):
         left_by_killed.unlink()
-    draft = file.with_name(f".{file.name}.new")
+    draft = file.with_name(f".{file.name}.new-{uuid4().hex}")  # MLflow remembers each file it has opened
     try:
         import_mlflow().MlflowClient(tracking_uri=f"{SQLITE}{draft}").search_experiments(max_results=1)
         os.replace(draft, file)

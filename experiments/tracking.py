@@ -37,7 +37,7 @@ __all__ = [
     "RunWriter",
     "StoreError",
     "git_state",
-    "log_to_finished",
+    "open_finished",
     "resume_run",
     "start_run",
     "use_store",
@@ -154,8 +154,8 @@ def resume_run(run_id: str, *, step: int | None = None) -> "RunWriter | None":
     return writer
 
 
-def log_to_finished(run_id: str, metrics: Mapping[str, float]) -> None:
-    """Add metrics to a run that has ended; its status and when it ended stay as they are.
+def open_finished(run_id: str) -> "RunWriter":
+    """Write more about a run that has ended, such as its timing pass; its status and when it ended stay as they are.
 
     Raises:
         StoreError: the store cannot be used, or the run is not in it any more.
@@ -163,7 +163,7 @@ def log_to_finished(run_id: str, metrics: Mapping[str, float]) -> None:
     writer = _reopen(run_id)
     if writer is None:
         raise StoreError(f"run {run_id} is not in the store any more", "start the command again: it makes a new run")
-    writer.log_metrics(metrics)
+    return writer
 
 
 def _reopen(run_id: str) -> "RunWriter | None":

@@ -26,7 +26,7 @@ KEYS = {
     "model.resampler.name": "resampler: COMPONENTS",
     "model.resampler.perceiver.num_latents": "tokens that a medium becomes",
     "model.xattn.name": "cross-attention blocks: COMPONENTS",
-    "model.xattn.placement": f"in front of which layers: {PLACEMENTS}",
+    "model.xattn.placement": f"before which layers: {PLACEMENTS}",
     "model.xattn.gated.tanh_gating": "gates that start at zero, or plain residuals",
     "model.lm.name": "family of the language model: COMPONENTS",
     "model.lm.freeze": "keep the language model as it is",

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from flamingo_core.config import FlamingoConfig
 from flamingo_core.flamingo import Flamingo
@@ -100,7 +102,7 @@ def count_flops(model: Flamingo, batch: dict[str, Tensor]) -> dict[str, int]:
     forward: Counter[nn.Module] = Counter()
     with _counting() as counter, _forward_flops(counter, [model.vision, *conditioned, *inner], forward):
         model(**batch).loss.backward()
-    total = counter.get_total_flops()
+    total = counter.total
     features = model.encode_media(batch["media"])
     with _counting() as counter:
         model.resampler(features).sum().backward()
@@ -108,30 +110,49 @@ def count_flops(model: Flamingo, batch: dict[str, Tensor]) -> dict[str, int]:
     model.train(was_training)
     flops = {
         "vision": forward[model.vision],
-        "resampler": counter.get_total_flops(),
+        "resampler": counter.total,
         "xattn": 3 * (sum(forward[layer] for layer in conditioned) - sum(forward[layer] for layer in inner)),
     }
     return {**flops, "lm": total - sum(flops.values())}
 
 
+class _FlopCounter(TorchDispatchMode):
+    """Adds up what torch's own formulas say of every operation.
+
+    torch's own counter also follows every module call, which takes several times as long as the model itself, and its
+    split by module misplaces backward passes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=output)
+        return output
+
+
 @contextmanager
-def _counting() -> Iterator[FlopCounterMode]:
+def _counting() -> Iterator[_FlopCounter]:
     # The other kernels of attention are not counted on every device; the plain one makes the same products.
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+    with _FlopCounter() as counter, sdpa_kernel(SDPBackend.MATH):
         yield counter
 
 
 @contextmanager
 def _forward_flops(
-    counter: FlopCounterMode, modules: Sequence[nn.Module], into: "Counter[nn.Module]"
+    counter: _FlopCounter, modules: Sequence[nn.Module], into: "Counter[nn.Module]"
 ) -> Iterator[None]:
-    """Add up what each module's forward pass takes; torch's own split by module misplaces backward passes."""
+    """Add up what each module's forward pass takes."""
 
     def before(module: nn.Module, _: object) -> None:
-        into[module] -= counter.get_total_flops()
+        into[module] -= counter.total
 
     def after(module: nn.Module, _: object, __: object) -> None:
-        into[module] += counter.get_total_flops()
+        into[module] += counter.total
 
     handles = [module.register_forward_pre_hook(before) for module in modules]
     handles += [module.register_forward_hook(after) for module in modules]

@@ -55,7 +55,7 @@ def evaluate(model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], *, s
     with Progress(f"evaluating {spec.name}", total, "query") as progress:
 
         def after_batch(count: int, benchmark: str) -> None:
-            progress.advance(f", {benchmark}", by=count)
+            progress.advance(benchmark, by=count)
             stop.check()
 
         for benchmark, some in prompts.items():

@@ -12,7 +12,7 @@ from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, loss
 from experiments.spec import Spec
-from experiments.tracking import RunWriter, flatten, log_to_finished, resume_run, start_run, work_folder
+from experiments.tracking import RunWriter, flatten, open_finished, resume_run, start_run, work_folder
 
 if TYPE_CHECKING:
     from experiments.data.mixture import Mixture
@@ -21,25 +21,27 @@ if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo
 
 
-def ensure_finished(spec: Spec) -> tuple[StoredRun, bool]:
-    """The finished run of a job, and whether it had been stored before.
+def ensure_finished(spec: Spec, *, rerun: bool = False) -> StoredRun:
+    """The newest finished run of a job; the job is run where there is none, or where `rerun`.
 
     Raises:
         StoreError: the store cannot be used.
         NonFiniteLoss: training went wrong; the run is marked FAILED.
         KeyboardInterrupt: stopped; the run is marked KILLED and goes on when the job is asked for again.
     """
-    stored = None if spec.tree["rerun"] else results.find_finished(spec.hash, spec.seed)
+    stored = None if rerun else results.find_finished(spec.hash, spec.seed)
     if stored is not None:
-        return stored, True
-    run_job(spec)
-    finished = results.find_finished(spec.hash, spec.seed)
-    assert finished is not None, "a job that ended without an error is stored"
-    return finished, False
+        _say(f"{spec.name} seed {spec.seed}: finished run {stored.run_id} is stored, nothing is run (rerun=true would)")
+        return stored
+    run_job(spec, afresh=rerun)
+    return _finished(spec)
 
 
-def run_job(spec: Spec) -> None:
-    """Train, evaluate and store one job. Its work folder goes when all of it is in the store."""
+def run_job(spec: Spec, *, afresh: bool = False) -> None:
+    """Train, evaluate and store one job, from its last checkpoint unless `afresh`.
+
+    Its work folder goes when all of it is in the store.
+    """
     from experiments.evaluation.evaluate import all_prompts, evaluate, prompts_hash
     from experiments.training.build import build_mixture, build_model, pick_device
     from experiments.training.certificate import certify
@@ -48,7 +50,7 @@ def run_job(spec: Spec) -> None:
     from experiments.training.stop import StopRequest
 
     folder = work_folder(spec.hash, spec.seed)
-    if spec.tree["rerun"]:
+    if afresh:
         shutil.rmtree(folder, ignore_errors=True)
     with StopRequest() as stop:
         device = pick_device(spec.tree["device"])
@@ -57,7 +59,7 @@ def run_job(spec: Spec) -> None:
         trainer = Trainer(model, spec)
         progressed, problems = load_newest(folder, model, trainer.optimizer, spec.train_hash)
         for problem in problems:
-            print(problem, file=sys.stderr)
+            _say(problem)
         progressed, run, sent = _open_run(spec, progressed or Progressed())
 
         def store_losses(now: Progressed) -> None:
@@ -95,19 +97,29 @@ def run_job(spec: Spec) -> None:
     shutil.rmtree(folder)
 
 
-def ensure_timed(spec: Spec, stored: StoredRun) -> StoredRun:
-    """The run with its timing pass, which is made now where it is missing: after training, with nothing beside it."""
-    beside_baseline = spec.tree["compare"] and spec.hash != spec.baseline_hash
-    if ("step_time_ratio" if beside_baseline else "step_time_s") in stored.metrics:
-        return stored
+def ensure_timed(spec: Spec, stored: StoredRun, baseline: StoredRun | None) -> tuple[StoredRun, StoredRun | None]:
+    """Both runs with their timing pass, which is made now where it is missing: after training, with nothing beside it."""
+    if ("step_time_s" if baseline is None else "step_time_ratio") in stored.metrics:
+        return stored, baseline
     from experiments.training.build import pick_device
-    from experiments.training.timing import time_row
+    from experiments.training.timing import time_rows
 
-    timing = time_row(spec, pick_device(spec.tree["device"]), beside_baseline=beside_baseline)
-    log_to_finished(stored.run_id, timing.metrics())
-    timed = results.find_finished(spec.hash, spec.seed)
-    assert timed is not None
-    return timed
+    device = pick_device(spec.tree["device"])
+    own, other = time_rows(spec, None if baseline is None else spec.baseline, device)
+    open_finished(stored.run_id).log_metrics(own.metrics())
+    if baseline is not None and other is not None and "step_time_s" not in baseline.metrics:
+        open_finished(baseline.run_id).log_metrics(other.metrics())
+    return _finished(spec), None if baseline is None else _finished(spec.baseline)
+
+
+def _finished(spec: Spec) -> StoredRun:
+    run = results.find_finished(spec.hash, spec.seed)
+    assert run is not None, "a job that ended without an error is stored"
+    return run
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWriter, int]:
@@ -115,7 +127,7 @@ def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWr
     run = None
     if progressed.run_id is not None:
         run = resume_run(progressed.run_id, step=progressed.step)
-        print(f"{spec.name} resumed at step {progressed.step}", file=sys.stderr)
+        _say(f"{spec.name} resumed at step {progressed.step}")
     sent = progressed.step if run is not None else 0  # a run that was deleted meanwhile is written anew
     run = run or start_run(spec)
     progressed.run_id = run.run_id

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from experiments.data.mixture import Mixture
+from experiments.data.world import fingerprint
 from experiments.spec import Spec
 from flamingo_core.flamingo import Flamingo
 
@@ -36,7 +37,7 @@ class Certificate:
         return asdict(self)
 
 
-def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str, data: str) -> Certificate:
+def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str) -> Certificate:
     """Hash a model before its first step, its first batches, and what it will be asked."""
     weights, shapes = module_hashes(model), module_shapes(model)
     steps = ((dataset, step) for step in range(NUM_BATCHES) for dataset in mixture.datasets)
@@ -48,7 +49,7 @@ def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str, data
         batches=[f"{name}/{step}:{mixture.batch(name, step).fingerprint()}" for name, step in islice(steps, NUM_BATCHES)],
         prompts=prompts,
         frozen={slot: _digest(f"{k}{v}" for k, v in _below(slot, weights).items()) for slot in ("lm", "vision")},
-        data=data,
+        data=fingerprint(spec.data),
         environment=environment(model),
     )
 

@@ -73,7 +73,7 @@ def train(
             if last or stop.requested or progressed.step % spec.train.checkpoint_every == 0:
                 before_checkpoint(progressed)
                 checkpoint.save(folder, trainer.model, trainer.optimizer, progressed, spec.train_hash)
-            progress.advance(f", loss {sum(loss.item() for loss in losses.values()) / len(losses):.3f}")
+            progress.advance(f"loss {sum(loss.item() for loss in losses.values()) / len(losses):.3f}")
             stop.check()
     trainer.model.eval()
 

@@ -6,7 +6,7 @@ of the paired ratios with its order-statistic interval: a machine that is busy f
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median, quantiles
 
 import torch
@@ -28,10 +28,10 @@ class Timing:
 
     step_time_s: float
     step_time_p90_s: float
-    step_time_ratio: float | None
-    step_time_ratio_low: float | None
-    step_time_ratio_high: float | None
     peak_memory_bytes: int
+    step_time_ratio: float | None = None
+    step_time_ratio_low: float | None = None
+    step_time_ratio_high: float | None = None
 
     def metrics(self) -> dict[str, float]:
         """By MLflow name; what was not measured is left out."""
@@ -65,29 +65,32 @@ class _Side:
         return live.peak
 
 
-def time_row(spec: Spec, device: torch.device, *, beside_baseline: bool) -> Timing:
-    """Time the row, beside the baseline where asked; weights are initial ones and are thrown away."""
-    row = _Side(spec, device)
-    sides = [_Side(spec.baseline, device), row] if beside_baseline else [row]
+def time_rows(row: Spec, baseline: Spec | None, device: torch.device) -> tuple[Timing, Timing | None]:
+    """Time a row, beside its baseline where one is given; weights are initial ones and are thrown away."""
+    specs = [row] if baseline is None else [row, baseline]
+    sides = [_Side(spec, device) for spec in specs]
     for side in sides:
         side.timed_step(0)  # the first makes the optimizer's state
-    memory = row.peak_bytes()
-    times: dict[int, list[float]] = {id(side): [] for side in sides}
-    with Progress(f"timing {spec.name}", ROUNDS, "round") as progress:
+    peaks = [side.peak_bytes() for side in sides]
+    times: list[list[float]] = [[] for _ in sides]
+    with Progress(f"timing {row.name}", ROUNDS, "round") as progress:
         for round_ in range(ROUNDS):
-            for side in sides if round_ % 2 else reversed(sides):  # who goes first changes, so that it cannot matter
-                times[id(side)].append(side.timed_step(round_))
+            # who goes first changes from round to round, so that it cannot matter
+            for place in sorted(range(len(sides)), reverse=bool(round_ % 2)):
+                times[place].append(sides[place].timed_step(round_))
             progress.advance()
-    own = times[id(row)]
-    ratios = [mine / theirs for mine, theirs in zip(own, times[id(sides[0])], strict=True)] if beside_baseline else None
-    low, high = median_interval(ratios) if ratios else (None, None)
+    own, *others = (_timing(some, peak) for some, peak in zip(times, peaks, strict=True))
+    if not others:
+        return own, None
+    ratios = [mine / theirs for mine, theirs in zip(*times, strict=True)]
+    low, high = median_interval(ratios)
+    paired = replace(own, step_time_ratio=median(ratios), step_time_ratio_low=low, step_time_ratio_high=high)
+    return paired, others[0]
+
+
+def _timing(times_s: list[float], peak_bytes: int) -> Timing:
     return Timing(
-        step_time_s=median(own),
-        step_time_p90_s=quantiles(own, n=10)[-1],
-        step_time_ratio=median(ratios) if ratios else None,
-        step_time_ratio_low=low,
-        step_time_ratio_high=high,
-        peak_memory_bytes=memory,
+        step_time_s=median(times_s), step_time_p90_s=quantiles(times_s, n=10)[-1], peak_memory_bytes=peak_bytes
     )
 
 

@@ -37,6 +37,7 @@ class CausalLM:
     """A family: how its sizes are spelled, where its layers stand. `model` is the transformers model itself."""
 
     model_type: ClassVar[str]
+    init_std_key: ClassVar[str] = "initializer_range"
     sizes: ClassVar[Mapping[str, str]] = {
         "vocab_size": "vocab_size",
         "width": "hidden_size",
@@ -67,7 +68,10 @@ class CausalLM:
             check_family(path, cls.model_type)
             return AutoConfig.from_pretrained(path)
         sizes = {theirs: getattr(config, ours) for ours, theirs in cls.sizes.items()}
-        return AutoConfig.for_model(cls.model_type, **sizes, **cls.further(config))
+        # transformers draws with 0.02, which suits widths near 2048: a narrow model could not tell words apart
+        return AutoConfig.for_model(
+            cls.model_type, **sizes, **{cls.init_std_key: config.width**-0.5}, **cls.further(config)
+        )
 
     @classmethod
     def further(cls, config: CausalLMConfig) -> dict[str, Any]:
@@ -123,6 +127,7 @@ class OPT(CausalLM):
     """OPT, pre-norm sizes."""
 
     model_type = "opt"
+    init_std_key = "init_std"
     sizes = {**CausalLM.sizes, "ff_width": "ffn_dim"}
 
     @classmethod

@@ -21,7 +21,9 @@ def request(argv: list[str]) -> int:
 def traces() -> set[Path]:
     """What a run, or Hydra, would leave in the checkout."""
     kept = [path for path in ROOT.iterdir() if not path.name.startswith((".", "__pycache__"))]
-    stores = [path for name in ("mlruns", ".cache", "outputs", "multirun", ".hydra") for path in (ROOT / name).rglob("*")]
+    stores = [
+        path for name in ("mlruns", ".cache", "outputs", "multirun", ".hydra") for path in (ROOT / name).rglob("*")
+    ]
     return {*kept, *stores}
 
 
@@ -43,7 +45,10 @@ def nothing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 # What is typed, then all that the message must say. `error` and `hint` lines are checked for every case.
 CASES: list[tuple[str, list[str]]] = [
     # names of ablations and scales
-    ("ablation=xattn_evry_4th", ["`ablation` is `xattn_evry_4th`", "allowed: baseline, ", "did you mean `xattn_every_4th`?"]),
+    (
+        "ablation=xattn_evry_4th",
+        ["`ablation` is `xattn_evry_4th`", "allowed: baseline, ", "did you mean `xattn_every_4th`?"],
+    ),
     ("scale=tny", ["`scale` is `tny`", "allowed: tiny", "did you mean `tiny`?"]),
     ("ablation=null", ["`ablation` is `null`", "allowed: baseline, "]),
     ("ablation=", ["`ablation` is ``", "allowed: baseline, "]),
@@ -62,10 +67,16 @@ CASES: list[tuple[str, list[str]]] = [
     ("scale=../ablation/baseline", ["`scale` is `../ablation/baseline`", "not a path"]),
     ("ablation=[xattn_every_4th,xattn_every_4th]", ["every name once"]),
     ("ablation=[baseline,xattn_every_4th]", ["`baseline` alone"]),
-    ("ablation=xattn_every_4th ablation=tanh_gating_off", ["given 2 times", "ablation=[xattn_every_4th,tanh_gating_off]"]),
+    (
+        "ablation=xattn_every_4th ablation=tanh_gating_off",
+        ["given 2 times", "ablation=[xattn_every_4th,tanh_gating_off]"],
+    ),
     ("xattn_every_4th", ["`xattn_every_4th` is not `key=value`", "did you mean `ablation=xattn_every_4th`?"]),
     # keys
-    ("train.lrr=1", ["`train.lrr` is `1`, but there is no such key", "under `train`: steps, lr, ", "did you mean `train.lr`?"]),
+    (
+        "train.lrr=1",
+        ["`train.lrr` is `1`, but there is no such key", "under `train`: steps, lr, ", "did you mean `train.lr`?"],
+    ),
     ("sead=1", ["`sead` is `1`, but there is no such key", "did you mean `seed`?"]),
     ("lr=1", ["`lr` is `1`", "did you mean `train.lr`?"]),
     ("num_latents=8", ["did you mean `model.resampler.perceiver.num_latents`?"]),
@@ -153,7 +164,10 @@ CASES: list[tuple[str, list[str]]] = [
     ("ablation=[xattn_grafting,xattn_every_4th]", ["`model.xattn.placement` is `every_4th`", "grafting"]),
     (
         "ablation=xattn_every_4th model.xattn.placement=every",
-        ["`xattn_every_4th` declares `model.xattn.placement`, found without effect", "take `model.xattn.placement` out"],
+        [
+            "`xattn_every_4th` declares `model.xattn.placement`, found without effect",
+            "take `model.xattn.placement` out",
+        ],
     ),
     ("ablation=resampler_mlp model.resampler.name=perceiver", ["`model.resampler.name`, found without effect"]),
     ("ablation=lm_unfrozen_random model.lm.weights=pretrained", ["`model.lm.weights`, found without effect"]),
@@ -191,7 +205,10 @@ CASES: list[tuple[str, list[str]]] = [
     ("sead=1 eval.shots=three", ["`sead` is `1`", "`eval.shots` is `three`"]),
     ("ablation=nope scale=nope seed=-1", ["`ablation` is `nope`", "`scale` is `nope`", "`seed` is `-1`"]),
     ("--sed=1 seed=one +typo=1 train.lr=nan", ["`--sed=1`", "`seed` is `one`", "`+typo=1`", "`train.lr` is `nan`"]),
-    ("seed=-1 model.lm.freze=1 model.resampler.mlp.depth=2", ["`seed`", "`model.lm.freze`", "`model.resampler.mlp.depth`"]),
+    (
+        "seed=-1 model.lm.freze=1 model.resampler.mlp.depth=2",
+        ["`seed`", "`model.lm.freze`", "`model.resampler.mlp.depth`"],
+    ),
     ("--json seed=-1 -m", ["`seed` is `-1`"]),
 ]
 
@@ -228,7 +245,9 @@ def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixt
     assert all(line.isprintable() and line.startswith(("error: ", "hint: ")) for line in lines)
 
 
-@pytest.mark.parametrize("typed", ["ablation=../scale/tiny", "seed=one eval.shots=three", "model.resampler.name=percever"])
+@pytest.mark.parametrize(
+    "typed", ["ablation=../scale/tiny", "seed=one eval.shots=three", "model.resampler.name=percever"]
+)
 def test_the_command_itself_refuses(typed: str, tmp_path: Path) -> None:
     """`python -m experiments.run` with a wrong request, in a process of its own: exit code 2, no traceback."""
     command = [sys.executable, "-m", "experiments.run", *typed.split(" ")]

@@ -1,6 +1,7 @@
 """PTB tokens and CIDEr-D equal the official tools', and keep the laws of the measure."""
 
 import json
+import math
 import random
 import re
 from pathlib import Path
@@ -135,6 +136,12 @@ def test_words_of_every_image_count_nothing() -> None:
     everywhere = [f"the view of {scene}" for scene in SCENES]
     assert cider_d(["the view of", *everywhere[1:]], [[text] for text in everywhere])[1][0] == 0.0
     assert cider_d([SCENES[0]], [[SCENES[0]]]) == (0.0, [0.0])
+
+
+def test_a_score_worked_by_hand() -> None:
+    """One of two equally rare words and one word too few: a cosine of 1 / sqrt(2) for single words, 0 for longer."""
+    score = cider_d(["train", "dog"], [["train snow"], ["dog"]])[1][0]
+    assert score == pytest.approx(10 * (1 / math.sqrt(2)) / 4 * math.exp(-1 / (2 * 6**2)), rel=1e-12)
 
 
 def test_repeating_a_word_gains_nothing() -> None:

@@ -161,14 +161,14 @@ def test_metrics_may_be_added_to_a_run_that_ended(store_file: Path) -> None:
     run.log_metrics({"step_time_s": 2.0, "overall": math.nan})
     run.finish("FINISHED")
     before = client().get_run(run.run_id).info
-    tracking.log_to_finished(run.run_id, {"step_time_s": 1.0, "step_time_ratio": math.inf})
+    tracking.open_finished(run.run_id).log_metrics({"step_time_s": 1.0, "step_time_ratio": math.inf})
     after = client().get_run(run.run_id)
     assert (after.info.status, after.info.end_time) == ("FINISHED", before.end_time)
     assert after.data.metrics == {"step_time_s": 1.0}
     assert after.data.tags["nonfinite"].split() == ["overall@0", "step_time_ratio@0"]
     client().delete_run(run.run_id)
     with pytest.raises(StoreError, match="not in the store"):
-        tracking.log_to_finished(run.run_id, {"step_time_s": 1.0})
+        tracking.open_finished(run.run_id)
 
 
 def test_processes_that_make_the_store_at_once_all_succeed(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_normalisation_equals_the_official_code(case: dict[str, str]) -> None:
 
 
 def test_tables_equal_the_official_ones() -> None:
-    """Contractions (those that change a word), number words and punctuation are the official ones, all and no others."""
+    """Contractions that change a word, number words and punctuation are the official ones, all and no others."""
     official = {spelling: form for spelling, form in OFFICIAL["contractions"].items() if spelling != form}
     assert official == module.CONTRACTIONS
     assert OFFICIAL["number_words"] == module.NUMBERS

@@ -1,0 +1,27 @@
+"""Commands as a user types them, in this process or in one of their own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.cli import main
+from experiments.run import run
+
+# Two training steps, the fewest queries that a blind twin allows: everything runs, nothing takes long.
+QUICK = ("train.steps=2", "data.world.queries=18", "eval.max_new_tokens=4")
+
+
+def run_here(*arguments: str) -> int:
+    """`python -m experiments.run` in this process; returns its exit code."""
+    return main(run, list(arguments))
+
+
+def start(module: str, *arguments: str, store: Path, cwd: Path | None = None) -> subprocess.Popen[str]:
+    """`python -m module` in a process of its own, against the sqlite file `store`."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"}
+    command: Sequence[str] = [sys.executable, "-m", module, *arguments]
+    return subprocess.Popen(
+        command, env=environment, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )

@@ -1,0 +1,69 @@
+"""The certificate: what it hashes, and what moves it."""
+
+import torch
+
+from experiments.analysis.pairing import changed_keys, compare
+from experiments.evaluation.evaluate import all_prompts, prompts_hash
+from experiments.spec import make_spec
+from experiments.tracking import flatten
+from experiments.training.build import build_mixture, build_model
+from experiments.training.certificate import NUM_BATCHES, certify, module_hashes
+
+CPU = torch.device("cpu")
+
+
+def certificate(*arguments, touch=None):
+    spec = make_spec(*arguments)
+    model = build_model(spec, CPU)
+    if touch is not None:
+        touch(model)
+    return spec, certify(model, build_mixture(spec), spec, prompts=prompts_hash(all_prompts(spec))).plain()
+
+
+def pairing(row, baseline):
+    (spec, ours), (other, theirs) = row, baseline
+    return compare(ours, theirs, changed_keys(flatten(spec.tree), flatten(other.tree)))
+
+
+def test_it_is_the_same_every_time():
+    """Two builds of one spec certify the same."""
+    (_, one), (_, other) = certificate(), certificate()
+    assert one == other
+    assert len(one["batches"]) == NUM_BATCHES
+    assert all(len(value) == 64 for value in one["weights"].values())
+
+
+def test_every_weight_is_in_it():
+    """A change of any one parameter changes the hash of its module and of no other."""
+    model = build_model(make_spec(), CPU)
+    before = module_hashes(model)
+    for name, parameter in list(model.named_parts())[::7]:
+        with torch.no_grad():
+            parameter.add_(1)
+        after = module_hashes(model)
+        moved = [module for module in before if before[module] != after[module]]
+        assert len(moved) == 1 and name.startswith(moved[0]), name
+        with torch.no_grad():
+            parameter.sub_(1)
+        before = module_hashes(model)
+
+
+def test_a_touched_weight_is_named():
+    """An untouched module that differs is no longer paired, and the line says which."""
+
+    def touch(model):
+        with torch.no_grad():
+            model.resampler.latents.add_(1e-3)
+
+    found = pairing(certificate("ablation=xattn_every_4th", touch=touch), certificate())
+    assert not found.paired
+    assert found.unexpected == ("weights.resampler",)
+
+
+def test_another_seed_moves_weights_batches_and_prompts():
+    """Nothing that is drawn from the seed stays."""
+    (_, one), (_, other) = certificate(), certificate("seed=1")
+    assert one["prompts"] != other["prompts"]
+    assert not set(one["batches"]) & set(other["batches"])
+    assert one["frozen"] == other["frozen"]
+    assert one["data"] == other["data"]
