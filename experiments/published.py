@@ -1,4 +1,4 @@
-"""The paper's Table 3: the row names, their groups and labels, and the published figures, from `reference/table3.csv`."""
+"""The paper's Table 3: row names, groups, labels and published figures, from `reference/table3.csv`."""
 
 import csv
 from dataclasses import dataclass

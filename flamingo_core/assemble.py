@@ -19,18 +19,18 @@ def build_language_model(config: FlamingoConfig) -> CausalLM:
     return registry.build("lm", choice, path=choice["path"], load_weights=choice["weights"] == "pretrained")
 
 
-def draw_weights(model: nn.Module, config: FlamingoConfig, seed: int) -> None:
+def draw_weights(config: FlamingoConfig, seed: int, *, vision: nn.Module, resampler: nn.Module, lm: nn.Module) -> None:
     """Draw the weights of encoder, resampler and language model that come from no file.
 
     A frozen part without a file stands in for a pretrained one: it does not change with the run's seed.
     """
-    initialise(model.resampler, seed=seed, name="resampler")
+    initialise(resampler, seed=seed, name="resampler")
     if getattr(config.component_config("vision"), "path", None) is None:
-        initialise(model.vision, seed=FROZEN_SEED, name="vision")
+        initialise(vision, seed=FROZEN_SEED, name="vision")
     if config.lm["weights"] == "random":
-        initialise(model.lm, seed=seed, name="lm")
+        initialise(lm, seed=seed, name="lm")
     elif config.lm["path"] is None:
-        initialise(model.lm, seed=FROZEN_SEED, name="lm")
+        initialise(lm, seed=FROZEN_SEED, name="lm")
 
 
 def insert_blocks(lm: CausalLM, config: FlamingoConfig, seed: int | None) -> None:
@@ -43,7 +43,9 @@ def insert_blocks(lm: CausalLM, config: FlamingoConfig, seed: int | None) -> Non
     placement = config.xattn["placement"]
     if registry.component("xattn", choice["name"]).cls.grafted:
         if placement != "every":
-            raise ValueError(f"`placement` is `{placement}`; `{choice['name']}` stands on the language model: allowed: every")
+            raise ValueError(
+                f"`placement` is `{placement}`; `{choice['name']}` stands on the language model: allowed: every"
+            )
         _graft(lm, choice, seed)
     else:
         _insert(lm, choice, block_layers(placement, lm.depth), seed)

@@ -44,7 +44,7 @@ class FlamingoCache(DynamicCache):
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Follow a beam search."""
-        super().reorder_cache(beam_idx)
+        super().reorder_cache(beam_idx)  # type: ignore[arg-type]
         self._take_rows(beam_idx)
 
     def batch_repeat_interleave(self, repeats: int) -> None:
@@ -84,7 +84,7 @@ class MediaContext:
     cache: FlamingoCache | None = None
     repeats: int = 1  # rows of text for each row of media: the beams of a prompt
 
-    def read(self, block: nn.Module, index: int) -> tuple[Tensor, ...] | None:
+    def read(self, block: Any, index: int) -> tuple[Tensor, ...] | None:
         """What a block has of the media: projected here, or kept from the prompt."""
         if self.cache is not None and self.cache.filled:
             return self.cache.projected.get(index)

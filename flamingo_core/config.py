@@ -24,8 +24,8 @@ def check_choice(config: Any, field: str, allowed: tuple[str, ...]) -> None:
 class FlamingoConfig(PreTrainedConfig):
     """The four slots of a Flamingo as plain dicts, each `{"name": ..., <name>: {...}}` plus what the slot itself has.
 
-    `xattn` also has `placement`; `lm` also has `freeze`, `weights` (pretrained or random) and `path`. Token ids are those
-    of the tokenizer that goes with the language model.
+    `xattn` also has `placement`; `lm` also has `freeze`, `weights` (pretrained or random) and `path`. Token ids are
+    those of the tokenizer that goes with the language model.
     """
 
     model_type = "flamingo"
@@ -33,11 +33,11 @@ class FlamingoConfig(PreTrainedConfig):
 
     def __init__(
         self,
-        vision: dict[str, Any] | None = None,
-        resampler: dict[str, Any] | None = None,
-        xattn: dict[str, Any] | None = None,
-        lm: dict[str, Any] | None = None,
-        image_token_id: int | None = None,
+        vision: dict[str, Any],
+        resampler: dict[str, Any],
+        xattn: dict[str, Any],
+        lm: dict[str, Any],
+        image_token_id: int,
         **kwargs: Any,
     ):
         self.vision, self.resampler, self.xattn, self.lm = vision, resampler, xattn, lm

@@ -143,9 +143,7 @@ def _counting() -> Iterator[_FlopCounter]:
 
 
 @contextmanager
-def _forward_flops(
-    counter: _FlopCounter, modules: Sequence[nn.Module], into: "Counter[nn.Module]"
-) -> Iterator[None]:
+def _forward_flops(counter: _FlopCounter, modules: Sequence[nn.Module], into: "Counter[nn.Module]") -> Iterator[None]:
     """Add up what each module's forward pass takes."""
 
     def before(module: nn.Module, _: object) -> None:

@@ -14,7 +14,11 @@ def squared_relu(x: Tensor) -> Tensor:
     return torch.relu(x).square()
 
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"squared_relu": squared_relu, "gelu": nn.functional.gelu, "relu": torch.relu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "squared_relu": squared_relu,
+    "gelu": nn.functional.gelu,
+    "relu": torch.relu,
+}
 
 
 class FeedForward(nn.Module):

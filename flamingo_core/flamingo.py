@@ -37,7 +37,7 @@ class Flamingo(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
 
     def __init__(self, config: FlamingoConfig, *, seed: int | None = 0):
-        """Build all parts and draw their weights from (seed, name); without a seed they stay as constructors leave them.
+        """Build all parts and draw their weights from (seed, name); without a seed they stay as constructed.
 
         Raises:
             UnknownComponent: a slot names no registered component.
@@ -53,14 +53,16 @@ class Flamingo(PreTrainedModel, GenerationMixin):
             )
             self.lm: PreTrainedModel = lm.model
             if seed is not None:
-                draw_weights(self, config, seed)
+                draw_weights(config, seed, vision=self.vision, resampler=self.resampler, lm=self.lm)
             insert_blocks(lm, config, seed)
-        config.describe_language_model(width=lm.width, vocab_size=lm.model.config.vocab_size, num_layers=len(lm.layers()))
+        config.describe_language_model(
+            width=lm.width, vocab_size=lm.model.config.vocab_size, num_layers=len(lm.layers())
+        )
         self.generation_config = config.generation_config()
         self.vision.requires_grad_(False)
         self.lm.requires_grad_(not config.lm["freeze"])
         for layer in self.conditioned_layers():
-            (layer if layer.grafted else layer.block).requires_grad_(True)
+            (layer if layer.grafted else layer.block).requires_grad_(True)  # type: ignore[union-attr]
         self.train(False)
 
     def conditioned_layers(self) -> Iterator[ConditionedLayer]:
@@ -70,7 +72,7 @@ class Flamingo(PreTrainedModel, GenerationMixin):
                 yield module
 
     def named_parts(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Every parameter by the part it belongs to, whatever the ablation: `vision.`, `resampler.`, `xattn.<layer>.`, `lm.`."""
+        """Every parameter by its part, whatever the ablation: `vision.`, `resampler.`, `xattn.<layer>.` or `lm.`."""
         prefixes: dict[str, str] = {}
         for name, module in self.named_modules():
             if isinstance(module, ConditionedLayer):
@@ -82,7 +84,7 @@ class Flamingo(PreTrainedModel, GenerationMixin):
             yield (name if inside is None else prefixes[inside] + name.removeprefix(inside)), parameter
 
     def train(self, mode: bool = True) -> Self:
-        """Frozen parts stay in eval mode, and so does a language model that trains: the paper trains without dropout."""
+        """Frozen parts stay in eval mode, as does a language model that trains: the paper trains without dropout."""
         super().train(mode)
         self.vision.train(False)
         self.lm.train(False)
@@ -144,7 +146,9 @@ class Flamingo(PreTrainedModel, GenerationMixin):
             # A padded example must count its positions like a single one.
             position_ids = (attention_mask.long().cumsum(dim=-1) - 1).clamp(min=0)
         if past_key_values is not None and past_key_values.filled:
-            context = MediaContext(None, MediaMask((past_key_values.num_marks > 0).view(-1, 1, 1), None), past_key_values)
+            context = MediaContext(
+                None, MediaMask((past_key_values.num_marks > 0).view(-1, 1, 1), None), past_key_values
+            )
         else:
             if media_tokens is None:
                 media_tokens = (
@@ -194,7 +198,7 @@ class Flamingo(PreTrainedModel, GenerationMixin):
         return MediaContext(media_tokens, mask, cache, repeats)
 
     @torch.no_grad()
-    def generate(
+    def generate(  # type: ignore[override]
         self,
         inputs: Tensor | None = None,
         *,
@@ -204,7 +208,7 @@ class Flamingo(PreTrainedModel, GenerationMixin):
         use_cache: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """transformers' `generate` with media: prompts (B, T), padded on the left, and all of its own arguments.
+        """Transformers' `generate` with media: prompts (B, T), padded on the left, and all of its own arguments.
 
         Media are encoded and resampled once, and projected once for each block; `<image>` is never generated.
         """
@@ -216,15 +220,17 @@ class Flamingo(PreTrainedModel, GenerationMixin):
             kwargs["past_key_values"] = FlamingoCache(tokens, media_counts)
         else:
             kwargs.update(media_tokens=tokens, media_counts=media_counts)
-        return super().generate(input_ids, use_cache=use_cache, **kwargs)
+        return super().generate(input_ids, use_cache=use_cache, **kwargs)  # type: ignore[misc]
 
-    def save_pretrained(self, save_directory: str | Path, **metadata: str) -> None:
-        """Write `weights.safetensors`, the trained part with the config and seed it was built from, into a directory."""
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: str | Path, **metadata: str
+    ) -> None:
+        """Write `weights.safetensors` into a directory: the trained part, with the config and seed of the rest."""
         checkpoint.save_trained(self, Path(save_directory) / checkpoint.WEIGHTS_FILE, **metadata)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path) -> Self:
-        """Build from a `weights.safetensors` or the directory that holds one; frozen parts come from where they came from.
+    def from_pretrained(cls, path: str | Path) -> Self:  # type: ignore[override]
+        """Build from a `weights.safetensors` or its directory; frozen parts come from where they came from.
 
         Raises:
             ValueError: the file is not one of ours, or does not fit the model that its config builds.

@@ -34,8 +34,8 @@ def no_draws() -> Iterator[None]:
 def initialise(module: nn.Module, *, seed: int, name: str, owner: PreTrainedModel | None = None) -> None:
     """Draw every weight below `module` anew, each submodule's from (seed, `name`.its own name).
 
-    A torch module draws by its `reset_parameters`, a module inside a transformers model by that model's rule; `owner` is
-    the transformers model that `module` is going to stand in, if any.
+    A torch module draws by its `reset_parameters`, a module inside a transformers model by that model's rule; `owner`
+    is the transformers model that `module` is going to stand in, if any.
 
     Raises:
         TypeError: a submodule holds parameters and has neither.
@@ -49,7 +49,7 @@ def initialise(module: nn.Module, *, seed: int, name: str, owner: PreTrainedMode
             if model is not None:
                 for parameter in child.parameters(recurse=False):
                     # transformers skips what it takes for loaded or drawn already
-                    parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+                    parameter._is_hf_initialized = False
                 model._init_weights(child)
             elif hasattr(child, "reset_parameters"):
                 child.reset_parameters()

@@ -7,7 +7,7 @@ experiment schema is built from what is found here.
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=type)
 class Component:
     """One registered component: its class and the dataclass that configures it."""
 
-    cls: type
+    cls: Any
     config: type
 
 
@@ -74,13 +74,13 @@ def component(slot: str, name: str) -> Component:
         raise UnknownComponent(slot, name, names(slot)) from None
 
 
-def make_config(slot: str, choice: dict[str, Any]) -> Any:
+def make_config(slot: str, choice: Mapping[str, Any]) -> Any:
     """The dataclass of the chosen component from `{"name": ..., <name>: {...}}`, plain data as in a spec."""
     name = choice["name"]
     return component(slot, name).config(**choice.get(name, {}))
 
 
-def build(slot: str, choice: dict[str, Any], **neighbours: Any) -> Any:
+def build(slot: str, choice: Mapping[str, Any], **neighbours: Any) -> Any:
     """Build the chosen component; `neighbours` are widths that only the parts beside it know."""
     return component(slot, choice["name"]).cls(make_config(slot, choice), **neighbours)
 

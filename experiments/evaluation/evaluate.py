@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.data.benchmarks import scored_part
@@ -15,7 +16,7 @@ from experiments.evaluation.score import score_examples
 from experiments.progress import Progress
 from experiments.record import BENCHMARKS, OVERALL, PREDICTION_COLUMNS, blind
 from experiments.spec import Spec
-from experiments.training.stop import StopRequest
+from experiments.stop import StopRequest
 from flamingo_core.flamingo import Flamingo
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ def evaluate(model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], *, s
     total = 2 * sum(map(len, prompts.values()))
     with Progress(f"evaluating {spec.name}", total, "query") as progress:
 
-        def after_batch(count: int, benchmark: str) -> None:
+        def after_batch(benchmark: str, count: int) -> None:
             progress.advance(benchmark, by=count)
             stop.check()
 
         for benchmark, some in prompts.items():
-            predictions[benchmark] = _ask(model, spec, some, lambda n, name=benchmark: after_batch(n, name))
+            predictions[benchmark] = _ask(model, spec, some, partial(after_batch, benchmark))
     scores: dict[str, float] = {}
     for name, column in ((lambda metric: metric, "score"), (blind, "blind_score")):
         points = {each.metric: float(predictions[each.name][column].mean()) for each in BENCHMARKS}

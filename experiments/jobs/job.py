@@ -43,11 +43,11 @@ def run_job(spec: Spec, *, afresh: bool = False) -> None:
     Its work folder goes when all of it is in the store.
     """
     from experiments.evaluation.evaluate import all_prompts, evaluate, prompts_hash
+    from experiments.stop import StopRequest
     from experiments.training.build import build_mixture, build_model, pick_device
     from experiments.training.certificate import certify
     from experiments.training.checkpoint import Progressed, load_newest
     from experiments.training.loop import Trainer, train
-    from experiments.training.stop import StopRequest
 
     folder = work_folder(spec.hash, spec.seed)
     if afresh:
@@ -98,7 +98,7 @@ def run_job(spec: Spec, *, afresh: bool = False) -> None:
 
 
 def ensure_timed(spec: Spec, stored: StoredRun, baseline: StoredRun | None) -> tuple[StoredRun, StoredRun | None]:
-    """Both runs with their timing pass, which is made now where it is missing: after training, with nothing beside it."""
+    """Both runs with their timing pass, made now where it is missing: after training, with nothing beside it."""
     if ("step_time_s" if baseline is None else "step_time_ratio") in stored.metrics:
         return stored, baseline
     from experiments.training.build import pick_device

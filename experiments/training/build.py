@@ -38,7 +38,9 @@ def model_config(spec: Spec, tokenizer: "PreTrainedTokenizerBase") -> FlamingoCo
 
 def build_model(spec: Spec, device: torch.device) -> Flamingo:
     """The spec's model on its seed, with initial weights."""
-    return Flamingo(model_config(spec, build_tokenizer()), seed=spec.seed).to(device)
+    model = Flamingo(model_config(spec, build_tokenizer()), seed=spec.seed)
+    model.to(device)  # type: ignore[arg-type]
+    return model
 
 
 def build_mixture(spec: Spec) -> Mixture:

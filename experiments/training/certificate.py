@@ -17,6 +17,7 @@ from flamingo_core.flamingo import Flamingo
 
 NUM_BATCHES = 20
 
+
 @dataclass(kw_only=True)
 class Certificate:
     """What a run started from, as it is stored in certificate.json."""
@@ -46,7 +47,9 @@ def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str) -> C
         seed=spec.seed,
         weights=weights,
         shapes=shapes,
-        batches=[f"{name}/{step}:{mixture.batch(name, step).fingerprint()}" for name, step in islice(steps, NUM_BATCHES)],
+        batches=[
+            f"{name}/{step}:{mixture.batch(name, step).fingerprint()}" for name, step in islice(steps, NUM_BATCHES)
+        ],
         prompts=prompts,
         frozen={slot: _digest(f"{k}{v}" for k, v in _below(slot, weights).items()) for slot in ("lm", "vision")},
         data=fingerprint(spec.data),

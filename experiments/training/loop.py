@@ -1,4 +1,4 @@
-"""The training loop: batches, step, schedule, checkpoints; losses and times are kept, and written outside the step."""
+"""The training loop: batches, step, schedule, checkpoints. Losses and times are kept, and stored outside the step."""
 
 import time
 from collections.abc import Callable
@@ -9,11 +9,11 @@ import torch
 from experiments.data.mixture import Mixture
 from experiments.progress import Progress
 from experiments.spec import Spec
+from experiments.stop import StopRequest
 from experiments.training import checkpoint
 from experiments.training.checkpoint import Progressed
 from experiments.training.objective import OBJECTIVES, WeightedBatch
 from experiments.training.optimizer import lr_factor, make_optimizer, set_learning_rates
-from experiments.training.stop import StopRequest
 from flamingo_core.flamingo import Flamingo
 
 

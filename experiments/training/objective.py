@@ -45,9 +45,7 @@ def round_robin(
     return losses
 
 
-Objective = Callable[
-    [Flamingo, Sequence[WeightedBatch], TrainConfig, torch.optim.Optimizer, int], dict[str, Tensor]
-]
+Objective = Callable[[Flamingo, Sequence[WeightedBatch], TrainConfig, torch.optim.Optimizer, int], dict[str, Tensor]]
 OBJECTIVES: dict[str, Objective] = {"accumulation": accumulation, "round_robin": round_robin}
 
 
@@ -73,9 +71,7 @@ def _update(model: Flamingo, train: TrainConfig, optimizer: torch.optim.Optimize
     optimizer.zero_grad(set_to_none=True)
 
 
-def _require_finite(
-    model: Flamingo, losses: dict[str, Tensor], batches: Sequence[WeightedBatch], step: int
-) -> None:
+def _require_finite(model: Flamingo, losses: dict[str, Tensor], batches: Sequence[WeightedBatch], step: int) -> None:
     """Stop before the update: the weights that made the loss non-finite are what a reader wants to look at."""
     for each in batches:
         loss = losses[each.batch.dataset]

@@ -20,7 +20,7 @@ from flamingo_core.registry import register
 
 @dataclass(kw_only=True, slots=True)
 class CausalLMConfig:
-    """Sizes of a language model built here; one loaded from `model.lm.path` brings its own. No default: the scale says."""
+    """Sizes of a language model built here, without default: the scale says. One read from a path brings its own."""
 
     vocab_size: int
     width: int
@@ -78,7 +78,7 @@ class CausalLM:
         """What the family's config needs besides its sizes."""
         return {"tie_word_embeddings": True}
 
-    def decoder(self) -> nn.Module:
+    def decoder(self) -> Any:
         """The module whose `layers` run one after the other."""
         return self.model.model
 
@@ -117,7 +117,7 @@ class GPTNeoX(CausalLM):
 
     model_type = "gpt_neox"
 
-    def decoder(self) -> nn.Module:
+    def decoder(self) -> Any:
         """GPT-NeoX calls its decoder by its own name."""
         return self.model.gpt_neox
 
@@ -128,14 +128,14 @@ class OPT(CausalLM):
 
     model_type = "opt"
     init_std_key = "init_std"
-    sizes = {**CausalLM.sizes, "ff_width": "ffn_dim"}
+    sizes: ClassVar[Mapping[str, str]] = {**CausalLM.sizes, "ff_width": "ffn_dim"}
 
     @classmethod
     def further(cls, config: CausalLMConfig) -> dict[str, Any]:
         """OPT can embed at another width than it computes at; built here, it does not."""
         return {"tie_word_embeddings": True, "word_embed_proj_dim": config.width}
 
-    def decoder(self) -> nn.Module:
+    def decoder(self) -> Any:
         """OPT keeps its decoder one level deeper."""
         return self.model.model.decoder
 
@@ -161,7 +161,9 @@ def check_family(path: str, model_type: str) -> None:
     """
     file = Path(path) / "config.json"
     if not file.is_file():
-        raise ValueError(f"`model.lm.path` is `{path}`; allowed: a directory with a config.json, as save_pretrained writes")
+        raise ValueError(
+            f"`model.lm.path` is `{path}`; allowed: a directory with a config.json, as save_pretrained writes"
+        )
     found = json.loads(file.read_text(encoding="utf-8")).get("model_type")
     if found != model_type:
         families = ", ".join(sorted(family.model_type for family in CausalLM.__subclasses__()))

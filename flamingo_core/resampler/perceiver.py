@@ -96,4 +96,3 @@ class PerceiverLayer(nn.Module):
         attended = scaled_dot_product_attention(q, k, v)  # (B, H, L, d)
         latents = latents + self.to_out(attended.transpose(1, 2).flatten(2))
         return latents + self.feed_forward(latents)
-

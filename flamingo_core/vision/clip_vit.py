@@ -4,6 +4,7 @@ N pictures, 3 x H x W pixels in 0..1, S patches, V width.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
@@ -47,12 +48,14 @@ class ClipVit(nn.Module):
             self.model = CLIPVisionModel(_transformers_config(config))
         else:
             self.model = CLIPVisionModel.from_pretrained(config.path)
-        self.width: int = self.model.config.hidden_size
-        self.num_features = (self.model.config.image_size // self.model.config.patch_size) ** 2
+        sizes: Any = self.model.config  # a loaded encoder brings its own
+        self.width: int = sizes.hidden_size
+        self.image_size: int = sizes.image_size
+        self.num_features: int = (sizes.image_size // sizes.patch_size) ** 2
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode pictures of any size; they are resized to the encoder's own."""
-        pixels = prepare_pixels(pixels, self.model.config.image_size, self.config.mean, self.config.std)
+        pixels = prepare_pixels(pixels, self.image_size, self.config.mean, self.config.std)
         hidden: Tensor = self.model(pixel_values=pixels).last_hidden_state
         return hidden[:, 1:]  # (N, S, V)
 

@@ -47,7 +47,7 @@ def test_cached_decoding_equals_uncached(family, xattn, beams):
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("family", build.FAMILIES)
 def test_cached_logits_equal_uncached(family, side):
-    """The prompt with a cache, then token after token, gives the logits of one pass; the padding may be on either side."""
+    """The prompt with a cache, then token after token, gives the logits of one pass, padded on either side."""
     model, media = lively(lm=family), build.pixels(3)
     batch = build.padded(build.prompts(), side=side)
     ids, mask, counts = batch["input_ids"], batch["attention_mask"], batch["media_counts"]

@@ -74,7 +74,7 @@ def test_the_perceiver_is_the_papers(frames):
 
 @pytest.mark.parametrize("name", ["gated", "vanilla"])
 def test_a_block_is_the_papers(name):
-    """y + tanh(a) attention, then y + tanh(b) feed-forward; vanilla has the attention alone."""
+    """Y + tanh(a) attention, then y + tanh(b) feed-forward; vanilla has the attention alone."""
     module = registry.build("xattn", build.choice("xattn", name), width=12).double()
     if name == "gated":
         with torch.no_grad():

@@ -33,7 +33,7 @@ def test_a_name_is_given_once():
 
 def test_an_unknown_name_or_slot_says_what_is_allowed():
     """The error carries slot, name and what is allowed."""
-    with pytest.raises(registry.UnknownComponent, match="`percever` is no resampler component; allowed: .*perceiver"):
+    with pytest.raises(registry.UnknownComponent, match=r"`percever` is no resampler component; allowed: .*perceiver"):
         registry.component("resampler", "percever")
     with pytest.raises(ValueError, match="slot is `resampeler`; allowed: vision"):
         registry.register("resampeler", "x", config=Nothing)

@@ -1,6 +1,7 @@
 """One step: what accumulates, what is updated, at which rate."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -53,7 +54,9 @@ def test_accumulation_is_the_weighted_sum_of_all_data_sets(spec, batches):
     clip = min(1.0, spec.train.clip_norm / norm)
     for name, gradient in expected.items():
         torch.testing.assert_close(seen[name], gradient * clip, rtol=1e-4, atol=1e-7)
-    assert sum(losses[each.batch.dataset].item() * each.weight for each in batches) == pytest.approx(loss.item(), rel=1e-5)
+    assert sum(losses[each.batch.dataset].item() * each.weight for each in batches) == pytest.approx(
+        loss.item(), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("objective, updates", [("accumulation", 1), ("round_robin", 4)])
@@ -97,7 +100,7 @@ def test_the_rate_warms_up_stays_and_falls(spec):
     factors = [lr_factor(step, train) for step in range(100)]
     assert factors[0] == pytest.approx(0.1)
     assert factors[9:80] == [1.0] * 71
-    assert all(later < earlier for earlier, later in zip(factors[80:], factors[81:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(factors[80:]))
     assert train.final_lr_fraction < factors[-1] < 0.1
 
 

@@ -197,17 +197,19 @@ def test_scores_do_not_depend_on_the_evaluation_batch_size(beams, store_file, ca
             assert frame["answer"].tolist() == frames[0]["answer"].tolist()
             assert frame["blind_answer"].tolist() == frames[0]["blind_answer"].tolist()
             assert frame["score"].tolist() == frames[0]["score"].tolist()
-    answers = {answer for benchmark in record.BENCHMARKS for answer in results.load_predictions(runs[0], benchmark.name)["answer"]}
+    answers = {
+        answer
+        for benchmark in record.BENCHMARKS
+        for answer in results.load_predictions(runs[0], benchmark.name)["answer"]
+    }
     assert len(answers) > 5, "a model that always says the same proves nothing"
 
 
 def test_a_loss_that_is_not_finite_fails_the_run_and_says_where(store_file, capsys):
     """Exit 1, one line with step, data set and examples; the run is stored as failed, the others still run."""
-    assert run_here("-m", "train.lr=1e30,1e-3", *QUICK, "train.steps=4", "train.warmup_steps=0") == 1
+    assert run_here("-m", "train.lr=1e30,1e-3", "train.warmup_steps=0", *QUICK) == 1
     err = capsys.readouterr().err
-    assert re.search(r"error: baseline seed 0: the loss is (nan|inf) at step \d, data set `m3w`, examples? train/", err) or re.search(
-        r"error: baseline seed 0: the loss is (nan|inf) at step \d, data set `\w+`, examples? \S+", err
-    )
+    assert re.search(r"error: baseline seed 0: the loss is (nan|inf) at step 1, data set `m3w`, examples? m3w/\d+", err)
     assert "Traceback" not in err
     assert sorted(run.status for run in results.runs(status=None)) == ["FAILED", "FINISHED"]
 
@@ -224,12 +226,12 @@ def wait_for(process, pattern):
 
 def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(store_file, tmp_path, monkeypatch):
     """Exit 130 and a KILLED run; resumed, it ends with the weights and scores of a run that was never stopped."""
-    steps = ("train.steps=400", "data.world.queries=18", "compare=false", "eval.max_new_tokens=4")
+    steps = ("train.steps=150", "data.world.queries=18", "compare=false", "eval.max_new_tokens=4")
     process = start("experiments.run", *steps, store=store_file)
-    wait_for(process, r"step 0/400")
+    wait_for(process, r"step 0/150")
     import time
 
-    time.sleep(3)
+    time.sleep(2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
@@ -241,7 +243,7 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
     _, err = again.communicate(timeout=240)
     assert again.returncode == 0, err
     resumed_at = int(re.search(r"resumed at step (\d+)", err)[1])
-    assert 0 < resumed_at < 400
+    assert 0 < resumed_at < 150
     (resumed,) = results.runs(status=None)
     assert resumed.run_id == run.run_id
     assert resumed.tags["resumed_at_step"] == str(resumed_at)
@@ -249,7 +251,7 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
         stored = database.execute(
             "select key, count(*), count(distinct step) from metrics where key like 'loss/%' group by key"
         ).fetchall()
-    assert {(count, distinct) for _, count, distinct in stored} == {(400, 400)}
+    assert {(count, distinct) for _, count, distinct in stored} == {(150, 150)}
     assert not list((store_file.parent / "work").glob("*/*"))
 
     straight = tmp_path / "straight" / "mlflow.db"

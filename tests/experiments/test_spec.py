@@ -141,7 +141,7 @@ def test_the_baseline_is_the_same_command_without_the_ablation() -> None:
 def test_overrides_are_what_made_a_difference() -> None:
     """Sorted, as they can be typed again; a value that was there anyway, or cannot change a result, is not one."""
     spec = make_spec(
-        "train.steps=20", "train.lr=2e-3", "seed=1", "device=cpu", "data.mixture=[m3w,vtp]", "eval.shots=0"
+        "train.steps=60", "train.lr=2e-3", "seed=1", "device=cpu", "data.mixture=[m3w,vtp]", "eval.shots=0"
     )
     assert spec.overrides == ("data.mixture=[m3w,vtp]", "eval.shots=0", "train.lr=0.002")
     assert make_spec(*spec.overrides).hash == spec.hash
