@@ -25,10 +25,10 @@ run: setup
 	$(BIN)/python -m experiments.run ablation=xattn_every_4th $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-fast: setup
-	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not browser" $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -4,6 +4,9 @@ Writers (`tracking`), the reader (`analysis.results`) and everything printed tak
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]  # the checkout: the local store and caches lie in it
 
 EXPERIMENT = "flamingo-ablations"
 
@@ -50,6 +53,7 @@ TAGS = (
     "seed",
     "overrides",
     "spec_hash",
+    "train_hash",
     "baseline_hash",
     "git_commit",
     "dirty",

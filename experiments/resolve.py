@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from experiments.compose import leaves
-from experiments.record import RESULTS_VERSION
+from experiments.record import RESULTS_VERSION, ROOT
 from experiments.refusal import Problem, did_you_mean, wrong_value
 from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
 
-ROOT = Path(__file__).resolve().parents[1]
 UNSAID = "???"  # OmegaConf's mark for a value that no YAML gives
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import DONE, FAILED, main, read_run
-from experiments.store import ROOT
+from experiments.record import ROOT
 
 if TYPE_CHECKING:
     from experiments.analysis.results import StoredRun

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from experiments.record import EXPERIMENT
+from experiments.record import EXPERIMENT, ROOT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_FILE = ROOT / "mlruns" / "mlflow.db"
 SERVER_FOLDER = ROOT / ".cache"  # what would lie beside the sqlite file, for a server
 URI_VARIABLE = "MLFLOW_TRACKING_URI"

@@ -16,9 +16,8 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from experiments.record import SPEC_FILE
+from experiments.record import ROOT, SPEC_FILE
 from experiments.store import (
-    ROOT,
     Store,
     StoreError,
     errors,
@@ -74,6 +73,8 @@ class Spec(Protocol):
     @property
     def hash(self) -> str: ...
     @property
+    def train_hash(self) -> str: ...
+    @property
     def baseline_hash(self) -> str: ...
 
 
@@ -117,6 +118,7 @@ def start_run(spec: Spec, *, git: Git | None = None) -> "RunWriter":
         "seed": str(spec.seed),
         "overrides": " ".join(quote(word) if set(word) & set(" \t'\"\\") else word for word in spec.overrides),
         "spec_hash": spec.hash,
+        "train_hash": spec.train_hash,
         "baseline_hash": spec.baseline_hash,
         "git_commit": git.commit,
         "dirty": git.dirty,

@@ -16,6 +16,7 @@ from experiments.analysis.results import StoredRun
 FOLLOWERS = {"vision": ("resampler",), "resampler": (), "xattn": ("lm",), "lm": ("resampler", "xattn")}
 # Keys that say which modules there are, or which are trained, and leave the weights of those that stay as they are.
 SAME_WEIGHTS = {"model.xattn.placement", "model.lm.freeze"}
+MIXTURE = "data.mixture"
 COMMON = ("batches", "prompts", "data")  # what is printed by name beside the modules
 WEIGHTS = "weights."
 LISTED = 8  # differences that are printed by name
@@ -63,6 +64,11 @@ def changed_keys(row: Mapping[str, str], baseline: Mapping[str, str]) -> set[str
 def compare(row: Mapping[str, Any], baseline: Mapping[str, Any], changed: set[str]) -> Pairing:
     """Compare two certificates, of specs that differ in the keys `changed`."""
     ours, theirs = dict(_entries(row)), dict(_entries(baseline))
+    if MIXTURE in changed:
+        # Each data set has an order of its own: what both draw from must not differ by what one leaves out.
+        shared = _batches(row).keys() & _batches(baseline).keys()
+        for side, certificate in ((ours, row), (theirs, baseline)):
+            side["batches"] = {place: _batches(certificate)[place] for place in sorted(shared)}
     equal, declared, unexpected = [], [], []
     for name in [*ours, *(name for name in theirs if name not in ours)]:
         if name in ours and name in theirs and ours[name] == theirs[name]:
@@ -74,6 +80,11 @@ def compare(row: Mapping[str, Any], baseline: Mapping[str, Any], changed: set[st
         else:
             unexpected.append(name)
     return Pairing(tuple(equal), tuple(declared), tuple(unexpected))
+
+
+def _batches(certificate: Mapping[str, Any]) -> dict[str, str]:
+    """The first batches by data set and step, from entries `data set/step:hash`."""
+    return dict(entry.split(":", 1) for entry in certificate.get("batches", []))
 
 
 def _entries(certificate: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -101,7 +112,7 @@ def _is_declared(name: str, changed: set[str], *, resized: bool) -> bool:
     if group == "frozen":
         return rest in _slots(changed)
     if group in ("batches", "data"):
-        return any(key.startswith("data.") for key in changed)
+        return any(key.startswith("data.") for key in changed - {MIXTURE})
     return group == "prompts" and any(key.startswith(("eval.", "data.world.")) for key in changed)
 
 

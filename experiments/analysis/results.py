@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from experiments.published import BASELINE
-from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER
+from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
 from experiments.store import SERVER_FOLDER, Store, errors, import_mlflow, locate, open_for_reading
 
 if TYPE_CHECKING:
@@ -87,9 +87,35 @@ def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
                 return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
 
 
-def find_finished(spec_hash: str, seed: int) -> StoredRun | None:
-    """The newest finished run of a job."""
-    return next(iter(runs(spec_hash=spec_hash, seed=str(seed))), None)
+def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
+    """The newest finished run of a job, that has these further tags.
+
+    A row's key given as an override makes the same spec under another name: ask for `ablation` to tell them apart.
+    """
+    return next(iter(runs(spec_hash=spec_hash, seed=str(seed), **tags)), None)
+
+
+def find_trained(train_hash: str, seed: int) -> StoredRun | None:
+    """The newest finished run whose training was the same, however it was evaluated."""
+    return next(iter(runs(train_hash=train_hash, seed=str(seed))), None)
+
+
+def losses(run: StoredRun) -> dict[str, list[float]]:
+    """A run's training losses by data set, one a step."""
+    store = locate()
+    opened = open_for_reading(store)
+    assert opened is not None, "a run was read from this store"
+    client, _ = opened
+    prefix = loss("")
+    with errors(store):
+        return {
+            metric.removeprefix(prefix): [
+                entry.value
+                for entry in sorted(client.get_metric_history(run.run_id, metric), key=lambda entry: entry.step)
+            ]
+            for metric in run.metrics
+            if metric.startswith(prefix)
+        }
 
 
 def newest_of_each_job(newest_first: Iterable[StoredRun]) -> list[StoredRun]:

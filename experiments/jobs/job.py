@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
-from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, loss
+from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
 from experiments.spec import Spec
 from experiments.tracking import RunWriter, flatten, open_finished, resume_run, start_run, work_folder
 
@@ -29,7 +29,7 @@ def ensure_finished(spec: Spec, *, rerun: bool = False) -> StoredRun:
         NonFiniteLoss: training went wrong; the run is marked FAILED.
         KeyboardInterrupt: stopped; the run is marked KILLED and goes on when the job is asked for again.
     """
-    stored = None if rerun else results.find_finished(spec.hash, spec.seed)
+    stored = None if rerun else results.find_finished(spec.hash, spec.seed, ablation=spec.name)
     if stored is not None:
         _say(f"{spec.name} seed {spec.seed}: finished run {stored.run_id} is stored, nothing is run (rerun=true would)")
         return stored
@@ -60,6 +60,8 @@ def run_job(spec: Spec, *, afresh: bool = False) -> None:
         progressed, problems = load_newest(folder, model, trainer.optimizer, spec.train_hash)
         for problem in problems:
             _say(problem)
+        if progressed is None and not afresh:
+            progressed = _trained_before(spec, model)
         progressed, run, sent = _open_run(spec, progressed or Progressed())
 
         def store_losses(now: Progressed) -> None:
@@ -80,6 +82,7 @@ def run_job(spec: Spec, *, afresh: bool = False) -> None:
                 before_checkpoint=store_losses,
                 stop=stop,
             )
+            store_losses(progressed)
             evaluation = evaluate(model, spec, prompts, stop=stop)
             run.log_metrics({**_costs(spec, model, mixture), "train_step_time_s": median(progressed.step_times_s)})
             run.log_metrics(evaluation.scores)
@@ -113,13 +116,28 @@ def ensure_timed(spec: Spec, stored: StoredRun, baseline: StoredRun | None) -> t
 
 
 def _finished(spec: Spec) -> StoredRun:
-    run = results.find_finished(spec.hash, spec.seed)
+    run = results.find_finished(spec.hash, spec.seed, ablation=spec.name)
     assert run is not None, "a job that ended without an error is stored"
     return run
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
+    """Weights of a stored run that trained the same and was only evaluated otherwise, if there is one."""
+    from experiments.training.checkpoint import Progressed
+    from flamingo_core.checkpoint import load_tensors, load_trained_state
+
+    donor = results.find_trained(spec.train_hash, spec.seed)
+    weights = None if donor is None else results.artifact(donor, WEIGHTS_FILE)
+    if donor is None or weights is None:
+        return None
+    load_trained_state(model, load_tensors(weights)[0])
+    _say(f"{spec.name} seed {spec.seed}: run {donor.run_id} trained the same, its weights are evaluated")
+    times = [donor.metrics["train_step_time_s"]]
+    return Progressed(step=spec.train.steps, losses=results.losses(donor), step_times_s=times)
 
 
 def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWriter, int]:
@@ -150,7 +168,9 @@ def _costs(spec: Spec, model: "Flamingo", mixture: "Mixture") -> dict[str, float
 
 def _against_baseline(spec: Spec, certificate: dict[str, Any]) -> dict[str, Any] | None:
     """The certificate beside that of the baseline's finished run of the same seed; None without one."""
-    baseline = None if spec.hash == spec.baseline_hash else results.find_finished(spec.baseline_hash, spec.seed)
+    if spec.hash == spec.baseline_hash:
+        return None
+    baseline = results.find_finished(spec.baseline_hash, spec.seed, ablation=spec.baseline.name)
     theirs = None if baseline is None else results.certificate(baseline)
     if baseline is None or theirs is None:
         return None

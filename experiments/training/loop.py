@@ -58,6 +58,9 @@ def train(
         NonFiniteLoss: a loss is infinite or not a number.
         KeyboardInterrupt: a stop was asked for; a checkpoint of the last whole step has been written.
     """
+    if progressed.step == spec.train.steps:
+        trainer.model.eval()
+        return
     with Progress(spec.name, spec.train.steps, "step", start=progressed.step) as progress:
         for step in range(progressed.step, spec.train.steps):
             batches = draw_step(mixture, spec, step)

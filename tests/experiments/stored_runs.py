@@ -21,6 +21,7 @@ class FakeSpec:
     scale: str = "tiny"
     seed: int = 0
     hash: str = BASELINE_HASH
+    train_hash: str = "t" * 16
     baseline_hash: str = BASELINE_HASH
     overrides: tuple[str, ...] = ()
     tree: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +79,7 @@ def a_certificate() -> dict[str, Any]:
         "seed": 0,
         "weights": {module: f"sha of {module}" for module in modules},
         "shapes": {module: "4x4 4" for module in modules},
-        "batches": [f"batch {step}" for step in range(20)],
+        "batches": [f"{name}/{step}:sha of {step}" for step in range(5) for name in ("m3w", "align", "ltip", "vtp")],
         "prompts": "sha of prompts",
         "frozen": {"lm": "sha of lm", "vision": "sha of vision"},
         "data": "sha of data",

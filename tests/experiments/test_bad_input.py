@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import main, read_run
-from experiments.resolve import ROOT
+from experiments.record import ROOT
 
 
 def request(argv: list[str]) -> int:

@@ -14,7 +14,7 @@ import yaml
 from experiments.cli import main, read_run
 from experiments.compose import known
 from experiments.published import rows
-from experiments.resolve import ROOT
+from experiments.record import ROOT
 from experiments.spec import make_spec
 from experiments.store import StoreError
 from experiments.usage import KEYS

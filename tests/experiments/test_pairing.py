@@ -42,7 +42,7 @@ def change(path: str, value: Any) -> Callable[[Certificate], None]:
         (change("frozen/lm", "other"), "frozen.lm"),
         (change("data", "other"), "data"),
         (change("prompts", "other"), "prompts"),
-        (change("batches", ["other"]), "batches"),
+        (change("batches", ["m3w/0:other"]), "batches"),
         (change("seed", 1), "seed (1 against 0)"),
         (change("environment/threads", 2), "environment.threads (2 against 1)"),
         (change("environment/torch", "1.0"), "environment.torch (1.0 against 2.13)"),
@@ -65,7 +65,7 @@ CHANGES = {
     "model.lm.freeze": {"frozen/lm"},
     "model.xattn.placement": set(),
     "model.xattn.gated.tanh_gating": {"weights/xattn.0", "weights/xattn.1"},
-    "data.mixture": {"data", "batches"},
+    "data.mixture": set(),
     "data.world.queries": {"data", "batches", "prompts"},
     "eval.shots": {"prompts"},
     "train.lr": set(),
@@ -78,7 +78,7 @@ def test_what_a_change_may_touch_is_declared(changed: str) -> None:
     weights = [f"weights/{module}" for module in a_certificate()["weights"]]
     for place in [*weights, "frozen/vision", "frozen/lm", "data", "batches", "prompts"]:
         row = a_certificate()
-        change(place, "other")(row)
+        change(place, "other" if place != "batches" else ["m3w/0:other"])(row)
         pair = pairing.compare(row, a_certificate(), {changed})
         found = pair.declared if place in CHANGES[changed] else pair.unexpected
         assert found == (place.replace("/", ".", 1),)
@@ -108,10 +108,20 @@ def test_a_part_may_follow_in_size_where_another_changed(changed: str, follow: s
 def test_what_is_declared_is_said() -> None:
     """A row on other data is paired in what it shares, and the line says what it does not share."""
     row = a_certificate()
-    row["batches"], row["data"] = ["other"], "other"
-    assert pairing.compare(row, a_certificate(), {"data.mixture"}).sentence() == (
+    row["batches"], row["data"] = ["m3w/0:other"], "other"
+    assert pairing.compare(row, a_certificate(), {"data.world.image_size"}).sentence() == (
         "paired: 5 of 5 untouched modules, prompts equal; changed as declared: batches, data"
     )
+
+
+def test_a_data_set_left_out_excuses_no_other() -> None:
+    """Without m3w the batches of the rest are drawn further, and must be those of the baseline where both have them."""
+    row = a_certificate()
+    row["batches"] = [entry for entry in row["batches"] if not entry.startswith("m3w/")] + ["vtp/5:sha of 5"]
+    assert pairing.compare(row, a_certificate(), {"data.mixture"}).paired
+    assert pairing.compare(row, a_certificate(), {"train.steps"}).unexpected == ("batches",)
+    row["batches"][0] = "align/0:other"
+    assert pairing.compare(row, a_certificate(), {"data.mixture"}).unexpected == ("batches",)
 
 
 def test_the_changed_keys_are_those_of_the_stored_params(store_run: Callable[..., str]) -> None:

@@ -1,143 +1,18 @@
-"""`python -m experiments.run`, end to end at the tiny scale: what it runs, stores, prints, and does not do twice."""
+"""`python -m experiments.run` as a command: what it does not do twice, how it stops, fails, goes on and reports."""
 
 import json
 import re
 import signal
 import sqlite3
 import subprocess
+import time
 
 import pytest
-from mlflow import MlflowClient
 
-from experiments import published, record
+from experiments import record
 from experiments.analysis import results
-from experiments.compose import known
-from experiments.tracking import use_store
-from experiments.training import timing
 from flamingo_core.checkpoint import load_tensors
-from flamingo_core.flamingo import Flamingo
 from tests.experiments.commands import QUICK, run_here, start
-
-ROWS = [name for name in known("ablation") if name != published.BASELINE]
-COMBINATIONS = ["[xattn_every_4th,resampler_mlp]", "[lm_unfrozen_pretrained,data_laion]"]
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory, empty_database):
-    """A store in which every row and two combinations were really run beside the baseline, and what each printed."""
-    import contextlib
-    import io
-    import shutil
-
-    file = tmp_path_factory.mktemp("rows") / "mlflow.db"
-    shutil.copy(empty_database, file)
-    printed = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
-        patch.setattr(timing, "ROUNDS", 3)
-        for name in ROWS + COMBINATIONS:
-            out = io.StringIO()
-            with contextlib.redirect_stdout(out):
-                assert run_here(f"ablation={name}", *QUICK) == 0
-            printed[name] = out.getvalue()
-    return file, printed
-
-
-@pytest.fixture
-def rows(stored, monkeypatch):
-    """The finished runs of that store by row."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{stored[0]}")
-    return {run.row: run for run in results.runs()}
-
-
-def test_every_row_trains_evaluates_and_is_stored(rows):
-    """All 18 rows and two combinations, once each, the baseline run once for all of them."""
-    combined = {"xattn_every_4th+resampler_mlp", "data_laion+lm_unfrozen_pretrained"}
-    assert set(rows) == set(published.rows()) | combined
-    assert len(results.runs(status=None)) == len(rows)
-
-
-def test_every_run_records_what_the_contract_names(rows):
-    """All tags, all metrics, all files; the baseline alone has no ratio."""
-    from experiments.record import BENCHMARKS, COSTS, OVERALL, SCORES, TAGS
-
-    for name, run in rows.items():
-        assert set(TAGS) <= run.tags.keys()
-        scores = [*SCORES, OVERALL]
-        expected = {*COSTS, *scores, *map(record.blind, scores)}
-        if name == published.BASELINE:
-            expected -= {"step_time_ratio", "step_time_ratio_low", "step_time_ratio_high"}
-        assert expected <= run.metrics.keys(), name
-        for benchmark in BENCHMARKS:
-            frame = results.load_predictions(run, benchmark.name)
-            assert len(frame) == 18
-            assert frame["score"].mean() == pytest.approx(run.metrics[benchmark.metric])
-            assert frame["blind_score"].mean() == pytest.approx(run.metrics[record.blind(benchmark.metric)])
-        for path in (record.SPEC_FILE, record.CERTIFICATE_FILE, record.WEIGHTS_FILE):
-            assert results.artifact(run, path).is_file()
-
-
-def test_tags_name_row_group_and_hashes(rows):
-    """Combinations are joined in the table's order; all rows share the baseline's hash and no two their own."""
-    assert rows["xattn_every_4th"].tags["group"] == "v"
-    assert rows["xattn_every_4th+resampler_mlp"].tags["group"] == "combination"
-    assert len({run.tags["baseline_hash"] for run in rows.values()}) == 1
-    assert len({run.tags["spec_hash"] for run in rows.values()}) == len(rows)
-    assert rows["baseline"].tags["spec_hash"] == rows["baseline"].tags["baseline_hash"]
-    assert rows["baseline"].tags["overrides"] == "data.world.queries=18 eval.max_new_tokens=4 train.steps=2"
-
-
-def test_every_row_is_paired_with_the_baseline(rows, stored):
-    """What a row does not touch starts equal, bit for bit, and sees the same data and prompts: nothing unexpected."""
-    for name, run in rows.items():
-        against = results.certificate(run)["against"]
-        if name == published.BASELINE:
-            assert against is None
-            continue
-        assert against["unexpected"] == [], name
-        assert against["run_id"] == rows["baseline"].run_id
-        assert "prompts" in against["equal"]
-        assert "data" in against["equal"]
-    assert all("\npaired: " in text for text in stored[1].values())
-
-
-def test_every_loss_of_every_step_is_stored_once(rows):
-    """Two steps, each data set of the row's mixture once a step."""
-    client = MlflowClient(use_store())
-    for name, mixture in (("baseline", "m3w align ltip vtp"), ("data_without_m3w", "align ltip vtp")):
-        run = client.get_run(rows[name].run_id)
-        assert {key for key in run.data.metrics if key.startswith("loss/")} == {f"loss/{x}" for x in mixture.split()}
-        for dataset in mixture.split():
-            history = client.get_metric_history(run.info.run_id, record.loss(dataset))
-            assert [(entry.step) for entry in history] == [0, 1]
-
-
-def test_costs_move_as_the_rows_say(rows):
-    """Fewer blocks are fewer parameters and FLOPs; an unfrozen language model trains more of the same total."""
-    metrics = {name: run.metrics for name, run in rows.items()}
-    for cost in ("params_total", "flops_per_step", "peak_memory_bytes"):
-        blocks = ("xattn_every_4th", "xattn_every_2nd", "baseline")
-        one, two, four = (metrics[name][cost] for name in blocks)
-        assert one < two < four, cost
-    assert metrics["lm_unfrozen_random"]["params_total"] == metrics["baseline"]["params_total"]
-    assert metrics["lm_unfrozen_random"]["params_trainable"] > metrics["baseline"]["params_trainable"]
-
-
-def test_the_stored_weights_are_a_model(rows):
-    """`from_pretrained` reads the artifact: the trained part of the row, at the row's size."""
-    run = rows["xattn_every_4th"]
-    model = Flamingo.from_pretrained(results.artifact(run, record.WEIGHTS_FILE))
-    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == run.metrics["params_trainable"]
-    assert [layer.index for layer in model.conditioned_layers()] == [0]
-
-
-def test_the_printed_row_stands_beside_the_published_one(stored):
-    """Own rows, the paper's, the difference of both, the pairing and the next command."""
-    text = stored[1]["xattn_every_4th"]
-    assert re.search(r"^baseline +\d+\.\d+K", text, re.M)
-    assert re.search(r"^published Every 4th +2\.3B +- +1\.02 s +0\.59 +82\.3 +42\.7", text, re.M)
-    assert "next: " in text
-    assert ".cache/pictures/" in text
 
 
 def test_a_finished_run_is_reported_not_run_again(store_file, capsys):
@@ -161,6 +36,34 @@ def test_a_finished_run_is_reported_not_run_again(store_file, capsys):
         assert one.metrics[metric] == other.metrics[metric]
     weights = [load_tensors(results.artifact(run, record.WEIGHTS_FILE))[0] for run in (one, other)]
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
+def test_other_shots_evaluate_the_stored_weights(store_file, capsys):
+    """Nothing is trained again; the new run has the same weights and losses, and its own scores and prompts."""
+    command = ("compare=false", *QUICK)
+    assert run_here(*command) == 0
+    capsys.readouterr()
+    assert run_here(*command, "eval.shots=0") == 0
+    err = capsys.readouterr().err
+    assert "trained the same, its weights are evaluated" in err
+    assert "step" not in err
+    none, four = results.runs()
+    assert none.tags["spec_hash"] != four.tags["spec_hash"]
+    assert results.losses(none) == results.losses(four)
+    weights = [load_tensors(results.artifact(run, record.WEIGHTS_FILE))[0] for run in (none, four)]
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+    prompts = [results.load_predictions(run, "vqav2")["prompt"][0].count("<image>") for run in (none, four)]
+    assert prompts == [1, 5]
+
+
+def test_a_row_given_as_an_override_is_stored_under_its_own_name_too(store_file, capsys):
+    """The same spec twice, once as baseline with overrides: the row's own run is made, from the same weights."""
+    assert run_here("model.xattn.placement=every_2nd", "compare=false", *QUICK) == 0
+    assert run_here("ablation=xattn_every_2nd", "compare=false", *QUICK) == 0
+    row, override = results.runs()
+    assert row.tags["spec_hash"] == override.tags["spec_hash"]
+    assert (row.row, override.row) == ("xattn_every_2nd", "baseline")
+    assert "trained the same" in capsys.readouterr().err
 
 
 def test_json_is_one_object_and_nothing_else(store_file, capsys):
@@ -229,8 +132,6 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
     steps = ("train.steps=150", "data.world.queries=18", "compare=false", "eval.max_new_tokens=4")
     process = start("experiments.run", *steps, store=store_file)
     wait_for(process, r"step 0/150")
-    import time
-
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
@@ -281,7 +182,8 @@ def test_the_default_store_is_the_repositorys_wherever_one_stands(tmp_path, monk
     """Without MLFLOW_TRACKING_URI the store is `mlruns/mlflow.db` beside the code."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    from experiments.store import ROOT, locate
+    from experiments.record import ROOT
+    from experiments.store import locate
 
     assert locate().file == ROOT / "mlruns" / "mlflow.db"
     done = subprocess.run(["git", "-C", str(ROOT), "check-ignore", "-q", "mlruns/mlflow.db"], check=False)

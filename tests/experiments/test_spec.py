@@ -140,12 +140,11 @@ def test_the_baseline_is_the_same_command_without_the_ablation() -> None:
 
 def test_overrides_are_what_made_a_difference() -> None:
     """Sorted, as they can be typed again; a value that was there anyway, or cannot change a result, is not one."""
-    spec = make_spec(
-        "train.steps=60", "train.lr=2e-3", "seed=1", "device=cpu", "data.mixture=[m3w,vtp]", "eval.shots=0"
-    )
+    steps = f"train.steps={make_spec().train.steps}"
+    spec = make_spec(steps, "train.lr=2e-3", "seed=1", "device=cpu", "data.mixture=[m3w,vtp]", "eval.shots=0")
     assert spec.overrides == ("data.mixture=[m3w,vtp]", "eval.shots=0", "train.lr=0.002")
     assert make_spec(*spec.overrides).hash == spec.hash
-    assert make_spec(steps, "eval.shots=4", "train.checkpoint_every=7").overrides == ()
+    assert make_spec("train.steps=60", "eval.shots=4", "train.checkpoint_every=7").overrides == ()
     assert make_spec("eval.ceilings.coco_cider=600").overrides == ("eval.ceilings.coco_cider=600.0",)
 
 

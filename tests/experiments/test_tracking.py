@@ -62,6 +62,7 @@ def test_what_is_written_is_read_back(store_file: Path, tmp_path: Path) -> None:
         "seed": "3",
         "overrides": "eval.shots=0 'x=a b'",
         "spec_hash": "a" * 16,
+        "train_hash": "t" * 16,
         "baseline_hash": "b" * 16,
         "git_commit": "c" * 40,
         "dirty": "true",
