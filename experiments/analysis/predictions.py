@@ -125,5 +125,6 @@ def _printed(example: Example, picture_file: Callable[[str], Path] | None, width
     lines += [f"  {name.ljust(width)}  {printable(text)}" for name, text in facts.items()]
     for name, answer in example.answers.items():
         verdict = judgement(example.benchmark, answer["score"])
-        lines.append(f"  {name.ljust(width)}  {printable(answer['answer'])}   {verdict}")
+        said = printable(answer["answer"]) or "(nothing)"
+        lines.append(f"  {name.ljust(width)}  {said}   {verdict}")
     return lines

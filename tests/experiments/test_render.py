@@ -268,6 +268,12 @@ def test_text_from_a_model_cannot_steer_the_terminal(store_run: StoreRun) -> Non
     assert "\\x1b[2Jblue\\nnext   wrong" in text
 
 
+def test_an_empty_answer_is_said(store_run: StoreRun) -> None:
+    """A model that answers nothing leaves no gap that reads like a fault of the printing."""
+    store_run(predictions={"vqav2": answers([0.0]).assign(answer="")})
+    assert "  (nothing)   wrong" in printed(results.runs()[0])
+
+
 def test_without_predictions_no_block_is_printed(store_run: StoreRun) -> None:
     """The row ends with what to do next."""
     store_run()
