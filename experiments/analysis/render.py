@@ -71,6 +71,25 @@ def printed_row(
     return "\n".join([*text, *predictions_block(row, baseline, picture_file)]) + "\n"
 
 
+def printed_table(table: Table, *, width: int | None = None) -> str:
+    """All rows, each with its difference from the baseline and the published row under it."""
+    lines: list[Line] = []
+    for row in table["rows"]:
+        lines.append((row["row"], _level(row)))
+        if row["row"] != BASELINE:
+            cells = {name: points(score["difference"], signed=True) for name, score in _by_column(row).items()}
+            lines.append(("  difference", cells))
+            if row["overall"]["low"] is not None:
+                lines.append(("  95% over examples", _half_widths(row)))
+        lines += [(f"  {label}", cells) for label, cells in _published_lines(row["row"], alone=True)[:1]]
+    seeds = ", ".join(map(str, table["seeds"]))
+    title = f"{table['scale']}, seed{'s' if len(table['seeds']) > 1 else ''} {seeds}   {table['method']}"
+    text = [title, *_aligned(lines, _terminal_width() if width is None else width)]
+    text += [f"{row['row']} is NOT PAIRED with the baseline" for row in table["rows"] if row["certificate"] == "differs"]
+    text += [f"missing: {command}" for row in table["rows"] for command in row["missing"]]
+    return "\n".join(text) + "\n"
+
+
 def count(value: float | None, *, like: float | None = None, signed: bool = False) -> str:
     """Parameters as `2.25M`; `like` gives the unit, of a part or a difference that of the whole."""
     if value is None:
@@ -114,9 +133,7 @@ def _own_lines(row: Row, baseline: Row | None, run: StoredRun) -> list[Line]:
         lines.append(("  difference", _difference(row, baseline)))
         low, high = (run.metrics.get(f"step_time_ratio_{end}") for end in ("low", "high"))
         cells = {"ratio": _plus_minus(low, high, digits=2)}
-        for name, score in _by_column(row).items():
-            cells[name] = _plus_minus(score["low"], score["high"], digits=1)
-        lines.append(("  95% over examples", cells))
+        lines.append(("  95% over examples", {**cells, **_half_widths(row)}))
         lines.append(("  blind: baseline", _blind(baseline)))
     lines.append(("  blind: baseline" if row["row"] == BASELINE else "  blind: this row", _blind(row)))
     return lines
@@ -140,6 +157,10 @@ def _difference(row: Row, baseline: Row) -> dict[str, str]:
         "step_time": seconds(_minus(row["step_time_s"], step_time), like=step_time, signed=True),
         **{name: points(score["difference"], signed=True) for name, score in _by_column(row).items()},
     }
+
+
+def _half_widths(row: Row) -> dict[str, str]:
+    return {name: _plus_minus(score["low"], score["high"], digits=1) for name, score in _by_column(row).items()}
 
 
 def _blind(row: Row) -> dict[str, str]:

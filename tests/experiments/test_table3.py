@@ -1,0 +1,64 @@
+"""`python -m experiments.table3`: only what is missing runs, and a wrong command runs nothing."""
+
+import json
+
+import pytest
+
+from experiments.analysis import results
+from experiments.cli import main
+from experiments.table3 import table3
+from experiments.training import timing
+from tests.experiments.commands import QUICK
+
+
+def run_table(*arguments: str) -> int:
+    return main(table3, list(arguments))
+
+
+def test_only_what_is_missing_is_run(store_file, capsys, monkeypatch):
+    """Rows x seeds against what is stored: a second seed adds its runs and repeats none; a deleted run is made again."""
+    monkeypatch.setattr(timing, "ROUNDS", 3)
+    rows = ("--rows", "xattn_every_4th,resampler_mlp")
+    assert run_table(*rows, *QUICK) == 0
+    capsys.readouterr()
+    first = {run.run_id for run in results.runs(status=None)}
+    assert len(first) == 3
+    assert run_table(*rows, "--seeds", "2", "--json", *QUICK) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert [(row["row"], row["n"], row["missing"]) for row in table["rows"]] == [
+        ("baseline", 2, []),
+        ("xattn_every_4th", 2, []),
+        ("resampler_mlp", 2, []),
+    ]
+    every = {run.run_id for run in results.runs(status=None)}
+    assert first < every and len(every) == 6
+    from mlflow import MlflowClient
+
+    from experiments.tracking import use_store
+
+    gone = next(run for run in results.runs() if run.row == "resampler_mlp" and run.seed == 1)
+    MlflowClient(use_store()).delete_run(gone.run_id)
+    assert run_table(*rows, "--seeds", "2", *QUICK) == 0
+    printed = capsys.readouterr().out
+    after = {run.run_id for run in results.runs(status=None)}
+    assert len(after - every) == 1 and every - after == {gone.run_id}
+    assert printed.count("published") == 3 and "missing" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--rows", "xattn_every_4rd"), ("`--rows` is `xattn_every_4rd`", "did you mean `xattn_every_4th`?")),
+        (("--seeds", "0"), ("`--seeds` is `0`",)),
+        (("--seeds", "many", "--executor", "ray"), ("`--seeds` is `many`", "`--executor` is `ray`; allowed: local")),
+        (("seed=1", "ablation=xattn_vanilla"), ("did you mean `--seeds`?", "did you mean `--rows`?")),
+        (("scale=huge",), ("`scale` is `huge`", "allowed: tiny")),
+    ],
+)
+def test_a_wrong_command_names_all_that_is_wrong_and_runs_nothing(arguments, said, store_file, capsys):
+    """Exit 2, one message, nothing stored."""
+    assert run_table(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert all(text in captured.err for text in said)
+    assert results.runs(status=None) == []
