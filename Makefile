@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help setup run test test-fast lint clean
+.PHONY: help setup run table3 dashboard test test-fast lint clean
 
 help:
 	@echo "make run        one ablation beside the baseline and the published row"
+	@echo "make table3     all rows;  ARGS=\"--rows a,b --seeds 3\""
+	@echo "make dashboard  the table in a browser"
 	@echo "make test       all tests;  make test-fast leaves out slow and browser tests"
 	@echo "make lint       format, lint, types, import layers"
 	@echo "make setup      the virtual environment alone"
@@ -24,7 +26,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 run: setup
 	$(BIN)/python -m experiments.run ablation=xattn_every_4th $(ARGS)
 
-test: setup
+table3: setup
+	$(BIN)/python -m experiments.table3 $(ARGS)
+
+dashboard: setup
+	$(BIN)/streamlit run dashboard/app.py $(ARGS)
+
+test: setup browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-fast: setup
@@ -35,6 +43,13 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The browser of the browser tests: the system's, else Debian's package, else playwright's own.
+.PHONY: browser
+browser: setup
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+		|| (apt-get update -qq && apt-get install -y -qq chromium) > /dev/null 2>&1 \
+		|| $(BIN)/playwright install chromium
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

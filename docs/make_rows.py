@@ -13,8 +13,8 @@ from experiments.spec import make_spec
 PAGE = Path(__file__).with_name("rows.md")
 HEAD = """# The rows
 
-Every row of the paper's Table 3 with the key that its file sets, the baseline's value and the row's. Sizes come from the
-scale; a changed `name` brings its own branch. The paper's labels, groups and figures are in
+Every row of the paper's Table 3 with the key that its file sets, the baseline's value and the row's. Sizes come from
+the scale; a changed `name` brings its own branch. The paper's labels, groups and figures are in
 [table3.csv](../experiments/reference/table3.csv). Written by `python docs/make_rows.py`.
 
 | row | group | paper: setting, changed value | key | baseline | row | file |

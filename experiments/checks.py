@@ -56,35 +56,38 @@ def check_fit(tree: Mapping[str, Any]) -> None:
 
 
 def check_build(model: Mapping[str, Any], ablations: Sequence[str], overrides: Mapping[str, Any]) -> None:
-    """The parts must go together: build them on the meta device, which takes no memory.
+    """The parts must go together: build them on the meta device, which takes no memory and reads no weights.
 
     Raises:
-        UserError: they cannot be built.
+        UserError: they cannot be built, or the language model does not know all words.
     """
     import torch
 
+    from experiments.data.vocabulary import words
     from flamingo_core.config import FlamingoConfig
     from flamingo_core.flamingo import Flamingo
 
-    slots: dict[str, Any] = {slot: dict(choice) for slot, choice in model.items()}
-    slots["lm"]["weights"] = "random"  # sizes are enough: no weight file is read
-    for choice in slots.values():
-        name = choice["name"]
-        if choice[name].get("path") is not None:
-            choice[name] = {**choice[name], "path": None}
     tokens: dict[str, Any] = dict.fromkeys(("image_token_id", "bos_token_id", "eos_token_id", "pad_token_id"), 0)
     try:
         with torch.device("meta"):
-            Flamingo(FlamingoConfig(**slots, **tokens), seed=None)
+            built = Flamingo(FlamingoConfig(**model, **tokens), seed=None)
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         given = [f"`{key}={show(value)}`" for key, value in overrides.items() if key.startswith("model.")]
         own = f" with {', '.join(given)}" if given else ""
-        chosen = ", ".join(f"{slot} {choice['name']}" for slot, choice in slots.items())
-        if reason.startswith("`placement`"):
+        chosen = ", ".join(f"{slot} {choice['name']}" for slot, choice in model.items())
+        if reason.startswith("`model.lm.path`"):
+            key, text = "model.lm.path", reason
+        elif reason.startswith("`placement`"):
             key, text = "model.xattn.placement", f"`model.xattn.placement`{reason.removeprefix('`placement`')}"
         else:
             key = "model"
             text = f"the model cannot be built{own}: {reason}"
         hint = f"chosen are {chosen}, by {'+'.join(ablations) or BASELINE}; debug=true shows where it fails"
         raise UserError([Problem(text=text, hint=hint, key=key)]) from error
+    size, path = built.config.vocab_size, model["lm"]["path"]
+    if size < len(words()):
+        allowed = f"{len(words())} or more, the words of the world"
+        text = f"`model.lm.path` is `{path}`, which knows {size} tokens; allowed: {allowed}"
+        hint = "leave `model.lm.path` out, or give a model with a larger vocabulary"
+        raise UserError([Problem(text=text, hint=hint, key="model.lm.path", value=path, allowed=allowed)])

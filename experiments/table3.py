@@ -56,7 +56,7 @@ def _specs(rows: str | None, seeds: str, overrides: list[str], problems: list[Pr
     names = list(published.rows()) if rows is None else [published.BASELINE, *rows.split(",")]
     for name in dict.fromkeys(names):
         if name not in known(ABLATION):
-            problems.append(wrong_value("--rows", name, known(ABLATION)))
+            problems.append(wrong_value("--rows", name, list(known(ABLATION))))
     if not (seeds.isdecimal() and int(seeds) > 0):
         problems.append(wrong_value("--seeds", seeds, "a number from 1", "--seeds 3 runs seeds 0, 1 and 2"))
     for override in overrides:

@@ -85,7 +85,9 @@ def printed_table(table: Table, *, width: int | None = None) -> str:
     seeds = ", ".join(map(str, table["seeds"]))
     title = f"{table['scale']}, seed{'s' if len(table['seeds']) > 1 else ''} {seeds}   {table['method']}"
     text = [title, *_aligned(lines, _terminal_width() if width is None else width)]
-    text += [f"{row['row']} is NOT PAIRED with the baseline" for row in table["rows"] if row["certificate"] == "differs"]
+    text += [
+        f"{row['row']} is NOT PAIRED with the baseline" for row in table["rows"] if row["certificate"] == "differs"
+    ]
     text += [f"missing: {command}" for row in table["rows"] for command in row["missing"]]
     return "\n".join(text) + "\n"
 

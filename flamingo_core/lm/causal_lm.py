@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from flamingo_core.config import check_positive
+from flamingo_core.pretrained import check_weights, load_model, on_meta
 from flamingo_core.registry import register
 
 
@@ -51,13 +53,15 @@ class CausalLM:
         """Build by `config`, or read the directory `path`: its sizes, and its weights where `load_weights`.
 
         Raises:
-            ValueError: the directory holds no model, or one of another family.
+            ValueError: the directory holds no model, or one of another family, or weights that do not fit.
         """
+        sizes = self.transformers_config(config, path)
         if path is not None and load_weights:
-            check_family(path, self.model_type)
-            self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path)
+            check_weights(path, "model.lm.path")
+        if path is not None and load_weights and not on_meta():
+            self.model: PreTrainedModel = load_model(AutoModelForCausalLM, path, "model.lm.path")
         else:
-            self.model = AutoModelForCausalLM.from_config(self.transformers_config(config, path))
+            self.model = AutoModelForCausalLM.from_config(sizes, dtype=torch.get_default_dtype())
         self.width: int = self.model.config.hidden_size
         self.depth: int = self.model.config.num_hidden_layers
 
@@ -159,12 +163,12 @@ def check_family(path: str, model_type: str) -> None:
     Raises:
         ValueError: there is no config.json, or it says another architecture.
     """
-    file = Path(path) / "config.json"
-    if not file.is_file():
+    try:
+        found = json.loads((Path(path) / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"`model.lm.path` is `{path}`; allowed: a directory with a config.json, as save_pretrained writes"
-        )
-    found = json.loads(file.read_text(encoding="utf-8")).get("model_type")
+        ) from error
     if found != model_type:
         families = ", ".join(sorted(family.model_type for family in CausalLM.__subclasses__()))
         raise ValueError(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from flamingo_core.config import check_positive
+from flamingo_core.pretrained import check_weights, load_model, on_meta
 from flamingo_core.registry import register
 from flamingo_core.vision.pixels import prepare_pixels
 
@@ -44,10 +45,12 @@ class ClipVit(nn.Module):
     def __init__(self, config: ClipVitConfig):
         super().__init__()
         self.config = config
-        if config.path is None:
+        if config.path is not None:
+            check_weights(config.path, "path")
+        if config.path is None or on_meta():
             self.model = CLIPVisionModel(_transformers_config(config))
         else:
-            self.model = CLIPVisionModel.from_pretrained(config.path)
+            self.model = load_model(CLIPVisionModel, config.path, "path")
         sizes: Any = self.model.config  # a loaded encoder brings its own
         self.width: int = sizes.hidden_size
         self.image_size: int = sizes.image_size
@@ -61,6 +64,8 @@ class ClipVit(nn.Module):
 
 
 def _transformers_config(config: ClipVitConfig) -> CLIPVisionConfig:
+    if config.path is not None:
+        return CLIPVisionConfig.from_pretrained(config.path)
     return CLIPVisionConfig(
         image_size=config.image_size,
         patch_size=config.patch_size,

@@ -16,7 +16,7 @@ def run_table(*arguments: str) -> int:
 
 
 def test_only_what_is_missing_is_run(store_file, capsys, monkeypatch):
-    """Rows x seeds against what is stored: a second seed adds its runs and repeats none; a deleted run is made again."""
+    """Rows x seeds against what is stored: a second seed adds its runs, repeats none; a deleted run is made again."""
     monkeypatch.setattr(timing, "ROUNDS", 3)
     rows = ("--rows", "xattn_every_4th,resampler_mlp")
     assert run_table(*rows, *QUICK) == 0
