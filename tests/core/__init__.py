@@ -1,3 +1,4 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.core.contracts")  # its laws are no test module, but say as much when they fail
+# Laws that other test files take over: they are no test modules, but say as much when they fail.
+pytest.register_assert_rewrite("tests.core.component_contract", "tests.core.contracts")

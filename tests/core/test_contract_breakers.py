@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from tests.core.contracts import ComponentContract, ResamplerContract, VisionContract, XattnContract
+from tests.core.component_contract import ComponentContract
+from tests.core.contracts import ResamplerContract, VisionContract, XattnContract
 from tests.core.strangers import STRANGE, StrangeBlock, StrangeEncoder, StrangeResampler, take_in
 
 

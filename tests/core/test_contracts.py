@@ -4,7 +4,8 @@ import pytest
 
 from flamingo_core import registry
 from tests.core import build
-from tests.core.contracts import Choice, ResamplerContract, VisionContract, XattnContract
+from tests.core.component_contract import Choice
+from tests.core.contracts import ResamplerContract, VisionContract, XattnContract
 from tests.core.strangers import STRANGE, STRANGERS, take_in
 
 
