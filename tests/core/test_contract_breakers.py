@@ -81,18 +81,6 @@ class FlattensMedia(StrangeBlock):
         return (super().project_media(media)[0].flatten(1, 2),)
 
 
-class ProjectsWhileReading(StrangeBlock):
-    """Keys and values are made in every call: right, and what makes few-shot generation slow."""
-
-    def project_media(self, media: Tensor) -> tuple[Tensor, ...]:
-        return (media,)
-
-    def forward(self, hidden: Tensor, projected: Any, mask: Any) -> Tensor:
-        if projected is None:
-            return hidden
-        return super().forward(hidden, super().project_media(projected[0]), mask)
-
-
 class NormsOverTheBatch(StrangeEncoder):
     def forward(self, pixels: Tensor) -> Tensor:
         return super().forward(pixels - pixels.mean(dim=0))

@@ -3,115 +3,223 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from experiments.analysis import results
+from experiments.analysis import results, table
 from experiments.record import ROOT
-from tests.experiments.commands import QUICK
+from experiments.spec import make_spec
+from flamingo_core import registry
+from tests.experiments.commands import QUICK, run_here
 
 PAGE = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
-
-BLOCK = """
-from dataclasses import dataclass
-
-from torch import nn
-
-from flamingo_core.registry import register
-from flamingo_core.xattn.attention import MediaCrossAttention
+FENCED = re.compile(r"(?P<before>.*?)^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+MODULE, ROW, TEST = "my/module.py", "my_conf/ablation/my_row.yaml", "my/test_module.py"
+CONTRACTS = {"resampler": "ResamplerContract", "xattn": "XattnContract", "vision": "VisionContract"}
 
 
-@dataclass(kw_only=True, slots=True)
-class HalfConfig:
-    num_heads: int
+def read_page() -> tuple[dict[str, dict[str, str]], list[str]]:
+    """The files of each slot's example by the path that the page gives them, and the commands in their order."""
+    files: dict[str, dict[str, str]] = {}
+    found: list[dict[str, str]] = []
+    commands = []
+    for block in FENCED.finditer(PAGE):
+        if block["language"] == "bash":
+            commands.append(block["text"].strip())
+            continue
+        path = re.findall(r"`([\w/]+\.(?:py|yaml))`", block["before"])[-1]
+        if path == MODULE:
+            found.append({})
+        found[-1][path] = block["text"]
+    for example in found:
+        (slot,) = yaml.safe_load(example[ROW])["model"]
+        files[slot] = example
+    return files, commands
 
 
-@register("xattn", "half", config=HalfConfig)
-class Half(nn.Module):
-    grafted = False
-    starts_as_identity = False
-
-    def __init__(self, config, *, width):
-        super().__init__()
-        self.attention = MediaCrossAttention(width, config.num_heads, width // config.num_heads)
-
-    def project_media(self, media):
-        return self.attention.project_media(media)
-
-    def forward(self, hidden, projected, mask):
-        return hidden if projected is None else hidden + 0.5 * self.attention(hidden, projected, mask)
-"""
+EXAMPLES, (RUN, PROVE) = read_page()
 
 
-def steps() -> tuple[str, str, str]:
-    """The module, the YAML and the command of the page."""
-    return tuple(re.search(rf"```{kind}\n(.*?)```", PAGE, re.S)[1] for kind in ("python", "yaml", "bash"))  # type: ignore[index]
-
-
-def written(folder: Path, module: str, yaml: str) -> None:
-    """Lay module and YAML where the page says."""
-    for path, text in (("my/module.py", module), ("my_conf/ablation/my_row.yaml", yaml)):
+def lay(folder: Path, files: dict[str, str]) -> Path:
+    """Write files where the page says."""
+    for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
+    return folder
 
 
-def run(folder: Path, command: str, *more: str) -> subprocess.CompletedProcess[str]:
-    """The page's command, in that folder, with this interpreter."""
-    words = [sys.executable, *shlex.split(command)[1:], *more]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+def shell(command: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command as it stands on the page, in a shell whose `python` is the one of these tests."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.run(["bash", "-c", command], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def followed(folder: Path, module: str, yaml: str) -> str:
-    """Follow the three steps; what the command printed."""
-    written(folder, module, yaml)
-    done = run(folder, steps()[2], *QUICK)
-    assert done.returncode == 0, done.stderr
-    (row,) = [one for one in results.runs() if one.row == "my_row"]
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory, empty_database):
+    """All three examples, each in a folder of its own, against one store; what each printed, by slot."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    shutil.copy(empty_database, file)
+    printed = {}
+    for slot, example in EXAMPLES.items():
+        folder = lay(tmp_path_factory.mktemp(slot), example)
+        done = shell(" ".join([RUN, *QUICK]), folder, MLFLOW_TRACKING_URI=f"sqlite:///{file}")
+        assert done.returncode == 0, done.stderr
+        printed[slot] = done.stdout
+    return file, printed
+
+
+@pytest.fixture
+def runs(followed, monkeypatch):
+    """The baseline and the rows of that store; a row by its slot."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{followed[0]}")
+    found = {"baseline" if run.row == "baseline" else changed_slot(run): run for run in results.runs()}
+    assert len(found) == len(results.runs(status=None))
+    return found
+
+
+def changed_slot(run) -> str:
+    """The slot that the stored spec declares to be changed."""
+    chosen = {slot: run.params[f"model.{slot}.name"] for slot in CONTRACTS}
+    baseline = {"resampler": "perceiver", "xattn": "gated", "vision": "nfnet_f6"}
+    (slot,) = (slot for slot in chosen if chosen[slot] != baseline[slot])
+    return slot
+
+
+def test_there_is_an_example_for_each_slot():
+    """A resampler, a block and an encoder, each a module and a YAML."""
+    assert EXAMPLES.keys() == CONTRACTS.keys()
+    assert all({MODULE, ROW} <= files.keys() for files in EXAMPLES.values())
+
+
+@pytest.mark.parametrize("slot", EXAMPLES)
+def test_the_three_steps_store_a_paired_run_with_its_origin(slot, runs):
+    """Trained, evaluated, certified against one baseline; the tag says which module it came from."""
+    assert runs.keys() == {"baseline", *EXAMPLES}
+    row, baseline = runs[slot], runs["baseline"]
     assert row.tags["components"] == "my.module"
-    assert row.tags["group"] == "my_row"
-    assert results.certificate(row)["against"]["unexpected"] == []
-    return done.stdout
+    assert (row.tags["ablation"], row.tags["group"]) == ("my_row", "my_row")
+    assert row.tags["baseline_hash"] == baseline.tags["spec_hash"]
+    assert row.metrics["step_time_ratio"] > 0
+    against = results.certificate(row)["against"]
+    assert against["unexpected"] == []
+    assert {"prompts", "data"} <= set(against["equal"])
 
 
-def test_the_three_steps_work_as_they_stand(store_file, tmp_path):
-    """A stranger's resampler is trained, evaluated, paired and printed, without a published row of its own."""
-    module, yaml, _ = steps()
-    printed = followed(tmp_path, module, yaml)
-    assert printed.startswith("my_row against baseline")
-    assert "\npaired: " in printed
-    assert printed.count("published") == 2, "the published baseline, and the sentence about levels"
+@pytest.mark.parametrize("slot", EXAMPLES)
+def test_what_is_printed_has_no_published_row(slot, followed, runs):
+    """The paper's baseline stands there alone, and the table's object says null."""
+    lines = followed[1][slot].splitlines()
+    assert lines[0].startswith("my_row against baseline")
+    assert [line.split()[1] for line in lines if line.startswith("published ")] == ["baseline"]
+    assert any(line.startswith("paired: ") for line in lines)
+    ours = table.build([runs["baseline"], runs[slot]], scale=runs[slot].tags["scale"], seeds=[0])["rows"][-1]
+    assert (ours["row"], ours["certificate"]) == ("my_row", "equal")
+    assert set(ours["published"].values()) == {None}
 
 
-def test_a_cross_attention_block_from_outside(store_file, tmp_path):
-    """The same three steps for a block: another architecture, certified against the gated baseline."""
-    yaml = steps()[1].replace("resampler", "xattn").replace("name: mean", "name: half")
-    followed(tmp_path, BLOCK, yaml.replace("mean: {num_tokens: 4}", "half: {num_heads: 2}"))
+@pytest.mark.parametrize("slot", EXAMPLES)
+def test_each_example_keeps_the_contract_of_its_slot(slot, tmp_path):
+    """The page's own test, and the same for the two other slots, by the page's command."""
+    choice = yaml.safe_load(EXAMPLES[slot][ROW])["model"][slot]
+    test = EXAMPLES["resampler"][TEST].replace("ResamplerContract", CONTRACTS[slot])
+    test = re.sub(r"return \{.*\}", f"return {choice!r}", test)
+    if slot == "resampler":
+        assert f"return {choice!r}".replace("'", '"') in EXAMPLES[slot][TEST], "the page's test is of the page's row"
+    done = shell(
+        PROVE + " -p no:cacheprovider", ROOT, MINE=str(lay(tmp_path, {MODULE: EXAMPLES[slot][MODULE], TEST: test}))
+    )
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 10
 
 
-@pytest.mark.parametrize(
-    ("module", "said"),
-    [
-        (None, ("`components` is `my.module`", "ModuleNotFoundError", "PYTHONPATH")),
-        ("import nothing_of_this_name", ("`components` is `my.module`", "nothing_of_this_name")),
-        (
-            steps()[0].replace('"mean", config', '"perceiver", config'),
-            ("`components`", "`perceiver` is registered twice"),
-        ),
-    ],
-    ids=["missing", "broken", "taken name"],
-)
-def test_a_component_that_cannot_be_had_is_refused(module, said, store_file, tmp_path):
-    """Exit 2, one message with a hint, nothing run."""
-    if module is not None:
-        written(tmp_path, module, steps()[1])
-    else:
-        (tmp_path / "my_conf").mkdir()
-    done = run(tmp_path, "python -m experiments.run 'components=[my.module]' --config-dir my_conf")
-    assert done.returncode == 2
-    assert all(text in done.stderr for text in said), done.stderr
-    assert "hint:" in done.stderr and "Traceback" not in done.stderr
+def taking(name: str) -> str:
+    """The page's resampler under a name of ours."""
+    return EXAMPLES["resampler"][MODULE].replace('"mean", config', f'"{name}", config')
+
+
+REFUSED = {
+    "no such module": (None, ["`components` is `my.module`", "ModuleNotFoundError", "PYTHONPATH"]),
+    "it imports what is not there": ("import no_such_thing", ["`components` is `my.module`", "no_such_thing"]),
+    "it cannot be parsed": ("def", ["`components` is `my.module`", "SyntaxError"]),
+    "its name is taken": (taking("perceiver"), ["`components`", "`perceiver` is registered twice: Perceiver, Mean"]),
+    "its name is another": (taking("median"), ["`model.resampler.mean.num_tokens`", "no such key", "median"]),
+    "its slot is none": (
+        EXAMPLES["resampler"][MODULE].replace('register("resampler"', 'register("resampeler"'),
+        ["slot is `resampeler`; allowed: vision, resampler, xattn, lm"],
+    ),
+    "it cannot be built": (
+        EXAMPLES["resampler"][MODULE].replace("out_width: int)", "width: int)"),
+        ["cannot be built", "out_width", "my_row"],
+    ),
+}
+
+
+@pytest.fixture
+def at_home(tmp_path, monkeypatch):
+    """A folder to stand in whose modules can be imported; what they register is forgotten afterwards."""
+    for slot in registry.SLOTS:
+        registry.names(slot)
+        monkeypatch.setitem(registry._components, slot, dict(registry._components[slot]))
+    for name in ("my", "my.module"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in ("my", "my.module"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_component_that_cannot_be_had_is_refused(case, store_file, at_home, capsys):
+    """Exit 2, what is wrong with a hint, no traceback, and nothing stored."""
+    module, said = REFUSED[case]
+    lay(at_home, {ROW: EXAMPLES["resampler"][ROW], **({MODULE: module} if module is not None else {})})
+    assert run_here(*shlex.split(RUN.removeprefix("python -m experiments.run"))) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert all(text in output.err for text in said), output.err
+    assert "hint: " in output.err and "Traceback" not in output.err
     assert results.runs(status=None) == []
+
+
+def test_a_taken_name_is_refused_in_a_new_process_too(tmp_path):
+    """There the stranger comes first, and ours is what would be the second of its name."""
+    done = shell(RUN, lay(tmp_path, {ROW: EXAMPLES["resampler"][ROW], MODULE: taking("perceiver")}))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: resampler `perceiver` is registered twice: Mean, Perceiver\nhint: ")
+
+
+def test_a_row_without_its_component_is_refused(store_file, at_home, capsys):
+    """Without `components=` the YAML's name is unknown, and the nearest there is gets named."""
+    lay(at_home, EXAMPLES["resampler"])
+    assert run_here("ablation=my_row", "--config-dir", "my_conf") == 2
+    assert "`model.resampler.mean.num_tokens` is `4`, but there is no such key" in capsys.readouterr().err
+
+
+def test_a_declared_name_covers_its_branch_and_scales_can_fill_it(at_home):
+    """Its keys take overrides, another scale's file can hold its sizes, and hashes follow all of them."""
+    lay(at_home, EXAMPLES["resampler"])
+    typed = ("ablation=my_row", "components=[my.module]")
+    plain = make_spec(*typed, config_dir=at_home / "my_conf")
+    more = make_spec(*typed, "model.resampler.mean.num_tokens=8", config_dir=at_home / "my_conf")
+    assert plain.model["resampler"] == {"name": "mean", "mean": {"num_tokens": 4, "max_frames": 3}}
+    assert more.model["resampler"]["mean"]["num_tokens"] == 8
+    assert plain.baseline_hash == more.baseline_hash == make_spec().hash
+    assert len({plain.hash, more.hash, plain.baseline_hash}) == 3
+    both = make_spec("ablation=[my_row,xattn_every_4th]", typed[1], config_dir=at_home / "my_conf")
+    assert (both.name, both.group) == ("xattn_every_4th+my_row", "combination")
+
+    sizes = "    mean: {num_tokens: 4, max_frames: 3}\n"
+    scale = "# @package _global_\ndefaults: [tiny, _self_]\nmodel:\n  resampler:\n" + sizes.replace("4", "5")
+    row = EXAMPLES["resampler"][ROW]
+    assert sizes in row
+    lay(at_home, {ROW: row.replace(sizes, ""), "my_conf/scale/my_scale.yaml": scale})
+    scaled = make_spec(*typed, "scale=my_scale", config_dir=at_home / "my_conf")
+    assert scaled.model["resampler"]["mean"]["num_tokens"] == 5
+    assert scaled.baseline_hash == plain.baseline_hash

@@ -89,11 +89,11 @@ def test_without_comparison_the_row_runs_alone(store_file, capsys):
 @pytest.mark.parametrize("beams", [1, 3])
 def test_scores_do_not_depend_on_the_evaluation_batch_size(beams, store_file, capsys):
     """Answer for answer, greedy and with beams, blind twins too; the longest prompt may share a batch or be alone."""
-    for size in (1, 5, 18):
+    for size in (1, 7):
         command = ("train.steps=120", "data.world.queries=18", f"eval.batch_size={size}", f"eval.beams={beams}")
         assert run_here(*command) == 0
     runs = results.runs()
-    assert len(runs) == 3
+    assert len(runs) == 2
     for benchmark in record.BENCHMARKS:
         frames = [results.load_predictions(run, benchmark.name) for run in runs]
         for frame in frames[1:]:

@@ -1,0 +1,1 @@
+"""Flamingo beside its public peers at equal shapes, turn by turn in one process."""
