@@ -17,7 +17,7 @@ Every row of the paper's Table 3 with the key that its file sets, the baseline's
 the scale; a changed `name` brings its own branch. The paper's labels, groups and figures are in
 [table3.csv](../experiments/reference/table3.csv). Written by `python docs/make_rows.py`.
 
-| row | group | paper: setting, changed value | key | baseline | row | file |
+| row | group | paper: setting, changed value | key | in the baseline | in the row | file |
 |---|---|---|---|---|---|---|
 """
 
