@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help setup run table3 dashboard test test-fast lint clean
+.PHONY: help setup run table3 dashboard bench test test-fast lint clean
 
 help:
 	@echo "make run        one ablation beside the baseline and the published row"
 	@echo "make table3     all rows;  ARGS=\"--rows a,b --seeds 3\""
 	@echo "make dashboard  the table in a browser"
+	@echo "make bench      training step and generation against peers"
 	@echo "make test       all tests;  make test-fast leaves out slow and browser tests"
 	@echo "make lint       format, lint, types, import layers"
 	@echo "make setup      the virtual environment alone"
@@ -32,6 +33,10 @@ table3: setup
 dashboard: setup
 	$(BIN)/streamlit run dashboard/app.py $(ARGS)
 
+bench: setup
+	$(BIN)/python -m benchmarks.training_step $(ARGS)
+	$(BIN)/python -m benchmarks.generation $(ARGS)
+
 test: setup browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
@@ -48,7 +53,7 @@ lint: setup
 .PHONY: browser
 browser: setup
 	@command -v chromium || command -v chromium-browser || command -v google-chrome \
-		|| (apt-get update -qq && apt-get install -y -qq chromium) > /dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq chromium; } \
 		|| $(BIN)/playwright install chromium
 
 clean:

@@ -21,7 +21,7 @@ GATE = 0.5  # open, as after training: a closed gate would spare some sides a gr
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples of one length, each with its images evenly spread and the first token an image."""
+    """Examples of one length, the first token of each an image."""
 
     input_ids: Tensor  # (B, T)
     attention_mask: Tensor  # (B, T), nothing padded
@@ -39,11 +39,14 @@ class Batch:
         return last.unsqueeze(-1) == torch.arange(1, self.features.shape[1] + 1)
 
 
-def draw_batch(*, examples: int, tokens: int, images: int, seed: int) -> Batch:
-    """A batch of random tokens and features."""
+def draw_batch(*, examples: int, tokens: int, images: int, seed: int, even: bool = True) -> Batch:
+    """A batch of random tokens and features; images stand evenly spread, or in each example where chance puts them."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(IMAGE + 1, VOCABULARY, (examples, tokens), generator=generator)
-    ids[:, torch.arange(images) * tokens // images] = IMAGE
+    for row in ids:
+        places = torch.randperm(tokens - 1, generator=generator)[: images - 1] + 1
+        row[0] = IMAGE
+        row[torch.arange(images) * tokens // images if even else places] = IMAGE
     features = torch.randn(examples, images, FEATURES, WIDTH, generator=generator)
     return Batch(ids, torch.ones_like(ids), features)
 

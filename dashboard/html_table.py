@@ -2,113 +2,195 @@
 
 from html import escape
 from itertools import groupby
+from urllib.parse import quote, urlencode
 
+from dashboard.cached import Stored
 from experiments import published
-from experiments.analysis.render import count, points, seconds
-from experiments.analysis.table import Row, Table, command
-from experiments.published import BASELINE
+from experiments.analysis.render import UNKNOWN, count, points, seconds
+from experiments.analysis.results import StoredRun
+from experiments.analysis.table import Overall, Row, Table, command
+from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS
 
-# The answer comes first: how much worse, how sure, and whether anything else changed.
-OWN = (
-    "difference (95%)",
-    "Overall",
-    "seeds",
-    "paired",
-    "ratio",
-    "step time",
-    "params",
-    *(one.label for one in BENCHMARKS),
+SCORE, DELTA, PUBLISHED = "score", "delta", "published"
+SHOWN = (SCORE, DELTA, PUBLISHED)  # what the columns of scores hold; the last leaves out what is ours
+
+Cell = tuple[str, str]  # a figure, and what stands small beside it or under it
+
+CHOSEN = ' aria-current="true"'
+OWN_ROWS = "Combinations and rows of our own"
+BENCHMARK_HEADS: tuple[Cell, ...] = tuple((one.label, one.measure) for one in BENCHMARKS)
+PUBLISHED_HEADS: tuple[Cell, ...] = (
+    ("params", ""),
+    ("step time", ""),
+    *BENCHMARK_HEADS,
+    ("Overall", ""),
+    ("difference", "Overall"),
 )
-STYLE = """<style>
-.scroll {overflow-x: auto} .rows {border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .8rem}
-.rows caption {caption-side: bottom; text-align: left; padding-top: .6rem; opacity: .8}
-.rows td, .rows th {padding: .2rem .45rem; text-align: right; white-space: nowrap; border: 0}
-.rows th[scope=row], .rows th[scope=rowgroup], .rows thead th:first-child {text-align: left}
-.rows tbody tr {border-top: 1px solid #8883}
-.rows th[scope=rowgroup] {padding-top: .9rem; opacity: .75; font-weight: 600} .rows .own {border-left: 2px solid #8886}
-.rows tr.chosen {outline: 2px solid #58a} .rows code {white-space: nowrap}
-</style>"""
+# The answer comes first: how much worse, how sure, and whether anything else changed.
+OWN_HEADS: tuple[Cell, ...] = (
+    ("difference", "Overall, 95%"),
+    ("Overall", ""),
+    ("seeds", ""),
+    ("paired", ""),
+    ("ratio", "step time"),
+    ("step time", ""),
+    ("params", ""),
+    *BENCHMARK_HEADS,
+)
+WORDS = (
+    "Worse or better: the whole interval lies below or above zero; unclear: it holds zero. "
+    "It speaks of these weights, not of the design"
+)
+PAIRED = {"equal": "paired", "differs": "NOT PAIRED", None: "no certificate"}
 
 
-def html_table(table: Table, row: str, when: str) -> str:
-    """All rows under the headings of the paper's groups."""
-    heads = ["params", "step time", *(benchmark.label for benchmark in BENCHMARKS), "Overall", "difference"]
-    ceilings = f"Overall of our rows divides by the {table['scale']} scale's ceilings: compare differences, not levels"
-    caption = f"Ours at scale {table['scale']}: {table['method']}. Scores in points; {ceilings}{when}."
-    head = (
-        f'<tr><td></td><th scope="colgroup" colspan="{len(heads)}">published (Flamingo-3B)</th>'
-        f'<th scope="colgroup" class="own" colspan="{len(OWN)}">ours</th></tr><tr><th scope="col">row</th>'
-        + "".join(f'<th scope="col">{name}</th>' for name in heads)
-        + "".join(f'<th scope="col"{" class=own" * (place == 0)}>{name}</th>' for place, name in enumerate(OWN))
-    )
-    width = 1 + len(heads) + len(OWN)
+def html_table(stored: Stored, *, show: str, row: str = "", state: dict[str, str] | None = None, when: str = "") -> str:
+    """All rows in the paper's groups. `row` is the chosen one; `state` is what its links keep of the address."""
+    table = stored.table
+    spans = [("published (Flamingo-3B)", PUBLISHED_HEADS)] + ([] if show == PUBLISHED else [("ours", OWN_HEADS)])
+    over = "".join(f'<th scope="colgroup" class="first" colspan="{len(heads)}">{title}</th>' for title, heads in spans)
+    heads = "".join(cells("th", heads, ' scope="col"') for _, heads in spans)
     bodies = []
-    for (group, heading), rows in groupby(table["rows"], key=lambda entry: heading_of(entry["row"])):
-        words = escape(f"{group} {heading}".strip())
-        title = f'<tr><th scope="rowgroup" colspan="{width}">{words}</th></tr>' if words else ""
-        bodies.append(f"<tbody>{title}{''.join(html_row(entry, table['scale'], row) for entry in rows)}</tbody>")
+    for setting, group in groupby(table["rows"], key=lambda entry: setting_of(entry["row"])):
+        entries = list(group)
+        bodies.append("<tbody>")
+        for place, entry in enumerate(entries):
+            name = escape(entry["row"])
+            bodies.append(f'<tr id="{name}"{CHOSEN * (entry["row"] == row)}>')
+            if place == 0:
+                bodies.append(cell("th", setting, f' scope="rowgroup" rowspan="{len(entries)}"'))
+            bodies += [label(entry["row"], state or {}), figures(entry, stored, show), "</tr>"]
+        bodies.append("</tbody>")
     return (
-        f'<table class="rows"><caption>{escape(caption)}</caption><thead>{head}</tr></thead>{"".join(bodies)}</table>'
+        '<div class="scroll" role="region" aria-label="Table 3" tabindex="0"><table class="rows">'
+        f"<caption><div>{escape(caption(table, show, when))}</div></caption>"
+        f'<thead><tr><td colspan="2"></td>{over}</tr><tr><th scope="col">setting</th><th scope="col">row</th>{heads}'
+        f"</tr></thead>{''.join(bodies)}</table></div>"
     )
 
 
-def heading_of(name: str) -> tuple[str, str]:
-    """Group and setting as the paper has them; rows of our own come last."""
+def caption(table: Table, show: str, when: str) -> str:
+    """What stands where, how it was computed, and what it is not."""
+    paper = f"Published: Table 3 of the Flamingo paper, one run a row; {shown_scores(show)}."
+    if show == PUBLISHED:
+        return paper
+    seeds, scale = table["seeds"], table["scale"]
+    in_a_row = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    listed = f"{seeds[0]} to {seeds[-1]}" if in_a_row else ", ".join(map(str, seeds))
+    named = f"seed{'s' if len(seeds) > 1 else ''} {listed}"
+    words = f" {WORDS}." if any(row["overall"]["low"] is not None for row in table["rows"]) else ""
+    return (
+        f"Ours: scale {scale}, n = {len(seeds)} ({named}); {table['method']}.{words} Our Overall divides by the "
+        f"{scale} scale's ceilings: compare differences with the published ones, not levels. {paper}{when}"
+    )
+
+
+def shown_scores(show: str) -> str:
+    """What the columns of scores hold."""
+    return "scores are differences from the baseline, in points" if show == DELTA else "scores in points"
+
+
+def setting_of(name: str) -> Cell:
+    """Group and setting as the paper has them, with the value that the rows change; rows of our own come last."""
     row = published.rows().get(name)
     if row is None:
-        return "", "Combinations and rows of our own"
-    return ("", "") if name == BASELINE else (f"({row.group})", row.setting)
+        return OWN_ROWS, ""
+    return ("Baseline", "") if name == BASELINE else (f"({row.group}) {row.setting}", f"{row.original_value} \u2192")
 
 
-def html_row(entry: Row, scale: str, chosen_row: str) -> str:
-    """One row: label, published figures, ours or the command that makes them."""
-    name = entry["row"]
-    paper, base = published.rows().get(name), published.rows()[BASELINE]
-    label = name if paper is None else paper.setting if name == BASELINE else paper.changed_value
-    cells = [
-        f'<th scope="row"><a href="?row={escape(name)}" target="_self" title="{escape(name)}">{escape(label)}</a></th>'
-    ]
-    cells += [f"<td>{escape(text)}</td>" for text in published_cells(paper, base)]
-    ours = own_cells(entry)
-    if ours is None:
-        missing = entry["missing"][0] if entry["missing"] else command(name, scale=scale, seeds=[0])
-        cells.append(
-            f'<td class="own" colspan="{len(OWN)}" style="text-align:left"><code>{escape(missing)}</code></td>'
-        )
-    else:
-        cells += [f"<td{' class=own' * (place == 0)}>{escape(text)}</td>" for place, text in enumerate(ours)]
-    return f'<tr id="{escape(name)}"{" class=chosen" * (name == chosen_row)}>{"".join(cells)}</tr>'
+def label(name: str, state: dict[str, str]) -> str:
+    """The changed value as the paper has it, and the row's name, which leads to what is stored of it."""
+    paper = published.rows().get(name)
+    text = "" if paper is None else paper.setting if name == BASELINE else paper.changed_value
+    address = "?" + urlencode({"row": name, **state}, quote_via=quote)
+    shown = escape(name).replace("+", "+<wbr>")  # a combination may take several lines
+    return f'<th scope="row">{escape(text)} <a href="{escape(address)}" target="_self">{shown}</a></th>'
 
 
-def published_cells(paper: published.PublishedRow | None, base: published.PublishedRow) -> list[str]:
+def figures(entry: Row, stored: Stored, show: str) -> str:
+    """What is published of a row, and ours or the command that makes it."""
+    name, table = entry["row"], stored.table
+    html = cells("td", published_cells(published.rows().get(name), show))
+    if show == PUBLISHED:
+        return html
+    if name not in stored.broken and entry["n"]:
+        return html + cells("td", own_cells(entry, stored, show))
+    instead = f"<code>{escape(command(name, scale=table['scale'], seeds=table['seeds']))}</code>"
+    if name in stored.broken:
+        instead = f"cannot be read: {escape(stored.broken[name])}"
+    return html + f'<td class="first wide" colspan="{len(OWN_HEADS)}">{instead}</td>'
+
+
+def published_cells(paper: PublishedRow | None, show: str) -> list[Cell]:
     """The paper's figures, and the difference of Overall from its baseline."""
     if paper is None:
-        return ["-"] * (4 + len(BENCHMARKS))
-    difference = "" if paper is base else points(paper.overall - base.overall, signed=True)
-    scores = [points(paper.scores[benchmark.metric]) for benchmark in BENCHMARKS]
-    return [f"{paper.params_b:.1f}B", f"{paper.step_time_s:.2f} s", *scores, points(paper.overall), difference]
-
-
-def own_cells(entry: Row) -> list[str] | None:
-    """Our figures in the same columns, None where no run is stored."""
-    if not entry["n"]:
-        return None
-    overall, ratio = entry["overall"], entry["step_time_ratio"]
-    sure = (
-        ""
-        if overall["low"] is None
-        else f" ({points(overall['low'], signed=True)} to {points(overall['high'], signed=True)})"
-    )
-    difference = "" if overall["difference"] is None else points(overall["difference"], signed=True) + sure
-    flag = {"equal": "paired", "differs": "NOT PAIRED", None: "" if entry["row"] == BASELINE else "no certificate"}
-    return [
-        difference,
-        points(overall["mean"]),
-        str(entry["n"]),
-        flag[entry["certificate"]],
-        "-" if ratio is None else f"{ratio:.2f}",
-        seconds(entry["step_time_s"]),
-        count(entry["params_total"]),
-        *(points(entry["scores"][benchmark.metric]["mean"]) for benchmark in BENCHMARKS),
+        return [(UNKNOWN, "")] * len(PUBLISHED_HEADS)
+    base = published.rows()[BASELINE]
+    delta = show == DELTA and paper is not base
+    scores = [paper.scores[one.metric] - (base.scores[one.metric] if delta else 0) for one in BENCHMARKS]
+    figures = [
+        f"{paper.params_b:.1f}B",
+        f"{paper.step_time_s:.2f} s",
+        *(points(score, signed=delta) for score in scores),
+        points(paper.overall),
+        "" if paper is base else points(paper.overall - base.overall, signed=True),
     ]
+    return [(figure, "") for figure in figures]
+
+
+def own_cells(entry: Row, stored: Stored, show: str) -> list[Cell]:
+    """Our figures of a row that is stored."""
+    overall, scores, is_baseline = entry["overall"], entry["scores"], entry["row"] == BASELINE
+    runs = list(stored.runs[entry["row"]].values())
+    wanted = len(stored.table["seeds"])
+    ratio = entry["step_time_ratio"]
+    difference = points(overall["difference"], signed=True) + half_width(overall["low"], overall["high"])
+    shown: list[Cell] = [(points(scores[one.metric]["mean"]), "") for one in BENCHMARKS]
+    if show == DELTA and not is_baseline:
+        deltas = [scores[one.metric] for one in BENCHMARKS]
+        shown = [(points(one["difference"], signed=True), half_width(one["low"], one["high"])) for one in deltas]
+    return [
+        ("", "") if is_baseline else (difference, word(overall)),
+        (points(overall["mean"]), ""),
+        (str(entry["n"]), f"of {wanted}" if entry["n"] < wanted else ""),
+        ("", "") if is_baseline else (PAIRED[entry["certificate"]], ""),
+        (UNKNOWN if ratio is None else f"{ratio:.2f}", "" if is_baseline else ratio_half_width(runs)),
+        (seconds(entry["step_time_s"]), ""),
+        (count(entry["params_total"]), ""),
+        *shown,
+    ]
+
+
+def word(overall: Overall) -> str:
+    """The answer without a number: the verdict where there is one, else where the interval over examples lies."""
+    low, high = overall["low"], overall["high"]
+    if overall["difference"] is None:
+        return "no seed in common"
+    if overall["verdict"] is not None:
+        return overall["verdict"]
+    if low is None or high is None:
+        return "no interval"
+    return "worse" if high < 0 else "better" if low > 0 else "unclear"
+
+
+def half_width(low: float | None, high: float | None, digits: int = 1) -> str:
+    """Half an interval as it stands after a figure; nothing where there is none."""
+    return "" if low is None or high is None else f" \u00b1{(high - low) / 2:.{digits}f}"
+
+
+def ratio_half_width(runs: list[StoredRun]) -> str:
+    """Half the interval of one run's step time ratio; several runs have none together."""
+    low, high = ([run.metrics.get(f"step_time_ratio_{end}") for run in runs] for end in ("low", "high"))
+    return half_width(low[0], high[0], digits=2) if len(runs) == 1 else ""
+
+
+def cells(tag: str, pairs: "list[Cell] | tuple[Cell, ...]", attributes: str = "") -> str:
+    """Cells of one side of the table, the first of which is set apart."""
+    return "".join(cell(tag, pair, attributes + ' class="first"' * (place == 0)) for place, pair in enumerate(pairs))
+
+
+def cell(tag: str, pair: Cell, attributes: str = "") -> str:
+    """A cell of two texts."""
+    small = f" <small>{escape(pair[1].strip())}</small>" if pair[1] else ""
+    return f"<{tag}{attributes}>{escape(pair[0])}{small}</{tag}>"

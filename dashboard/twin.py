@@ -1,21 +1,37 @@
-"""The table's twin for a spreadsheet."""
+"""The table's twin for a spreadsheet: every figure that stands in it, and more digits."""
 
-from experiments.analysis.table import Table
+import csv
+import io
+from typing import Any
+
+from dashboard.cached import Stored
+from experiments.analysis.table import Row
 from experiments.record import OVERALL
 
+RATIO_ENDS = ("step_time_ratio_low", "step_time_ratio_high")  # of one run; several have none together
 
-def csv(table: Table) -> str:
-    """The table's twin for a spreadsheet."""
-    import pandas as pd
 
-    lines = [
-        {
-            "row": entry["row"],
-            **{f"published_{name}": value for name, value in entry["published"].items()},
-            **{key: entry[key] for key in ("n", "params_total", "step_time_s", "step_time_ratio", "certificate")},
-            **{name: score["mean"] for name, score in entry["scores"].items()},
-            **{f"{OVERALL}_{key}": entry["overall"][key] for key in ("mean", "difference", "low", "high", "blind")},
-        }
-        for entry in table["rows"]
-    ]
-    return pd.DataFrame(lines).to_csv(index=False)
+def as_csv(stored: Stored) -> str:
+    """One line a row, with a heading."""
+    text = io.StringIO()
+    lines = [_line(row, stored) for row in stored.table["rows"]]
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def _line(row: Row, stored: Stored) -> dict[str, Any]:
+    runs = list(stored.runs.get(row["row"], {}).values())
+    ratio = {end: runs[0].metrics.get(end) if len(runs) == 1 else None for end in RATIO_ENDS}
+    keys = ("row", "group", "n", "params_total", "params_trainable", "step_time_s", "step_time_ratio")
+    return {
+        "scale": stored.table["scale"],
+        **{key: row[key] for key in keys},  # type: ignore[literal-required]
+        **ratio,
+        **{f"{metric}_{key}": value for metric, score in row["scores"].items() for key, value in score.items()},
+        **{f"{OVERALL}_{key}": value for key, value in row["overall"].items()},
+        "certificate": row["certificate"],
+        "run_ids": " ".join(row["run_ids"]),
+        **{f"published_{name}": value for name, value in row["published"].items()},
+    }

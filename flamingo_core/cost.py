@@ -2,6 +2,8 @@
 
 The real model is built and one real step is run on tensors without content, so a component from outside is counted like
 our own. One multiply-add is two FLOPs; matrix products, convolutions and attention count, as in torch's own counter.
+Text is taken to attend to all media of its example, masked ones too: how many of these scores a block leaves out
+depends on the batch (`media_mask.TokensByMedium`).
 """
 
 from collections import Counter

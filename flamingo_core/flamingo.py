@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
@@ -130,6 +130,7 @@ class Flamingo(PreTrainedModel, GenerationMixin):
         past_key_values: FlamingoCache | None = None,
         labels: Tensor | None = None,
         use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
         example_ids: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
@@ -137,7 +138,8 @@ class Flamingo(PreTrainedModel, GenerationMixin):
 
         `text_time` (B, T) says which medium each token sees, from 1, 0 for none; by default the last one before or at
         the token. `media_tokens` (B, M, L, D) is what `resample` returns. With a `FlamingoCache` that has read the
-        prompt, `input_ids` are the tokens after it and media are not given again.
+        prompt, `input_ids` are the tokens after it and media are not given again. `logits_to_keep` is the language
+        model's: of how many last tokens logits are wanted, 0 for all; `generate` asks for one.
 
         Raises:
             MediaCountError: an example has another number of `<image>` marks than of media.
@@ -165,6 +167,7 @@ class Flamingo(PreTrainedModel, GenerationMixin):
             position_ids=position_ids,
             past_key_values=past_key_values,
             use_cache=past_key_values is not None,
+            logits_to_keep=logits_to_keep,
             media=context,
             **kwargs,
         )
@@ -244,6 +247,7 @@ def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Zero where there is no label at all, so that a batch without one neither fails nor teaches.
     """
-    targets = labels[:, 1:].flatten()
-    losses = cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets, ignore_index=-100, reduction="sum")
+    # shift the labels, not the logits: these would be copied, and their gradient again
+    targets = pad(labels[:, 1:], (0, 1), value=-100).flatten()
+    losses = cross_entropy(logits.flatten(0, 1).float(), targets, ignore_index=-100, reduction="sum")
     return losses / (targets != -100).sum().clamp(min=1)

@@ -57,15 +57,51 @@ def group_media(tokens: Tensor, media_counts: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class TokensByMedium:
+    """Which tokens see each medium, to put them beside it: then no score is computed that a mask would drop.
+
+    At most K tokens see the same medium; `take` is filled up to K, and nothing in `back` points at the filling.
+    """
+
+    take: Tensor  # (B x M, K): which of the B x T tokens
+    back: Tensor  # (B, T): which of the B x M x K results is a token's own; 0 for a token that sees nothing
+
+    @classmethod
+    def of(cls, text_time: Tensor, num_media: int) -> "TokensByMedium | None":
+        """From (B, T) media indices counted from 1; None where more than half of a row's tokens see the same medium.
+
+        Filling up all other media to so many tokens costs more than the scores it saves.
+        """
+        if text_time.is_meta:  # no content to go by
+            return None
+        rows, length = text_time.shape
+        device = text_time.device
+        index = (text_time - 1).clamp(min=0).unsqueeze(-1)  # (B, T, 1)
+        seen = text_time.unsqueeze(-1) == torch.arange(1, num_media + 1, device=device)  # (B, T, M)
+        running = seen.cumsum(dim=1)
+        longest = int(running[:, -1:].amax()) if length else 0  # K
+        if not 0 < 2 * longest <= length:
+            return None
+        slots = rows * num_media * longest
+        row = torch.arange(rows, device=device).view(-1, 1, 1)
+        back = ((row * num_media + index) * longest + running.gather(-1, index) - 1).squeeze(-1)  # (B, T)
+        sees = text_time > 0
+        place = torch.arange(rows * length, device=device)
+        take = place.new_zeros(slots + 1).scatter_(0, torch.where(sees, back, slots).flatten(), place)
+        return cls(take[:-1].view(-1, longest), torch.where(sees, back, 0))
+
+
+@dataclass(frozen=True, slots=True)
 class MediaMask:
     """Which of M x L media tokens each text token attends to.
 
     A softmax over a fully masked row is undefined and its gradient NaN, so rows that see nothing are open in `allowed`
-    and a block must multiply what they bring by `sees`.
+    and a block must multiply what they bring by `sees`. `by_medium` says the same in the form that costs least.
     """
 
     sees: Tensor  # (B, T, 1) bool: whether the token sees a medium at all
     allowed: Tensor | None  # (B, 1, T, M x L) bool; None where there is one medium to choose from
+    by_medium: TokensByMedium | None = None  # None where it would save nothing
 
     @classmethod
     def of(cls, text_time: Tensor, num_media: int, num_tokens: int) -> "MediaMask":
@@ -75,4 +111,5 @@ class MediaMask:
             return cls(sees, None)
         medium = torch.arange(1, num_media + 1, device=text_time.device)
         allowed = (text_time.unsqueeze(-1) == medium) | ~sees  # (B, T, M)
-        return cls(sees, allowed.repeat_interleave(num_tokens, dim=-1).unsqueeze(1))
+        allowed = allowed.repeat_interleave(num_tokens, dim=-1).unsqueeze(1)
+        return cls(sees, allowed, TokensByMedium.of(text_time, num_media))

@@ -1,72 +1,93 @@
-"""The Table view: every published row with our own beside it, so that "is it worse, and how sure" needs no click."""
+"""The Table view: every published row with our own beside it, so that "is it worse, and how sure" needs no click.
+
+What is chosen stands in the address: `scale`, `show`, and `row`, which opens a block under the table.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cached
-from dashboard.html_table import STYLE, html_table
-from dashboard.twin import csv
-from experiments import published
-from experiments.analysis import pairing
-from experiments.analysis.results import StoredRun
-from experiments.analysis.table import Table
-from experiments.published import BASELINE
+from dashboard.html_details import html_details
+from dashboard.html_table import PUBLISHED, SHOWN, html_table
+from dashboard.twin import as_csv
 from experiments.store import StoreError, locate
 
-DEFAULT_SCALE = "tiny"
+STYLE = Path(__file__).parents[1] / "style.css"
+DEFAULT_SCALE = "tiny"  # of a command that names none; `conf/config.yaml` says so, whose reader imports the core
+# The elements of a page appear in no fixed order: look again until the block is there, for at most ten seconds.
+TO_DETAILS = """<script>(function look(left) {
+  const block = document.getElementById("details");
+  if (block) { block.focus(); block.scrollIntoView(); } else if (left) setTimeout(look, 50, left - 1);
+})(200)</script>"""
 
 
 def show() -> None:
-    """Draw the screen."""
-    st.header("Does each component earn its cost?")
+    """Draw the screen: the published table at once, ours when the store is read."""
+    st.html(STYLE)
+    controls = st.container(horizontal=True, vertical_alignment="bottom")
+    controls.header("Does each component earn its cost?", anchor=False, width="content")
+    scale_place, show_place, csv_place = (controls.container(width="content") for _ in range(3))
+    messages, place = st.container(gap="xxsmall"), st.empty()
+    asked = {name: st.query_params.get(name) for name in ("scale", "show", "row")}
+    shown = show_place.radio("Columns of scores", SHOWN, key="show", bind="query-params", horizontal=True)
+    if "read" not in st.session_state:  # a first reading takes seconds, in which one can read the paper's figures
+        place.html(html_table(cached.nothing_stored(DEFAULT_SCALE), show=PUBLISHED))
+    with csv_place, st.spinner("Reading the store"):
+        store = read(scale_place, messages)
+    st.session_state["read"] = True
+    names = [row["row"] for row in store.stored.table["rows"]]
+    known = {"scale": (store.scales, store.scale), "show": (SHOWN, shown), "row": (names, "no row")}
+    for name, (allowed, instead) in known.items():
+        if asked[name] is not None and asked[name] not in allowed:
+            messages.caption(f"`{name}` in the address is none of those there are: showing {plain(instead)}.")
+    # what an address leaves out is the first that there is
+    kept = {name: value for name, value in (("scale", store.scale), ("show", shown)) if value != known[name][0][0]}
+    row = asked["row"] if asked["row"] in names else ""
+    drawn = shown if store.readable else PUBLISHED
+    place.html(html_table(store.stored, show=drawn, row=row, state=kept, when=store.when))
+    csv_place.download_button("Table as CSV", as_csv(store.stored), f"table3-{store.scale}.csv", "text/csv")
+    if row and store.readable:
+        st.html(html_details(row, store.stored, back=f"?{urlencode(kept)}"))
+        st.html(TO_DETAILS, unsafe_allow_javascript=True)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The scales there are, the default first; the chosen one; what is stored of it; when that was written."""
+
+    scales: list[str]
+    scale: str
+    stored: cached.Stored
+    when: str = ""
+    readable: bool = True
+
+
+def read(scale_place: DeltaGenerator, messages: DeltaGenerator) -> Reading:
+    """Read the store. What is wrong with it is said in one line, and then nothing counts as stored."""
+    scales, scale = [DEFAULT_SCALE], DEFAULT_SCALE
     try:
         store, written = locate(), cached.last_write()
-        stored = cached.scales(store.shown_uri, written)
-        scale = chosen("scale", stored or [DEFAULT_SCALE], DEFAULT_SCALE)
-        table, newest = cached.comparable(store.shown_uri, written, scale)
+        found = cached.scales(store.shown_uri, written)
+        scales = sorted(found, key=lambda name: name != DEFAULT_SCALE) or scales
+        scale = scale_place.selectbox("Scale", scales, key="scale", bind="query-params")
+        stored = cached.stored(store.shown_uri, written, scale)
     except StoreError as error:
-        st.warning(f"{error.message}\n\nhint: {error.hint}")
-        table, newest, written, scale = empty_table(), {}, None, DEFAULT_SCALE
-    if not newest:
-        st.info("No run of a baseline is stored yet. This makes the first row:")
-        st.code("make run\n# or\npython -m experiments.run ablation=xattn_every_4th", language="bash")
-    names = [row["row"] for row in table["rows"]]
-    row = chosen("row", names, "") if "row" in st.query_params else ""
-    when = f"; store last written {written:%Y-%m-%d %H:%M:%S}" if written and newest else ""
-    st.html(STYLE + f'<div class="scroll">{html_table(table, row, when)}</div>')
-    st.download_button("Table as CSV", csv(table), f"table3-{scale}.csv", "text/csv")
-    if row:
-        details(row, table, newest)
+        messages.warning(f"{plain(error.message)}  \nhint: {plain(error.hint)}")
+        return Reading(scales, scale, cached.nothing_stored(scale), readable=False)
+    if not stored.runs:
+        messages.info(
+            "No finished baseline is stored, so nothing of ours stands beside the published rows yet. "
+            "The first row: `make run`, or `python -m experiments.run ablation=xattn_every_4th`"
+        )
+    when = f" Store {store.shown_uri} last written {written:%Y-%m-%d %H:%M:%S}." if store.file and written else ""
+    return Reading(scales, scale, stored, when)
 
 
-def chosen(name: str, allowed: list[str], default: str) -> str:
-    """What the URL asks for; anything else falls back, with a line that says so."""
-    value = st.query_params.get(name, default)
-    if value in allowed:
-        return value
-    fallback = default if default in allowed or not default else allowed[0]
-    if name in st.query_params:
-        st.caption(f"The `{name}` in the address is none that is stored: showing {fallback or 'the table alone'}.")
-    return fallback
-
-
-def empty_table() -> Table:
-    """The published rows alone."""
-    from experiments.analysis.table import build
-
-    return build([], scale=DEFAULT_SCALE, seeds=[0], rows=list(published.rows()))
-
-
-def details(name: str, table: Table, newest: dict[str, StoredRun]) -> None:
-    """What a row changes, and whether anything else differs."""
-    st.subheader(name)
-    entry = next(row for row in table["rows"] if row["row"] == name)
-    run, baseline = newest.get(name), newest.get(BASELINE)
-    if run is None or baseline is None:
-        st.code("\n".join(entry["missing"]), language="bash")
-        return
-    changed = sorted(pairing.changed_keys(run.params, baseline.params) - {"seed"})
-    st.table(
-        [{"key": key, "baseline": baseline.params.get(key, "-"), "row": run.params.get(key, "-")} for key in changed]
-    )
-    pair = None if run is baseline else pairing.of_runs(run, baseline)
-    st.text(f"runs: {', '.join(entry['run_ids'])}" + (f"\n{pair.sentence()}" if pair else ""))
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)

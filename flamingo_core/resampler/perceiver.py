@@ -68,7 +68,7 @@ class Perceiver(nn.Module):
             ValueError: more frames than time embeddings.
         """
         x = add_frame_embedding(self.in_proj(features), self.frame_embedding).flatten(1, 2)  # (B, F*S, W)
-        latents = self.latents.expand(len(x), -1, -1)  # (B, L, W)
+        latents = self.latents.unsqueeze(0)  # (1, L, W): the first layer maps them once for all media
         for layer in self.layers:
             latents = layer(x, latents)
         return self.out_proj(self.norm_out(latents))  # (B, L, D)
@@ -89,10 +89,12 @@ class PerceiverLayer(nn.Module):
         self.feed_forward = FeedForward(config.width, config.ff_mult, config.activation)
 
     def forward(self, features: Tensor, latents: Tensor) -> Tensor:
-        """(B, F*S, W), (B, L, W) -> (B, L, W)."""
-        normed = self.norm_latents(latents)
-        keys, values = self.to_kv(torch.cat([self.norm_features(features), normed], dim=1)).chunk(2, dim=-1)
-        q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (self.to_q(normed), keys, values))
+        """(B, F*S, W), (B, L, W) or (1, L, W) for all -> (B, L, W)."""
+        normed, examples = self.norm_latents(latents), (len(features), -1, -1)
+        read = [self.to_kv(self.norm_features(features)), self.to_kv(normed).expand(examples)]
+        keys, values = torch.cat(read, dim=1).chunk(2, dim=-1)
+        queries = self.to_q(normed).expand(examples)
+        q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (queries, keys, values))
         attended = scaled_dot_product_attention(q, k, v)  # (B, H, L, d)
         latents = latents + self.to_out(attended.transpose(1, 2).flatten(2))
         return latents + self.feed_forward(latents)

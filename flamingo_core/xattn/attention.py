@@ -5,9 +5,9 @@ B examples, T text tokens, M media, L tokens a medium, D width of the language m
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import embedding, scaled_dot_product_attention
 
-from flamingo_core.media_mask import MediaMask
+from flamingo_core.media_mask import MediaMask, TokensByMedium
 
 
 class MediaCrossAttention(nn.Module):
@@ -31,10 +31,19 @@ class MediaCrossAttention(nn.Module):
 
     def forward(self, hidden: Tensor, projected: tuple[Tensor, ...], mask: MediaMask) -> Tensor:
         """Attend to the one medium each token sees."""
-        q = self._heads(self.to_q(self.norm(hidden)))  # (B, H, T, d)
-        k, v = (self._heads(x.flatten(1, 2)) for x in projected)  # (B, H, M*L, d)
-        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask.allowed)
-        return torch.where(mask.sees, self.to_out(attended.transpose(1, 2).flatten(2)), 0.0)
+        q, (k, v) = self.to_q(self.norm(hidden)), projected
+        if mask.by_medium is None:
+            attended = self._attend(q, k.flatten(1, 2), v.flatten(1, 2), mask.allowed)  # keys: (B, M x L, H x d)
+        else:
+            attended = self._attend_by_medium(q, k.flatten(0, 1), v.flatten(0, 1), mask.by_medium)
+        return torch.where(mask.sees, self.to_out(attended), 0.0)
 
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
+        q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))  # (B, H, ..., d)
+        return scaled_dot_product_attention(q, k, v, attn_mask=allowed).transpose(1, 2).flatten(2)
+
+    def _attend_by_medium(self, q: Tensor, k: Tensor, v: Tensor, tokens: TokensByMedium) -> Tensor:
+        """Every medium is an example of its own, with the K tokens that see it; `embedding` picks rows."""
+        taken = embedding(tokens.take, q.flatten(0, 1))  # (B x M, K, H x d)
+        attended = self._attend(taken, k, v, None)  # keys: (B x M, L, H x d)
+        return embedding(tokens.back, attended.flatten(0, 1))  # (B, T, H x d)

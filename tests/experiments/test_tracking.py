@@ -255,7 +255,7 @@ def test_a_folder_may_be_called_anything(tmp_path: Path, empty_database: Path, m
         ("sqlite:///:memory:", "did you mean sqlite:////"),
         ("sqlite:////tmp/my%20store/mlflow.db", "as it is"),
         ("mlruns", "did you mean sqlite:////"),
-        ("/tmp/mlruns", "did you mean sqlite:////tmp/mlruns/mlflow.db"),
+        ("/srv/mlruns", "did you mean sqlite:////srv/mlruns/mlflow.db"),
         ("file:///tmp/mlruns", "did you mean sqlite:////tmp/mlruns/mlflow.db"),
         ("http://", "mlflow server"),
         ("http://host:notaport", "mlflow server"),
