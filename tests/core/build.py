@@ -105,6 +105,12 @@ def model(*, seed: int = 0, gates: float | None = 0.5, dtype: torch.dtype = torc
     return built
 
 
+def enable_checkpointing(model: Flamingo) -> None:
+    """Recompute layers in the backward pass, by the name that the installed transformers has for it."""
+    name = "activation_checkpointing_enable"  # the only one from transformers 6 on; `gradient_` in 5.17, where we begin
+    getattr(model, name if hasattr(model, name) else "gradient_checkpointing_enable")()
+
+
 def pixels(count: int, *, frames: int = FRAMES, seed: int = 0) -> Tensor:
     """(N, F, 3, H, W) random media."""
     generator = torch.Generator().manual_seed(seed)

@@ -183,7 +183,7 @@ class XattnContract(ComponentContract):
         for checkpointing in (False, True):
             model, rows = moved(self.model(choice)), build.padded(build.prompts(), side="right")
             if checkpointing:
-                model.gradient_checkpointing_enable()
+                build.enable_checkpointing(model)
             model.train()
             saved: list[int] = []
             with torch.autograd.graph.saved_tensors_hooks(

@@ -103,7 +103,7 @@ def test_gradient_checkpointing_gives_the_same_gradients_from_fewer_bytes(family
     def run(checkpointing):
         model = build.model(lm=family, xattn=xattn)
         if checkpointing:
-            model.gradient_checkpointing_enable()
+            build.enable_checkpointing(model)
         model.train()
         kept = 0
 
