@@ -1,0 +1,290 @@
+"""The store, whoever else writes to it: one place, and one error with a hint where it cannot be used."""
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments import record, store, tracking
+from experiments.analysis import results
+from experiments.tracking import StoreError, start_run
+from tests.experiments.stored_runs import FakeSpec
+
+URI = store.URI_VARIABLE
+
+
+def python(code: str, *, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    clean = {name: value for name, value in os.environ.items() if name != URI}
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**clean, "PYTHONPATH": str(store.ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_processes_that_make_the_store_at_once_all_succeed(tmp_path: Path) -> None:
+    """First contact with a store that does not exist, by several processes: one store, one experiment, every run."""
+    file = tmp_path / "new" / "mlflow.db"
+    code = (
+        "from experiments import store, tracking\n"
+        "from tests.experiments.stored_runs import FakeSpec\n"
+        "import sys; print('ready', flush=True); sys.stdin.readline()\n"
+        "tracking.start_run(FakeSpec()).finish('FINISHED')\n"
+    )
+    uri = f"sqlite:///{file}"
+    several = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": str(store.ROOT), URI: uri},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in several:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    ends = [process.communicate("go\n", timeout=120) for process in several]
+    assert [process.returncode for process in several] == [0, 0, 0], ends
+    with sqlite3.connect(file) as database:
+        assert database.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone() == (3,)
+        experiments = database.execute(
+            "SELECT artifact_location FROM experiments WHERE name = ?", (record.EXPERIMENT,)
+        ).fetchall()
+    assert experiments == [((file.parent / "artifacts").as_uri(),)]
+    assert sorted(entry.name for entry in file.parent.iterdir()) == ["artifacts", "mlflow.db", "mlflow.db.lock"]
+
+
+def test_the_store_does_not_depend_on_the_working_directory(tmp_path: Path) -> None:
+    """Anywhere, in a new process, `use_store` names the repository's store, tells MLflow so, and creates nothing."""
+    existed = store.DEFAULT_FILE.exists()
+    code = (
+        "from experiments.tracking import use_store, work_folder; uri = use_store()\n"
+        "import os, mlflow; assert mlflow.get_tracking_uri() == uri == os.environ['MLFLOW_TRACKING_URI']\n"
+        "assert os.environ['MLFLOW_DISABLE_TELEMETRY'] == 'true'; print(uri); print(work_folder('abc', 2))"
+    )
+    process = python(code, cwd=tmp_path)
+    out, err = process.communicate(timeout=120)
+    assert out.splitlines() == [
+        f"sqlite:///{store.ROOT}/mlruns/mlflow.db",
+        f"{store.ROOT}/mlruns/work/abc-2",
+    ], err
+    assert list(tmp_path.iterdir()) == []
+    assert store.DEFAULT_FILE.exists() == existed
+
+
+def test_the_work_folder_is_beside_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints lie beside the sqlite file, and under `.cache` for a server; asking makes no folder."""
+    monkeypatch.setenv(URI, "sqlite:////nowhere/at all/mlflow.db")
+    assert tracking.work_folder("abc", 1) == Path("/nowhere/at all/work/abc-1")
+    monkeypatch.setenv(URI, "https://team.example:5000/")
+    assert tracking.work_folder("abc", 1) == store.ROOT / ".cache" / "work" / "abc-1"
+    assert store.locate().uri == "https://team.example:5000"
+
+
+def test_a_folder_may_be_called_anything(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spaces, signs and accents in the store's folder change nothing."""
+    file = tmp_path / "a b#c+d é" / "mlflow.db"
+    file.parent.mkdir()
+    file.write_bytes(empty_database.read_bytes())
+    monkeypatch.setenv(URI, f"sqlite:///{file}")
+    run = start_run(FakeSpec())
+    run.finish("FINISHED")
+    stored = results.find_finished("b" * 16, 0)
+    assert stored is not None
+    path = results.artifact(stored, record.SPEC_FILE)
+    assert path is not None and path.is_relative_to(file.parent)
+
+
+@pytest.mark.parametrize(
+    ("uri", "hint"),
+    [
+        ("sqlite:///mlruns/mlflow.db", "did you mean sqlite:////"),
+        ("sqlite://", "did you mean sqlite:////"),
+        ("sqlite:///:memory:", "did you mean sqlite:////"),
+        ("sqlite:////tmp/my%20store/mlflow.db", "as it is"),
+        ("mlruns", "did you mean sqlite:////"),
+        ("/srv/mlruns", "did you mean sqlite:////srv/mlruns/mlflow.db"),
+        ("file:///tmp/mlruns", "did you mean sqlite:////tmp/mlruns/mlflow.db"),
+        ("http://", "mlflow server"),
+        ("http://host:notaport", "mlflow server"),
+        ("postgresql://user@host/db", "mlflow server"),
+        ("databricks", "did you mean"),
+    ],
+)
+def test_a_malformed_uri_is_refused(uri: str, hint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The message names the variable, its value and what is allowed; nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(URI, uri)
+    for call in (tracking.use_store, results.runs, lambda: start_run(FakeSpec())):
+        with pytest.raises(StoreError) as caught:
+            call()
+        assert URI in caught.value.message and f"`{uri}`" in caught.value.message
+        assert "allowed:" in caught.value.message and hint in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def not_a_database(folder: Path) -> Path:
+    (folder / "notes.txt").write_text("dear diary, " * 200)
+    return folder / "notes.txt"
+
+
+def someone_elses_database(folder: Path) -> Path:
+    with sqlite3.connect(folder / "photos.db") as database:
+        database.execute("CREATE TABLE photos (name TEXT)")
+    return folder / "photos.db"
+
+
+def below_a_file(folder: Path) -> Path:
+    (folder / "file").write_text("")
+    return folder / "file" / "mlflow.db"
+
+
+def a_folder(folder: Path) -> Path:
+    (folder / "mlflow.db").mkdir()
+    return folder / "mlflow.db"
+
+
+@pytest.mark.parametrize("make", [not_a_database, someone_elses_database, below_a_file, a_folder])
+def test_a_store_that_cannot_be_used_is_one_error(
+    make: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the store and has a hint; what was there is as it was."""
+    file = make(tmp_path)
+    before = file.read_bytes() if file.is_file() else None
+    monkeypatch.setenv(URI, f"sqlite:///{file}")
+    with pytest.raises(StoreError) as caught:
+        start_run(FakeSpec())
+    assert str(file) in caught.value.message and caught.value.hint
+    assert (file.read_bytes() if file.is_file() else None) == before
+
+
+def test_a_folder_that_cannot_be_written_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file can be made below /proc, by any user."""
+    monkeypatch.setenv(URI, "sqlite:////proc/flamingo/mlflow.db")
+    with pytest.raises(StoreError, match="/proc/flamingo"):
+        start_run(FakeSpec())
+    assert results.runs() == []
+
+
+def test_a_server_that_does_not_answer_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noticed in seconds, not after MLflow's minutes of trying again."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv(URI, f"http://me:secret@127.0.0.1:{port}")
+    start = time.monotonic()
+    for call in (results.runs, lambda: start_run(FakeSpec())):
+        with pytest.raises(StoreError) as caught:
+            call()
+        assert "start the server" in caught.value.hint
+        assert "secret" not in caught.value.message
+    assert time.monotonic() - start < 10
+
+
+@pytest.fixture
+def locked(store_file: Path) -> Iterator[sqlite3.Connection]:
+    """Another program in the middle of writing to the store."""
+    other = sqlite3.connect(store_file, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    yield other
+    other.rollback()
+    other.close()
+
+
+def test_a_locked_store_is_one_error(locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After waiting as long as is allowed."""
+    monkeypatch.setattr(store, "LOCK_WAIT_S", 0.3)
+    with pytest.raises(StoreError, match="locked"):
+        start_run(FakeSpec())
+    with pytest.raises(StoreError, match="locked"):
+        results.runs()
+
+
+def test_a_locked_store_is_waited_for(locked: sqlite3.Connection) -> None:
+    """What is written while another program holds the lock is there once it lets go."""
+    threading.Timer(1.0, locked.rollback).start()
+    run = start_run(FakeSpec())
+    run.finish("FINISHED")
+    assert results.find_finished("b" * 16, 0) is not None
+
+
+@pytest.mark.parametrize("successor", ["nothing", "another store"])
+def test_a_store_deleted_while_a_run_writes_is_noticed(successor: str, store_file: Path, empty_database: Path) -> None:
+    """What was buffered is not lost without a word, in a file that no one will read."""
+    run = start_run(FakeSpec())
+    store_file.unlink()
+    if successor == "another store":
+        store_file.write_bytes(empty_database.read_bytes())
+    run.buffer("loss/m3w", 1.0)
+    with pytest.raises(StoreError, match=r"mlflow\.db"):
+        run.flush()
+    assert store_file.exists() == (successor == "another store")
+
+
+def test_a_deleted_experiment_is_refused_with_the_way_back(store_file: Path) -> None:
+    """Nothing could be written to it, and a second one cannot have its name."""
+    start_run(FakeSpec()).finish("FINISHED")
+    client = store.import_mlflow().MlflowClient(tracking_uri=os.environ[URI])
+    client.delete_experiment(client.get_experiment_by_name(record.EXPERIMENT).experiment_id)
+    with pytest.raises(StoreError) as caught:
+        start_run(FakeSpec())
+    assert "mlflow experiments restore" in caught.value.hint
+
+
+def test_a_draft_of_a_killed_process_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process killed while it made the store left half of one beside it; the next one starts anew."""
+    file = tmp_path / "mlflow.db"
+    (tmp_path / ".mlflow.db.new").write_bytes(b"half")
+    (tmp_path / ".mlflow.db.new-journal").write_bytes(b"half")
+    file.touch()
+    monkeypatch.setenv(URI, f"sqlite:///{file}")
+    start_run(FakeSpec()).finish("FINISHED")
+    assert len(results.runs()) == 1
+    assert not list(tmp_path.glob(".mlflow.db.new*"))
+
+
+@pytest.mark.slow
+def test_a_server_holds_runs_as_a_file_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over HTTP: everything written is read back, artifacts too, which the server keeps where it likes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    places = ["--backend-store-uri", f"sqlite:///{tmp_path}/s.db", "--artifacts-destination", f"{tmp_path}/kept"]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen([*command, *places], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+    try:
+        monkeypatch.setenv(URI, f"http://127.0.0.1:{port}")
+        monkeypatch.setattr(results, "SERVER_FOLDER", tmp_path / "cache")
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                assert results.runs() == []
+                break
+            except StoreError:
+                assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.5)
+        run = start_run(FakeSpec(seed=5, tree={"few": {f"key_{number}": number for number in range(250)}}))
+        for step in range(1500):
+            run.buffer("loss/m3w", float(step), step)
+        run.finish("FINISHED")
+        stored = results.find_finished("b" * 16, 5)
+        assert stored is not None and stored.metrics == {"loss/m3w": 1499.0} and len(stored.params) == 250
+        file = results.artifact(stored, record.SPEC_FILE)
+        assert file is not None and file.is_relative_to(tmp_path / "cache") and "key_249: 249" in file.read_text()
+        assert results.artifact(stored, "predictions/coco.parquet") is None
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(timeout=60)
