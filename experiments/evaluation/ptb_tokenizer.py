@@ -6,6 +6,11 @@ equals the earlier rule wins. So is this one. Its rules were written anew and co
 visit every state of its scanner; `tests/golden/ptb_tokens.json` holds the telling ones. Known to differ: some
 punctuation and letters of scripts other than Latin.
 
+Source: that tool's grammar, `PTBLexer.flex` of Stanford CoreNLP (Tim Grow, Christopher Manning, Jenny Finkel; copyright
+The Board of Trustees of The Leland Stanford Junior University), by its header under the GNU GPL, version 2 or later.
+Taken from it are facts about the format: what is one token, which rule comes first, how a token is written, and the
+lists of words below (abbreviations, titles, words that start a sentence, endings of file names).
+
 Quirks that scores depend on are kept: brackets become `-lrb-` and so survive the list, which has them in capitals;
 a fraction or telephone number with a space stays one token with a no-break space in it; `vitamin A. The dog` ends a
 sentence after `a`. Not kept: the tools read all captions as one text, so the capital that begins the next caption can
