@@ -4,6 +4,7 @@ A resolved spec is plain nested data. What it is known by, its hash, is taken he
 """
 
 import hashlib
+import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any, get_type_hints
 
 from experiments.compose import leaves
 from experiments.record import RESULTS_VERSION, ROOT
-from experiments.refusal import Problem, did_you_mean, wrong_value
+from experiments.refusal import Problem, UserError, did_you_mean, wrong_value
 from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
 
 UNSAID = "???"  # OmegaConf's mark for a value that no YAML gives
@@ -72,7 +73,8 @@ def spec_hash(
 ) -> str:
     """16 hexadecimal digits that move with whatever can change a result, or with what can change training alone.
 
-    `files` are the hashes of the frozen weights by key, `data` that of the data sets.
+    `files` are the hashes of the files that count, by key: frozen weights, components from outside. `data` is that of
+    the data sets.
     """
     left_out = (*OUTSIDE_HASH, *_added_keys(tree), *(("eval",) if training else ()))
     kept = {
@@ -89,6 +91,29 @@ def frozen_files(model: Mapping[str, Any]) -> dict[str, str]:
     """The sha256 of every file or directory of weights that a resolved model names, by key."""
     named = {key: value for key, value in leaves(model, "model.").items() if _is_path(key) and value is not None}
     return {key: _content_hash(Path(value)) for key, value in named.items()}
+
+
+def component_files(model: Mapping[str, Any]) -> dict[str, str]:
+    """The sha256 of the file that each chosen class from outside lies in, by key: it is in nobody's git history.
+
+    Our own classes are not among them: `RESULTS_VERSION` stands for those. Nor is what such a file imports.
+
+    Raises:
+        UserError: a class is in no file, as one that was typed into a notebook.
+    """
+    from flamingo_core import registry
+
+    chosen = {f"model.{slot}.name": registry.component(slot, model[slot]["name"]).cls for slot in registry.SLOTS}
+    outside = {key: cls for key, cls in chosen.items() if cls.__module__.split(".")[0] != registry.__package__}
+    hashes = {}
+    for key, cls in outside.items():
+        try:
+            hashes[key] = _content_hash(Path(inspect.getfile(cls)))
+        except (TypeError, OSError) as error:
+            hint = "put it into a module of its own, and name that in `components`"
+            problem = wrong_value(key, model[key.split(".")[1]]["name"], "components whose class is in a file", hint)
+            raise UserError([problem]) from error
+    return hashes
 
 
 def reworded(error: Exception, prefix: str, config: type) -> Problem:

@@ -15,7 +15,7 @@ from experiments.guard import guard
 from experiments.published import BASELINE, group_of
 from experiments.refusal import Problem, UserError, refuse, show
 from experiments.request import Job, read_jobs
-from experiments.resolve import frozen_files, resolve, spec_hash
+from experiments.resolve import component_files, frozen_files, resolve, spec_hash
 from experiments.schema import DATASETS, OUTSIDE_HASH, DataConfig, DatasetConfig, EvalConfig, TrainConfig, WorldConfig
 
 
@@ -188,7 +188,8 @@ def _finish(draft: Draft, against: Spec | None, built: set[str]) -> Spec:
         built.add(model)
     from experiments.data.world import fingerprint
 
-    weights, data = frozen_files(tree["model"]), fingerprint(data_config(tree))
+    files = {**frozen_files(tree["model"]), **component_files(tree["model"])}
+    data = fingerprint(data_config(tree))
     before, now = leaves(draft.files), leaves(tree)
     made_a_difference = [
         f"{key}={show(now[key])}"
@@ -203,7 +204,7 @@ def _finish(draft: Draft, against: Spec | None, built: set[str]) -> Spec:
         ablations=job.ablations,
         changes={name: list(keys) for name, keys in draft.files["changes"].items()},
         overrides=tuple(sorted(made_a_difference)),
-        hash=spec_hash(tree, files=weights, data=data),
-        train_hash=spec_hash(tree, files=weights, data=data, training=True),
+        hash=spec_hash(tree, files=files, data=data),
+        train_hash=spec_hash(tree, files=files, data=data, training=True),
         against=against,
     )

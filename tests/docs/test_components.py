@@ -13,6 +13,8 @@ import yaml
 
 from experiments.analysis import results, table
 from experiments.record import ROOT
+from experiments.refusal import UserError
+from experiments.resolve import component_files
 from experiments.spec import make_spec
 from flamingo_core import registry
 from tests.experiments.commands import QUICK, run_here
@@ -200,6 +202,34 @@ def test_a_row_without_its_component_is_refused(store_file, at_home, capsys):
     lay(at_home, EXAMPLES["resampler"])
     assert run_here("ablation=my_row", "--config-dir", "my_conf") == 2
     assert "`model.resampler.mean.num_tokens` is `4`, but there is no such key" in capsys.readouterr().err
+
+
+def test_an_edited_module_is_another_spec(at_home):
+    """The file of the class counts, for the row alone; a file beside it does not, nor does any of ours."""
+    typed = ("ablation=my_row", "components=[my.module]")
+
+    def hashes():
+        spec = make_spec(*typed, config_dir=at_home / "my_conf")
+        return spec.hash, spec.train_hash, spec.baseline_hash
+
+    lay(at_home, EXAMPLES["resampler"])
+    before = hashes()
+    lay(at_home, {"my/other.py": "SIZE = 3\n"})
+    assert hashes() == before
+    lay(at_home, {MODULE: EXAMPLES["resampler"][MODULE] + "# changed\n"})
+    after = hashes()
+    assert after[0] != before[0] and after[1] != before[1]
+    assert after[2] == before[2] == make_spec().hash
+    assert component_files(make_spec("ablation=resampler_mlp").model) == {}
+    assert set(component_files(make_spec(*typed, config_dir=at_home / "my_conf").model)) == {"model.resampler.name"}
+
+
+def test_a_class_in_no_file_is_refused(at_home):
+    """Typed into a session, it could change with no one able to say what ran."""
+    exec(EXAMPLES["resampler"][MODULE], {"__name__": "typed"})
+    lay(at_home, {ROW: EXAMPLES["resampler"][ROW]})
+    with pytest.raises(UserError, match=r"`model\.resampler\.name` is `mean`; allowed: .* in a file"):
+        make_spec("ablation=my_row", config_dir=at_home / "my_conf")
 
 
 def test_a_declared_name_covers_its_branch_and_scales_can_fill_it(at_home):
