@@ -6,7 +6,7 @@ them all in their places, so that every YAML and every override is checked.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Any
 
 from experiments.record import SCORES
@@ -17,6 +17,9 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 # What is no part of a spec's identity: it cannot change a result, or is the other half of a job's (the seed).
 OUTSIDE_HASH = ("seed", "device", "compare", "rerun", "debug", "components", "train.checkpoint_every")
+
+# What a component may be configured by.
+A_CONFIG = "a dataclass of plain values (numbers, strings, booleans, None, lists of them), not a frozen one"
 
 # A field added later whose default is what was done before: as long as it has that default, hashes stay as they were.
 ADDED: Mapping[str, Any] = {"added": True}
@@ -220,7 +223,7 @@ def make_schema() -> type[Experiment]:
     """`Experiment` with `model`: for each slot its own keys, and one branch for each registered component.
 
     Raises:
-        ValueError: the dataclass of a component cannot be read from YAML.
+        ValueError: the config of a component is no dataclass that can be read from YAML.
     """
     from flamingo_core import registry
 
@@ -238,17 +241,22 @@ def make_schema() -> type[Experiment]:
     return make_dataclass("ExperimentWithModel", [("model", model)], bases=(Experiment,), kw_only=True, slots=True)
 
 
-def _check_component(slot: str, name: str, config: type, taken: set[str]) -> None:
+def _check_component(slot: str, name: str, config: Any, taken: set[str]) -> None:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    who = f"{slot} `{name}`"
     if not name.isidentifier() or name in taken:
-        raise ValueError(
-            f"{slot} `{name}`: a component's name is one word in letters, digits and `_`, not {', '.join(taken)}"
-        )
+        raise ValueError(f"{who}: a component's name is one word in letters, digits and `_`, not {', '.join(taken)}")
+    called = getattr(config, "__name__", repr(config))
+    if not isinstance(config, type) or not is_dataclass(config):
+        raise ValueError(f"{who}: its config is `{called}`; allowed: {A_CONFIG}")
+    if config.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise ValueError(f"{who}: its config `{called}` is frozen, so no YAML could fill it; allowed: {A_CONFIG}")
     try:
         OmegaConf.structured(config)
-    except (OmegaConfBaseException, ValueError, TypeError) as error:
+    except (OmegaConfBaseException, ValueError, TypeError, NameError) as error:
+        reason = str(error).splitlines()[0]
         raise ValueError(
-            f"{slot} `{name}`: {config.__name__} cannot be read from YAML: {str(error).splitlines()[0]}"
+            f"{who}: its config `{called}` cannot be read from YAML: {reason}; allowed: {A_CONFIG}"
         ) from None

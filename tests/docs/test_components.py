@@ -155,6 +155,26 @@ REFUSED = {
         EXAMPLES["resampler"][MODULE].replace('register("resampler"', 'register("resampeler"'),
         ["slot is `resampeler`; allowed: vision, resampler, xattn, lm"],
     ),
+    "its config is none": (
+        EXAMPLES["resampler"][MODULE].replace("config=MeanConfig", "config=None"),
+        ["resampler `mean`: its config is `None`; allowed: a dataclass of plain values"],
+    ),
+    "its config is no dataclass": (
+        EXAMPLES["resampler"][MODULE].replace("config=MeanConfig", "config=dict"),
+        ["resampler `mean`: its config is `dict`; allowed: a dataclass of plain values"],
+    ),
+    "its config is frozen": (
+        EXAMPLES["resampler"][MODULE].replace("slots=True)", "frozen=True)"),
+        ["resampler `mean`: its config `MeanConfig` is frozen", "allowed: a dataclass of plain values"],
+    ),
+    "its config holds what YAML does not": (
+        EXAMPLES["resampler"][MODULE].replace("num_tokens: int ", "num_tokens: torch.Tensor "),
+        ["resampler `mean`: its config `MeanConfig` cannot be read from YAML", "allowed: a dataclass of plain values"],
+    ),
+    "its config names no type": (
+        EXAMPLES["resampler"][MODULE].replace("num_tokens: int ", "num_tokens: 'Nope' "),
+        ["resampler `mean`: its config `MeanConfig` cannot be read from YAML", "'Nope' is not defined"],
+    ),
     "it cannot be built": (
         EXAMPLES["resampler"][MODULE].replace("out_width: int)", "width: int)"),
         ["cannot be built", "out_width", "my_row"],
