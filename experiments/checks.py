@@ -72,13 +72,14 @@ def check_build(model: Mapping[str, Any], ablations: Sequence[str], overrides: M
         with torch.device("meta"):
             built = Flamingo(FlamingoConfig(**model, **tokens), seed=None)
     except Exception as error:
+        weights = weights_problem(error, model)
+        if weights is not None:
+            raise UserError([weights]) from error
         reason = " ".join(str(error).split()) or type(error).__name__
         given = [f"`{key}={show(value)}`" for key, value in overrides.items() if key.startswith("model.")]
         own = f" with {', '.join(given)}" if given else ""
         chosen = ", ".join(f"{slot} {choice['name']}" for slot, choice in model.items())
-        if reason.startswith("`model.lm.path`"):
-            key, text = "model.lm.path", reason
-        elif reason.startswith("`placement`"):
+        if reason.startswith("`placement`"):
             key, text = "model.xattn.placement", f"`model.xattn.placement`{reason.removeprefix('`placement`')}"
         else:
             key = "model"
@@ -91,3 +92,16 @@ def check_build(model: Mapping[str, Any], ablations: Sequence[str], overrides: M
         text = f"`model.lm.path` is `{path}`, which knows {size} tokens; allowed: {allowed}"
         hint = "leave `model.lm.path` out, or give a model with a larger vocabulary"
         raise UserError([Problem(text=text, hint=hint, key="model.lm.path", value=path, allowed=allowed)])
+
+
+def weights_problem(error: Exception, model: Mapping[str, Any]) -> Problem | None:
+    """The problem that an error of building a model is, where a file or directory that a key names is at fault."""
+    vision = model["vision"]["name"]
+    reason = " ".join(str(error).split())
+    for named, key in (("`model.lm.path`", "model.lm.path"), ("`path`", f"model.vision.{vision}.path")):
+        if isinstance(error, ValueError) and reason.startswith(named):
+            hint = f"give weights that fit the rest of the spec, or leave `{key}` out"
+            slot, *_, field_name = key.removeprefix("model.").split(".")
+            value = model[slot][field_name] if slot == "lm" else model[slot][vision].get(field_name)
+            return Problem(text=f"`{key}`{reason.removeprefix(named)}", hint=hint, key=key, value=value)
+    return None

@@ -1,22 +1,39 @@
-"""Weights of transformers models, from a directory that save_pretrained wrote: all of them or none."""
+"""Weights from files: all of them or none, and what a file holds is known from its header before any is read."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 WEIGHT_FILES = "*.safetensors"  # never a pickle
 
 
 def check_weights(path: str, key: str) -> None:
-    """The directory must have a file of weights.
+    """The directory must have files of weights that are whole.
 
     Raises:
-        ValueError: it has none; `key` is what named the directory.
+        ValueError: it has none, or one is cut short; `key` is what named the directory.
     """
-    if not any(Path(path).glob(WEIGHT_FILES)):
+    files = sorted(Path(path).glob(WEIGHT_FILES))
+    if not files:
         raise ValueError(f"`{key}` is `{path}`; allowed: a directory with weights, as save_pretrained writes")
+    for file in files:
+        stored_shapes(file, key=key, value=path)
+
+
+def stored_shapes(file: Path, *, key: str, value: str) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor in a safetensors file, by name. Reads its header and its length, no values.
+
+    Raises:
+        ValueError: it is no such file, or cut short; `key` and `value` are what named it.
+    """
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        reason = f"{file.name} is no safetensors file, or cut short: {error}"
+        raise ValueError(f"`{key}` is `{value}`, whose weights cannot be read: {reason}") from error
 
 
 def load_model(cls: Any, path: str, key: str) -> Any:

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from experiments.checks import weights_problem
 from experiments.data.batch import Batch
 from experiments.data.mixture import Mixture
 from experiments.data.tokenizer import build_tokenizer, image_token_id
+from experiments.refusal import UserError
 from experiments.spec import Spec
 from flamingo_core.config import FlamingoConfig
 from flamingo_core.cost import BatchShape
@@ -37,8 +39,19 @@ def model_config(spec: Spec, tokenizer: "PreTrainedTokenizerBase") -> FlamingoCo
 
 
 def build_model(spec: Spec, device: torch.device) -> Flamingo:
-    """The spec's model on its seed, with initial weights."""
-    model = Flamingo(model_config(spec, build_tokenizer()), seed=spec.seed)
+    """The spec's model on its seed, with initial weights.
+
+    Raises:
+        UserError: weights that the spec names do not fit. Most of that is found with the spec, from files' headers.
+    """
+    config = model_config(spec, build_tokenizer())
+    try:
+        model = Flamingo(config, seed=spec.seed)
+    except ValueError as error:
+        problem = weights_problem(error, spec.model)
+        if problem is None:
+            raise
+        raise UserError([problem]) from error
     model.to(device)  # type: ignore[arg-type]
     return model
 

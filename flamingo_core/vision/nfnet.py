@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, gelu, pad
 
 from flamingo_core.config import check_positive
+from flamingo_core.pretrained import on_meta, stored_shapes
 from flamingo_core.registry import register
 from flamingo_core.vision.pixels import prepare_pixels
 
@@ -117,23 +118,25 @@ class NFNet(nn.Module):
         """Load a file whole or not at all; the classifier `head.fc` is passed over, nothing else.
 
         Raises:
-            ValueError: a tensor is missing, unknown or of another shape.
+            ValueError: it cannot be read, or a tensor is missing, unknown or of another shape.
         """
-        if self.final_conv.weight.is_meta:  # planning counts parameters that hold no values
-            return
-        stored = {name: value for name, value in load_file(path).items() if not name.startswith("head.fc.")}
-        own = self.state_dict()
+        own = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
+        shapes = stored_shapes(path, key="path", value=str(path))
+        stored = {name: shape for name, shape in shapes.items() if not name.startswith("head.fc.")}
         problems = [f"{name} is missing" for name in own.keys() - stored.keys()]
         problems += [f"{name} is unknown" for name in stored.keys() - own.keys()]
         problems += [
-            f"{name} is {tuple(stored[name].shape)}, here {tuple(own[name].shape)}"
+            f"{name} is {stored[name]}, here {own[name]}"
             for name in own.keys() & stored.keys()
-            if stored[name].shape != own[name].shape
+            if stored[name] != own[name]
         ]
         if problems:
             shown = "; ".join(sorted(problems)[:5])
-            raise ValueError(f"{path} does not hold this NFNet: {len(problems)} tensors differ: {shown}")
-        self.load_state_dict(stored)
+            raise ValueError(
+                f"`path` is `{path}`, which does not hold this NFNet: {len(problems)} tensors differ: {shown}"
+            )
+        if not on_meta():  # planning counts parameters that hold no values
+            self.load_state_dict({name: value for name, value in load_file(path).items() if name in own})
 
 
 class NFBlock(nn.Module):
