@@ -7,6 +7,7 @@ from typing import Any
 from experiments.published import BASELINE
 from experiments.refusal import Problem, UserError, refuse, show, wrong_value
 from experiments.schema import WorldConfig
+from experiments.trial import try_parts
 
 
 def check_device(devices: Sequence[str], problems: list[Problem]) -> None:
@@ -55,11 +56,11 @@ def check_fit(tree: Mapping[str, Any]) -> None:
     refuse(problems)
 
 
-def check_build(model: Mapping[str, Any], ablations: Sequence[str], overrides: Mapping[str, Any]) -> None:
-    """The parts must go together: build them on the meta device, which takes no memory and reads no weights.
+def check_build(tree: Mapping[str, Any], ablations: Sequence[str], overrides: Mapping[str, Any]) -> None:
+    """The parts must go together: build and try them on the meta device, which takes no memory and reads no weights.
 
     Raises:
-        UserError: they cannot be built, or the language model does not know all words.
+        UserError: they cannot be built, one does not keep its contract, or the language model does not know all words.
     """
     import torch
 
@@ -67,6 +68,7 @@ def check_build(model: Mapping[str, Any], ablations: Sequence[str], overrides: M
     from flamingo_core.config import FlamingoConfig
     from flamingo_core.flamingo import Flamingo
 
+    model, world = tree["model"], tree["data"]["world"]
     tokens: dict[str, Any] = dict.fromkeys(("image_token_id", "bos_token_id", "eos_token_id", "pad_token_id"), 0)
     try:
         with torch.device("meta"):
@@ -86,6 +88,7 @@ def check_build(model: Mapping[str, Any], ablations: Sequence[str], overrides: M
             text = f"the model cannot be built{own}: {reason}"
         hint = f"chosen are {chosen}, by {'+'.join(ablations) or BASELINE}; debug=true shows where it fails"
         raise UserError([Problem(text=text, hint=hint, key=key)]) from error
+    try_parts(built, image_size=world["image_size"], frames=world["frames"])
     size, path = built.config.vocab_size, model["lm"]["path"]
     if size < len(words()):
         allowed = f"{len(words())} or more, the words of the world"

@@ -103,16 +103,17 @@ def component_files(model: Mapping[str, Any]) -> dict[str, str]:
     """
     from flamingo_core import registry
 
-    chosen = {f"model.{slot}.name": registry.component(slot, model[slot]["name"]).cls for slot in registry.SLOTS}
-    outside = {key: cls for key, cls in chosen.items() if cls.__module__.split(".")[0] != registry.__package__}
     hashes = {}
-    for key, cls in outside.items():
+    for slot in registry.SLOTS:
+        key, name = f"model.{slot}.name", model[slot]["name"]
+        chosen = registry.component(slot, name)
+        if chosen.built_in:
+            continue
         try:
-            hashes[key] = _content_hash(Path(inspect.getfile(cls)))
+            hashes[key] = _content_hash(Path(inspect.getfile(chosen.cls)))
         except (TypeError, OSError) as error:
             hint = "put it into a module of its own, and name that in `components`"
-            problem = wrong_value(key, model[key.split(".")[1]]["name"], "components whose class is in a file", hint)
-            raise UserError([problem]) from error
+            raise UserError([wrong_value(key, name, "components whose class is in a file", hint)]) from error
     return hashes
 
 

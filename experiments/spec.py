@@ -182,10 +182,10 @@ def _finish(draft: Draft, against: Spec | None, built: set[str]) -> Spec:
     """
     job, tree = draft.job, draft.tree
     check_fit(tree)
-    model = json.dumps(tree["model"], sort_keys=True)
-    if model not in built:
-        check_build(tree["model"], job.ablations, job.overrides)
-        built.add(model)
+    tried = json.dumps([tree["model"], tree["data"]["world"]], sort_keys=True)
+    if tried not in built:
+        check_build(tree, job.ablations, job.overrides)
+        built.add(tried)
     from experiments.data.world import fingerprint
 
     files = {**frozen_files(tree["model"]), **component_files(tree["model"])}
