@@ -9,7 +9,7 @@ from experiments import published
 from experiments.analysis import pairing
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.results import StoredRun
-from experiments.analysis.table import Row, Score, command
+from experiments.analysis.table import Row, Score, command, origin
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, OVERALL, SCORES
 
@@ -31,7 +31,8 @@ def html_details(name: str, stored: Stored, back: str = "?") -> str:
         parts += [figures(entry, base), seeds(runs, baselines)]
     missing = [seed for seed in stored.table["seeds"] if seed not in runs]
     if missing and name not in stored.broken:
-        words = escape(command(name, scale=stored.table["scale"], seeds=missing))
+        further = origin(name, [*runs.values(), *baselines.values()])
+        words = escape(command(name, scale=stored.table["scale"], seeds=missing, **further))
         parts.append(f"<p>Not stored yet: seed {', '.join(map(str, missing))}. This makes it:</p><pre>{words}</pre>")
     return f'<section aria-labelledby="details">{"".join(parts)}</section>'
 

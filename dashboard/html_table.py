@@ -8,7 +8,7 @@ from dashboard.cached import Stored
 from experiments import published
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.results import StoredRun
-from experiments.analysis.table import Overall, Row, Table, command
+from experiments.analysis.table import Overall, Row, Table, command, origin
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS
 
@@ -116,7 +116,8 @@ def figures(entry: Row, stored: Stored, show: str) -> str:
         return html
     if name not in stored.broken and entry["n"]:
         return html + cells("td", own_cells(entry, stored, show))
-    instead = f"<code>{escape(command(name, scale=table['scale'], seeds=table['seeds']))}</code>"
+    further = origin(name, stored.runs.get(BASELINE, {}).values())
+    instead = f"<code>{escape(command(name, scale=table['scale'], seeds=table['seeds'], **further))}</code>"
     if name in stored.broken:
         instead = f"cannot be read: {escape(stored.broken[name])}"
     return html + f'<td class="first wide" colspan="{len(OWN_HEADS)}">{instead}</td>'

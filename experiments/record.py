@@ -59,6 +59,9 @@ TAGS = (
     "dirty",
 )
 
+# Only on runs that need them to be run again: modules that hold components, and the folder of one's own YAMLs.
+COMPONENTS, CONFIG_DIR = "components", "config_dir"
+
 SPEC_FILE = "spec.yaml"
 CERTIFICATE_FILE = "certificate.json"
 WEIGHTS_FILE = "weights.safetensors"

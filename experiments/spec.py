@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.checks import check_build, check_fit
-from experiments.compose import check_config_dir, compose_files, leaves
+from experiments.compose import ABLATION, SCALE, check_config_dir, compose_files, known, leaves
 from experiments.guard import guard
 from experiments.published import BASELINE, group_of
 from experiments.refusal import Problem, UserError, refuse, show
@@ -30,6 +30,7 @@ class Spec:
     overrides: tuple[str, ...]  # `key=value` that made a difference, sorted
     hash: str
     train_hash: str  # that of what training depends on: equal hashes, equal weights
+    config_dir: str | None = None  # the absolute folder of `--config-dir`, where ablation or scale is from there
     against: "Spec | None" = field(default=None, repr=False)
 
     @property
@@ -130,8 +131,8 @@ def make_specs(
     specs = []
     for row, baseline in drafts:
         try:
-            against = None if baseline is None else _finish(baseline, None, built)
-            specs.append(_finish(row, against, built))
+            against = None if baseline is None else _finish(baseline, None, built, config_dir)
+            specs.append(_finish(row, against, built, config_dir))
         except UserError as error:
             found += error.problems
     refuse(found)
@@ -174,7 +175,7 @@ def _draft(job: Job, said: Callable[[str, tuple[str, ...]], Mapping[str, Any]]) 
     return row, baseline
 
 
-def _finish(draft: Draft, against: Spec | None, built: set[str]) -> Spec:
+def _finish(draft: Draft, against: Spec | None, built: set[str], config_dir: Path | None) -> Spec:
     """The spec of a draft, once the world and the model that it describes hold together.
 
     Raises:
@@ -206,5 +207,11 @@ def _finish(draft: Draft, against: Spec | None, built: set[str]) -> Spec:
         overrides=tuple(sorted(made_a_difference)),
         hash=spec_hash(tree, files=files, data=data),
         train_hash=spec_hash(tree, files=files, data=data, training=True),
+        config_dir=str(config_dir.resolve()) if config_dir is not None and _needs_own_files(job) else None,
         against=against,
     )
+
+
+def _needs_own_files(job: Job) -> bool:
+    """Whether the scale or an ablation is none of ours."""
+    return job.scale not in known(SCALE) or not known(ABLATION).keys() >= set(job.ablations)

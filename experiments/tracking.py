@@ -16,7 +16,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from experiments.record import ROOT, SPEC_FILE
+from experiments.record import COMPONENTS, CONFIG_DIR, ROOT, SPEC_FILE
 from experiments.store import (
     Store,
     StoreError,
@@ -76,6 +76,8 @@ class Spec(Protocol):
     def train_hash(self) -> str: ...
     @property
     def baseline_hash(self) -> str: ...
+    @property
+    def config_dir(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def start_run(spec: Spec, *, git: Git | None = None) -> "RunWriter":
         "dirty": git.dirty,
     }
     if spec.tree.get("components"):
-        tags["components"] = ",".join(spec.tree["components"])
+        tags[COMPONENTS] = ",".join(spec.tree["components"])
+    if spec.config_dir is not None:
+        tags[CONFIG_DIR] = spec.config_dir
     store = locate()
     client, experiment = open_for_writing(store)
     title = f"{spec.name} {spec.scale} seed {spec.seed}"

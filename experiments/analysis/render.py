@@ -14,9 +14,9 @@ from experiments import published
 from experiments.analysis import pairing
 from experiments.analysis.predictions import predictions_block, relative
 from experiments.analysis.results import StoredRun
-from experiments.analysis.table import Row, Table, command
+from experiments.analysis.table import Row, Table, command, origin
 from experiments.published import BASELINE
-from experiments.record import BENCHMARKS, OVERALL, SCORES
+from experiments.record import BENCHMARKS, CONFIG_DIR, OVERALL, SCORES
 from experiments.store import URI_VARIABLE, Store, locate
 
 UNKNOWN = "-"
@@ -237,13 +237,14 @@ def _stored_line(store: Store) -> str:
 
 
 def _next(row: StoredRun) -> str:
-    scale, overrides = row.tags["scale"], row.tags.get("overrides", "")
-    if row.row == BASELINE and not overrides:
+    scale, overrides, further = row.tags["scale"], row.tags.get("overrides", ""), origin(row.row, [row])
+    plain = not overrides and not further[CONFIG_DIR]
+    if row.row == BASELINE and plain:
         return f"python -m experiments.run ablation=xattn_every_4th scale={scale}"
-    if row.row in published.rows() and not overrides:
+    if row.row in published.rows() and plain:
         return f"python -m experiments.table3 scale={scale} --rows {row.row} --seeds {SEEDS}"
     others = [seed for seed in range(SEEDS) if seed != row.seed]
-    return command(row.row, scale=scale, seeds=others, overrides=overrides)
+    return command(row.row, scale=scale, seeds=others, overrides=overrides, **further)
 
 
 def _terminal_width() -> int:

@@ -4,7 +4,7 @@ A row is the mean over its seeds; its difference is row minus baseline, over the
 interval is over examples; over several seeds there is none here, and no verdict at any number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from shlex import quote, split
 from statistics import fmean, median
@@ -14,7 +14,7 @@ from experiments import published
 from experiments.analysis import examples, pairing, results
 from experiments.analysis.results import StoredRun
 from experiments.published import BASELINE
-from experiments.record import BENCHMARKS, OVERALL, SCORES, blind
+from experiments.record import BENCHMARKS, COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,13 +114,37 @@ def published_figures(name: str) -> dict[str, float | None]:
     }
 
 
-def command(name: str, *, scale: str, seeds: Sequence[int], overrides: str = "") -> str:
-    """The command that makes these runs, as it is typed in a shell."""
+def command(
+    name: str,
+    *,
+    scale: str,
+    seeds: Sequence[int],
+    overrides: str = "",
+    components: str = "",
+    config_dir: str = "",
+) -> str:
+    """The command that makes these runs, as it is typed in a shell; the last three as the tags of a run have them."""
     words = ["-m"] if len(seeds) > 1 else []
     if name != BASELINE:
         words.append(f"ablation=[{name.replace('+', ',')}]" if "+" in name else f"ablation={name}")
     words += [f"scale={scale}", f"seed={','.join(map(str, seeds))}", *split(overrides)]
+    if components:
+        words.append(f"{COMPONENTS}=[{components}]")
+    if config_dir:
+        words += ["--config-dir", config_dir]
     return " ".join(["python -m experiments.run", *(quote(word) for word in words)])
+
+
+def origin(name: str, runs: Iterable[StoredRun]) -> dict[str, str]:
+    """What else the command of a row says: modules and a folder of one's own, as its runs were made with.
+
+    A row that has no run needs what its scale needs, which the baseline's runs say where it is a scale of one's own.
+    """
+    known = list(runs)
+    tags = next((run.tags for run in known if run.row == name), None)
+    if tags is None:
+        tags = next((run.tags for run in known if run.row == BASELINE and CONFIG_DIR in run.tags), {})
+    return {tag: tags.get(tag, "") for tag in (COMPONENTS, CONFIG_DIR)}
 
 
 def _row(
@@ -140,6 +164,7 @@ def _row(
         intervals = examples.intervals(predictions(ours), predictions(theirs), results.ceilings(ours))
     stored = [runs[seed] for seed in seeds if seed in runs]
     overrides = next((run.tags.get("overrides", "") for run in like), "")
+    further = origin(name, like)
 
     def score(metric: str) -> Score:
         pairs = [(runs[seed].metrics.get(metric), baseline[seed].metrics.get(metric)) for seed in both]
@@ -166,7 +191,11 @@ def _row(
         overall=Overall(**whole, verdict=None),
         certificate=_certificate([(runs[seed], baseline[seed]) for seed in both]),
         run_ids=[run.run_id for run in stored],
-        missing=[command(name, scale=scale, seeds=[seed], overrides=overrides) for seed in seeds if seed not in runs],
+        missing=[
+            command(name, scale=scale, seeds=[seed], overrides=overrides, **further)
+            for seed in seeds
+            if seed not in runs
+        ],
         published=published_figures(name),
     )
 

@@ -1,5 +1,6 @@
 """docs/components.md, followed to the letter in a folder of one's own."""
 
+import json
 import os
 import re
 import shlex
@@ -64,16 +65,16 @@ def shell(command: str, cwd: Path, **variables: str) -> subprocess.CompletedProc
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory, empty_database):
-    """All three examples, each in a folder of its own, against one store; what each printed, by slot."""
+    """All three examples, each in a folder of its own, against one store; what each printed and its folder, by slot."""
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     shutil.copy(empty_database, file)
-    printed = {}
+    printed, folders = {}, {}
     for slot, example in EXAMPLES.items():
-        folder = lay(tmp_path_factory.mktemp(slot), example)
+        folder = folders[slot] = lay(tmp_path_factory.mktemp(slot), example)
         done = shell(" ".join([RUN, *QUICK]), folder, MLFLOW_TRACKING_URI=f"sqlite:///{file}")
         assert done.returncode == 0, done.stderr
         printed[slot] = done.stdout
-    return file, printed
+    return file, printed, folders
 
 
 @pytest.fixture
@@ -123,6 +124,19 @@ def test_what_is_printed_has_no_published_row(slot, followed, runs):
     ours = table.build([runs["baseline"], runs[slot]], scale=runs[slot].tags["scale"], seeds=[0])["rows"][-1]
     assert (ours["row"], ours["certificate"]) == ("my_row", "equal")
     assert set(ours["published"].values()) == {None}
+
+
+def test_what_is_printed_as_next_can_be_pasted(followed, runs):
+    """Modules and the YAMLs' folder are in it; only the modules' own folder has to be that of before."""
+    _, printed, folders = followed
+    (command,) = [line.removeprefix("next: ") for line in printed["xattn"].splitlines() if line.startswith("next: ")]
+    done = shell(f"{command} --cfg job --json", folders["xattn"] / "my")
+    assert done.returncode == 2 and "`components` is `my.module`" in done.stderr
+    done = shell(f"{command} --cfg job --json", folders["xattn"] / "my", PYTHONPATH=f"{ROOT}:{folders['xattn']}")
+    assert done.returncode == 0, done.stderr
+    assert [job["seed"] for job in json.loads(done.stdout)["jobs"]] == [1, 2, 3, 4]
+    assert runs["xattn"].tags["config_dir"] == str(folders["xattn"] / "my_conf")
+    assert "config_dir" not in runs["baseline"].tags
 
 
 @pytest.mark.parametrize("slot", EXAMPLES)

@@ -25,6 +25,7 @@ class FakeSpec:
     baseline_hash: str = BASELINE_HASH
     overrides: tuple[str, ...] = ()
     tree: dict[str, Any] = field(default_factory=dict)
+    config_dir: str | None = None
 
     @property
     def group(self) -> str:

@@ -1,6 +1,7 @@
 """The printed row: the figures of the store in the places the contract gives them, on any width of terminal."""
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,16 @@ def test_overrides_are_said(store_run: StoreRun) -> None:
     text = printed(results.runs()[0])
     assert "eval.shots=0   (no table takes such a run)" in text
     assert "next: python -m experiments.run -m ablation=xattn_every_4th scale=tiny seed=1,2,3,4 eval.shots=0\n" in text
+
+
+@pytest.mark.parametrize("name", ["baseline", "xattn_every_4th", "my_row"])
+def test_what_comes_next_names_what_is_not_ours(name: str, store_run: StoreRun) -> None:
+    """A scale of one's own is none that the command of the whole table could find."""
+    store_run(name, scale="my_scale", tree=a_tree(components=["my.module"]), config_dir="/home/me/conf")
+    words = shlex.split(printed(results.runs()[0]).split("\nnext: ")[1].splitlines()[0])
+    assert words[:3] == ["python", "-m", "experiments.run"]
+    assert words[-3:] == ["components=[my.module]", "--config-dir", "/home/me/conf"]
+    assert f"ablation={name}" in words or name == "baseline"
 
 
 @pytest.mark.parametrize("name", list(published_rows()))

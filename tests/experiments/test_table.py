@@ -12,7 +12,7 @@ import pytest
 from experiments import published
 from experiments.analysis import results, table
 from experiments.record import BENCHMARKS, SCORES
-from tests.experiments.stored_runs import BASELINE_HASH, a_certificate, answers, scored
+from tests.experiments.stored_runs import BASELINE_HASH, a_certificate, a_tree, answers, scored
 
 StoreRun = Callable[..., str]
 PUBLISHED_KEYS = {"params_b", "step_time_s", *SCORES, "overall"}
@@ -142,6 +142,25 @@ def test_a_command_repeats_the_overrides() -> None:
     command = table.command("baseline", scale="tiny", seeds=[1, 2], overrides="data.mixture=[m3w] 'x=a b'")
     assert shlex.split(command) == [
         *("python", "-m", "experiments.run", "-m", "scale=tiny", "seed=1,2", "data.mixture=[m3w]", "x=a b")
+    ]
+
+
+def test_a_command_names_what_is_not_ours(store_run: StoreRun) -> None:
+    """Modules and the folder of YAMLs of a row's own runs; a row without a run has those of a scale that needs them."""
+    own = {"tree": a_tree(components=["my.module", "my.other"]), "config_dir": "/home/me/my conf"}
+    said = ["components=[my.module,my.other]", "--config-dir", "/home/me/my conf"]
+    store_run()
+    store_run("my_row", **own)
+    rows = by_name(built(seeds=[0, 1], rows=["baseline", "xattn_every_4th", "my_row"]))
+    words = {name: shlex.split(row["missing"][-1])[3:] for name, row in rows.items()}
+    assert words["my_row"] == ["ablation=my_row", "scale=tiny", "seed=1", *said]
+    assert words["xattn_every_4th"] == ["ablation=xattn_every_4th", "scale=tiny", "seed=1"]
+    assert words["baseline"] == ["scale=tiny", "seed=1"]
+    store_run(scale="my_scale", **own)
+    found = table.build(results.select("my_scale").runs, scale="my_scale", seeds=[0], rows=["xattn_every_4th"])
+    assert shlex.split(found["rows"][0]["missing"][0])[3:] == [
+        *("ablation=xattn_every_4th", "scale=my_scale", "seed=0"),
+        *said,
     ]
 
 

@@ -5,6 +5,7 @@ import math
 import os
 import sqlite3
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def test_what_is_written_is_read_back(store_file: Path, tmp_path: Path) -> None:
     """Tags, params, metrics with their steps, and files come back as they went in."""
     tree = a_tree(components=["my.module"], train={"lr": 1e-4, "path": None, "freeze": True, "mixture": ["m3w", "vtp"]})
     spec = FakeSpec(name="xattn_every_4th", seed=3, hash="a" * 16, tree=tree, overrides=("eval.shots=0", "x=a b"))
+    spec = replace(spec, config_dir="/home/me/conf")
     run = start_run(spec, git=Git("c" * 40, "true"))
     for step in range(5):
         run.buffer("loss/m3w", 1 / (step + 1), step)
@@ -36,7 +38,7 @@ def test_what_is_written_is_read_back(store_file: Path, tmp_path: Path) -> None:
     stored = results.find_finished("a" * 16, 3)
     assert stored is not None and stored.run_id == run.run_id
     assert set(record.TAGS) <= set(stored.tags)
-    assert {name: stored.tags[name] for name in (*record.TAGS, "components")} == {
+    assert {name: stored.tags[name] for name in (*record.TAGS, record.COMPONENTS, record.CONFIG_DIR)} == {
         "ablation": "xattn_every_4th",
         "group": "v",
         "scale": "tiny",
@@ -48,6 +50,7 @@ def test_what_is_written_is_read_back(store_file: Path, tmp_path: Path) -> None:
         "git_commit": "c" * 40,
         "dirty": "true",
         "components": "my.module",
+        "config_dir": "/home/me/conf",
     }
     assert stored.params == flatten(tree)
     assert stored.params["train.lr"] == "0.0001" and stored.params["train.path"] == "null"
