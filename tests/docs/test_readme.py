@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,13 +31,35 @@ def test_it_is_short():
 def test_the_query_answers_step_time_and_parameters_in_a_new_process(store_file, capsys):
     """The README's snippet, as it stands, against a store that a command filled."""
     assert run_here("ablation=xattn_every_4th", *QUICK) == 0
-    (snippet,) = blocks("python")
+    (snippet,) = (block for block in blocks("python") if "use_store" in block)
     done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, cwd=ROOT, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert "xattn_every_4th" in done.stdout
     assert "metrics.step_time_s" in done.stdout
     assert "metrics.params_total" in done.stdout
     assert re.search(r"xattn_every_4th +\d\.\d+ +\d+", done.stdout), done.stdout
+
+
+def test_its_three_steps_add_a_component(empty_database, tmp_path_factory):
+    """The file, the YAML and the command, as they stand, in a folder of one's own: a paired row, from that module."""
+    section = README.partition("\n## Add a component\n")[2].partition("\n## ")[0]
+    steps = re.findall(r"^(\d)\. (.*?)\n\n```(\w+)\n(.*?)^```$", section, re.M | re.S)
+    assert [(number, language) for number, _, language, _ in steps] == [("1", "python"), ("2", "yaml"), ("3", "bash")]
+    folder, file = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("store") / "mlflow.db"
+    for _, said, _, text in steps[:2]:
+        path = folder / re.findall(r"`([\w/]+\.(?:py|yaml))`", said)[0]
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+    shutil.copy(empty_database, file)
+    found = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": found, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{file}"}
+    command = " ".join([steps[2][3].strip(), *QUICK])
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("my_row against baseline")
+    assert any(line.startswith("paired: ") for line in lines)
+    assert any(line.startswith("next: ") and "components=[my.module]" in line for line in lines)
 
 
 def test_its_output_is_what_the_command_prints(store_file, capsys):
