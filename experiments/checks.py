@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.published import BASELINE
 from experiments.refusal import Problem, UserError, refuse, show, wrong_value
-from experiments.schema import WorldConfig
+from experiments.schema import DataConfig, WorldConfig
 from experiments.trial import try_parts
 
 
@@ -95,6 +95,34 @@ def check_build(tree: Mapping[str, Any], ablations: Sequence[str], overrides: Ma
         text = f"`model.lm.path` is `{path}`, which knows {size} tokens; allowed: {allowed}"
         hint = "leave `model.lm.path` out, or give a model with a larger vocabulary"
         raise UserError([Problem(text=text, hint=hint, key="model.lm.path", value=path, allowed=allowed)])
+
+
+def check_positions(tree: Mapping[str, Any], data: DataConfig) -> None:
+    """Every text must find room in the language model, on whatever seed: from the world's grammar, nothing is drawn.
+
+    Raises:
+        UserError: the model has fewer positions than a training text or a prompt with its answer can have tokens.
+    """
+    from experiments.data.lengths import longest_prompt, longest_training_text
+    from flamingo_core import registry
+
+    choice, new = tree["model"]["lm"], tree["eval"]["max_new_tokens"]
+    name, path = choice["name"], choice["path"]
+    sizes = registry.component("lm", name).cls.transformers_config(registry.make_config("lm", choice), path)
+    trained, asked = longest_training_text(data), longest_prompt(tree["eval"]["shots"])
+    least = max(trained, asked + new)
+    if sizes.max_position_embeddings >= least:
+        return
+    allowed = (
+        f"{least} or more: a training text has up to {trained} tokens, a prompt with its answer up to {asked + new} "
+        f"({asked} and `eval.max_new_tokens`, {new})"
+    )
+    if path is None:
+        key = f"model.lm.{name}.max_positions"
+        raise UserError([wrong_value(key, sizes.max_position_embeddings, allowed, f"did you mean `{least}`?")])
+    text = f"`model.lm.path` is `{path}`, which has {sizes.max_position_embeddings} positions; allowed: {allowed}"
+    hint = "give a model with more positions, or lower `eval.shots` or `data.world.max_media`"
+    raise UserError([Problem(text=text, hint=hint, key="model.lm.path", value=path, allowed=allowed)])
 
 
 def weights_problem(error: Exception, model: Mapping[str, Any]) -> Problem | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.checks import check_build, check_fit
+from experiments.checks import check_build, check_fit, check_positions
 from experiments.compose import ABLATION, SCALE, check_config_dir, compose_files, known, leaves
 from experiments.guard import guard
 from experiments.published import BASELINE, group_of
@@ -187,6 +187,7 @@ def _finish(draft: Draft, against: Spec | None, built: set[str], config_dir: Pat
     if tried not in built:
         check_build(tree, job.ablations, job.overrides)
         built.add(tried)
+    check_positions(tree, data_config(tree))
     from experiments.data.world import fingerprint
 
     files = {**frozen_files(tree["model"]), **component_files(tree["model"])}

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 from experiments.data.benchmarks import Query, queries, support
 from experiments.data.documents import Chunk, layout
 from experiments.data.draws import generator
+from experiments.data.lengths import TEXT_ONLY_DEMONSTRATIONS
 from experiments.data.vocabulary import IMAGE
 from experiments.record import BLIND_OFFSET
 
 if TYPE_CHECKING:
     from experiments.data.world import World
-
-# Without shots the prompt still shows the form of an answer: two demonstrations in text alone, as in the paper.
-TEXT_ONLY_DEMONSTRATIONS = 2
 
 
 @dataclass(frozen=True)

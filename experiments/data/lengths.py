@@ -1,0 +1,68 @@
+"""How many tokens the world's texts have at most, from its grammar: known without drawing one of them.
+
+A token is a word. What is longest of each form is written down here once more; a test holds it against drawn texts.
+"""
+
+from collections.abc import Iterable
+
+from experiments.data.vocabulary import (
+    ALT_OPENINGS,
+    BACKGROUNDS,
+    COLOURS,
+    FACTS,
+    KINDS,
+    MOTIONS,
+    RELATIONS,
+    SIZES,
+    fact_question,
+)
+from experiments.schema import DataConfig
+
+# Without shots a prompt still shows the form of an answer: two demonstrations in text alone, as in the paper.
+TEXT_ONLY_DEMONSTRATIONS = 2
+
+_BOS = _IMAGE = _EOC = 1
+
+
+def longest_training_text(data: DataConfig) -> int:
+    """Tokens of the longest example that a step can read: a page of as many pictures as it may have, or a pair."""
+    media = data.world.max_media if "m3w" in data.mixture else 1
+    return _BOS + media * _turn()
+
+
+def longest_prompt(shots: int) -> int:
+    """Tokens of the longest prompt that a benchmark can ask with."""
+    shown = shots * _turn() or TEXT_ONLY_DEMONSTRATIONS * (_turn() - _IMAGE)
+    return _BOS + shown + _IMAGE + _question()
+
+
+def _turn() -> int:
+    """A medium with its text, up to the end of the chunk."""
+    asked = _question() + _answer()
+    return _IMAGE + max(_caption(), _alt_text(), asked) + _EOC
+
+
+def _caption() -> int:
+    """`a big red zib rises left of a small blue gom on grass`, or `.. while .. stays` in place of the relation."""
+    noun = 1 + _most(SIZES) + _most(COLOURS) + _most(KINDS)
+    return 2 * noun + _most(MOTIONS) + max(_most(RELATIONS), 2) + 1 + _most(BACKGROUNDS)
+
+
+def _alt_text() -> int:
+    return _most(ALT_OPENINGS) + 2 * (_most(COLOURS) + _most(KINDS)) + _most(BACKGROUNDS)
+
+
+def _question() -> int:
+    """`what colour is the one left of the gom ?`, `what colour is the one that rises ?`, or one on a fact."""
+    about_place = 5 + _most(RELATIONS) + 1 + _most(KINDS) + 1
+    about_motion = 6 + _most(MOTIONS) + 1
+    return max(about_place, about_motion, _most(fact_question(relation) for relation in range(len(FACTS))))
+
+
+def _answer() -> int:
+    """A kind, a comma and a fact."""
+    return _most(KINDS) + 1 + max(_most(relation.values) for relation in FACTS)
+
+
+def _most(phrases: Iterable[str]) -> int:
+    return max(len(phrase.split()) for phrase in phrases)
