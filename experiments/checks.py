@@ -46,7 +46,7 @@ def check_fit(tree: Mapping[str, Any]) -> None:
             key = f"model.{slot}.{name}.{field_name}"
             problems.append(wrong_value(key, size, f"{least} or more, {why}", f"did you mean `{least}`?"))
     # A demonstration never shows the kind that a question of knowledge is about.
-    kinds = Counter(example.name for example in support(World(WorldConfig(**world)), "okvqa"))
+    kinds = Counter(kind for example in support(World(WorldConfig(**world)), "okvqa") for kind in example.shown)
     most = world["support"] - max(kinds.values())
     if shots > most:
         hint = f"raise `data.world.support`, now {world['support']}"
@@ -60,11 +60,12 @@ def check_build(tree: Mapping[str, Any], ablations: Sequence[str], overrides: Ma
     """The parts must go together: build and try them on the meta device, which takes no memory and reads no weights.
 
     Raises:
-        UserError: they cannot be built, one does not keep its contract, or the language model does not know all words.
+        UserError: they cannot be built, one does not keep its contract, or the language model knows fewer tokens than
+            there are, or not the marks.
     """
     import torch
 
-    from experiments.data.vocabulary import words
+    from experiments.data.tokenizer import tokenizer_of
     from flamingo_core.config import FlamingoConfig
     from flamingo_core.flamingo import Flamingo
 
@@ -90,8 +91,13 @@ def check_build(tree: Mapping[str, Any], ablations: Sequence[str], overrides: Ma
         raise UserError([Problem(text=text, hint=hint, key=key)]) from error
     try_parts(built, image_size=world["image_size"], frames=world["frames"])
     size, path = built.config.vocab_size, model["lm"]["path"]
-    if size < len(words()):
-        allowed = f"{len(words())} or more, the words of the world"
+    try:
+        least = len(tokenizer_of(path))
+    except ValueError as error:
+        hint = "docs/smol.md says how a tokenizer gets them; without a tokenizer.json the world's words are its tokens"
+        raise UserError([Problem(text=str(error), hint=hint, key="model.lm.path", value=path)]) from error
+    if size < least:
+        allowed = f"{least} or more, as its tokenizer has"
         text = f"`model.lm.path` is `{path}`, which knows {size} tokens; allowed: {allowed}"
         hint = "leave `model.lm.path` out, or give a model with a larger vocabulary"
         raise UserError([Problem(text=text, hint=hint, key="model.lm.path", value=path, allowed=allowed)])
@@ -104,12 +110,14 @@ def check_positions(tree: Mapping[str, Any], data: DataConfig) -> None:
         UserError: the model has fewer positions than a training text or a prompt with its answer can have tokens.
     """
     from experiments.data.lengths import longest_prompt, longest_training_text
+    from experiments.data.tokenizer import most_tokens_a_word, tokenizer_of
     from flamingo_core import registry
 
     choice, new = tree["model"]["lm"], tree["eval"]["max_new_tokens"]
     name, path = choice["name"], choice["path"]
     sizes = registry.component("lm", name).cls.transformers_config(registry.make_config("lm", choice), path)
-    trained, asked = longest_training_text(data), longest_prompt(tree["eval"]["shots"])
+    spelt = most_tokens_a_word(tokenizer_of(path))
+    trained, asked = spelt * longest_training_text(data), spelt * longest_prompt(tree["eval"]["shots"])
     least = max(trained, asked + new)
     if sizes.max_position_embeddings >= least:
         return

@@ -33,7 +33,8 @@ class Flag:
 HELP = Flag(("--help", "-h"))
 JSON = Flag(("--json",))
 CONFIG_DIR = Flag(("--config-dir",), ())
-RUN_FLAGS = (HELP, JSON, CONFIG_DIR, Flag(("--multirun", "-m")), Flag(("--cfg",), ("job",)))
+WORKERS = Flag(("--workers",), ())
+RUN_FLAGS = (HELP, JSON, CONFIG_DIR, WORKERS, Flag(("--multirun", "-m")), Flag(("--cfg",), ("job",)))
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Request:
     specs: "tuple[Spec, ...]" = ()  # one a job
     json: bool = False
     multirun: bool = False
+    workers: int | None = None  # processes of jobs at once; None: one a core
     reply: str | None = None  # help, or resolved specs
 
 
@@ -90,9 +92,22 @@ def read_run(argv: Sequence[str]) -> Request:
     from experiments.spec import make_specs
 
     multirun, as_json = "--multirun" in flags, "--json" in flags
+    workers = number_of_workers(flags, problems)
+    if workers != 1 and "--cfg" not in flags:
+        from experiments.jobs.local import warm_up
+
+        warm_up()
     specs = tuple(make_specs(overrides, sweeps=multirun, config_dir=folder, problems=problems))
     reply = _resolved(specs, as_json) if "--cfg" in flags else None
-    return Request(specs, json=as_json, multirun=multirun, reply=reply)
+    return Request(specs, json=as_json, multirun=multirun, workers=workers, reply=reply)
+
+
+def number_of_workers(flags: Mapping[str, str], problems: list[Problem]) -> int | None:
+    """How many jobs run at once, as `--workers` says; None where it says nothing."""
+    said = flags.get("--workers", "1")
+    if not (said.isascii() and said.isdecimal() and int(said) > 0):
+        problems.append(wrong_value("--workers", said, "a number from 1", "without it, one job a core"))
+    return int(said) if "--workers" in flags and said.isdecimal() else None
 
 
 def split_flags(

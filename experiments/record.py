@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]  # the checkout: the local store and 
 EXPERIMENT = "flamingo-ablations"
 
 # Raised when a change of code changes results, so that stored runs of the old code are not taken for the new one's.
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ BENCHMARKS = (
 )
 SCORES = tuple(benchmark.metric for benchmark in BENCHMARKS)
 OVERALL = "overall"
+OKVQA_NAME = "okvqa_name_top1"  # how often the answer begins with the right name; no part of Overall
 COSTS = (
     "params_total",
     "params_trainable",

@@ -32,6 +32,9 @@ class UserError(Exception):
         self.problems = tuple(dict.fromkeys(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type["UserError"], tuple[tuple[Problem, ...]]]:
+        return UserError, (self.problems,)  # a worker hands it to the process that it works for
+
 
 def refuse(problems: Sequence[Problem]) -> None:
     """Go on where there is no problem.

@@ -48,7 +48,7 @@ def resolve(
     _check_section(Experiment, tree, "", scale, problems)
     for slot, choice in model.items():
         _check_section(SLOT_BASES.get(slot, Slot), choice, f"model.{slot}.", scale, problems)
-    _find_files(model, overrides, problems)
+    _find_files(model, overrides, scale, problems)
     order = ("seed", "device", "compare", "rerun", "components", "model", "train", "data", "eval")
     return {key: tree[key] for key in order}
 
@@ -90,7 +90,7 @@ def spec_hash(
 def frozen_files(model: Mapping[str, Any]) -> dict[str, str]:
     """The sha256 of every file or directory of weights that a resolved model names, by key."""
     named = {key: value for key, value in leaves(model, "model.").items() if _is_path(key) and value is not None}
-    return {key: _content_hash(Path(value)) for key, value in named.items()}
+    return {key: content_hash(Path(value)) for key, value in named.items()}
 
 
 def component_files(model: Mapping[str, Any]) -> dict[str, str]:
@@ -110,7 +110,7 @@ def component_files(model: Mapping[str, Any]) -> dict[str, str]:
         if chosen.built_in:
             continue
         try:
-            hashes[key] = _content_hash(Path(inspect.getfile(chosen.cls)))
+            hashes[key] = content_hash(Path(inspect.getfile(chosen.cls)))
         except (TypeError, OSError) as error:
             hint = "put it into a module of its own, and name that in `components`"
             raise UserError([wrong_value(key, name, "components whose class is in a file", hint)]) from error
@@ -147,6 +147,8 @@ def _chosen_branch(
         problems += [
             _idle(key, value, slot, name) for key, value in overrides.items() if _of_another(key, slot, name, known)
         ]
+        if own.get("path") is not None:
+            problems += [_idle_size(key, value, slot) for key, value in overrides.items() if key.startswith(prefix)]
     config, branch = registry.component(slot, name).config, dict(choice.get(name) or {})
     unsaid = [entry.name for entry in fields(config) if branch.get(entry.name, _default(entry)) == UNSAID]
     if len(branch) == 0 and unsaid:
@@ -183,16 +185,17 @@ def _check_section(config: type, values: Mapping[str, Any], prefix: str, scale: 
             problems.append(reworded(error, prefix, config))
 
 
-def _find_files(model: dict[str, Any], overrides: Mapping[str, Any], problems: list[Problem]) -> None:
+def _find_files(model: dict[str, Any], overrides: Mapping[str, Any], scale: str, problems: list[Problem]) -> None:
     """Make paths absolute: those of the command from the working directory, those of a YAML from the repository."""
     for key, value in leaves(model, "model.").items():
         if _is_path(key) and value is not None:
             path = Path(value).expanduser()
-            path = (Path.cwd() if key in overrides else ROOT) / path
+            typed = key in overrides
+            path = (Path.cwd() if typed else ROOT) / path
             if not path.exists():
-                problems.append(
-                    wrong_value(key, value, "a file or directory that exists", f"there is nothing at {path}")
-                )
+                makes = f"python -m experiments.pretrain scale={scale} makes it"
+                hint = f"there is nothing at {path}" if typed else makes
+                problems.append(wrong_value(key, value, "a file or directory that exists", hint))
             put(model, key.removeprefix("model."), str(path))
 
 
@@ -205,6 +208,11 @@ def _idle(key: str, value: Any, slot: str, name: str) -> Problem:
     other = key.split(".")[2]
     hint = f"take it out, or choose `model.{slot}.name={other}`"
     return wrong_value(key, value, f"keys of `model.{slot}.{name}`, as `model.{slot}.name` is `{name}`", hint)
+
+
+def _idle_size(key: str, value: Any, slot: str) -> Problem:
+    allowed = f"nothing, as the directory `model.{slot}.path` brings its own sizes"
+    return wrong_value(key, value, allowed, f"take it out, or build a model without weights: model.{slot}.path=null")
 
 
 def _no_sizes(slot: str, name: str, scale: str, unsaid: list[str], filled: list[str]) -> Problem:
@@ -258,12 +266,12 @@ def _added(config: type, values: Mapping[str, Any], prefix: str) -> Iterator[str
             yield from _added(hints[entry.name], values[entry.name], f"{prefix}{entry.name}.")
 
 
-def _content_hash(path: Path) -> str:
+def content_hash(path: Path) -> str:
     """sha256 of a file, or of the names and contents of all files below a directory."""
     if path.is_file():
         with path.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     digest = hashlib.sha256()
     for file in sorted(one for one in path.rglob("*") if one.is_file()):
-        digest.update(f"{file.relative_to(path).as_posix()}\0{_content_hash(file)}\n".encode())
+        digest.update(f"{file.relative_to(path).as_posix()}\0{content_hash(file)}\n".encode())
     return digest.hexdigest()

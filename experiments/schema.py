@@ -128,7 +128,7 @@ class WorldConfig(Checked):
     def __post_init__(self) -> None:
         # the zero-argument form does not work in a dataclass with slots, which is made twice
         Checked.__post_init__(self)
-        least = 10 * self.max_media  # a third of the pictures show one object, which pages on facts need
+        least = 10 * self.max_media  # three of ten pictures show one thing, which a page may ask for alone
         if self.m3w_pictures < least:
             raise ValueError(f"`m3w_pictures` is {self.m3w_pictures}; allowed: 10 times `max_media`, {least}, or more")
 

@@ -39,6 +39,9 @@ class StoreError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[type["StoreError"], tuple[str, str]]:
+        return StoreError, (self.message, self.hint)  # a worker hands it to the process that it works for
+
 
 @dataclass(frozen=True)
 class Store:

@@ -1,22 +1,23 @@
 """The rows of Table 3 on one or several seeds: what is stored is not run again, what was stopped goes on.
 
-python -m experiments.table3 [scale=tiny] [--rows a,b] [--seeds N] [--json] [key=value ...]
+python -m experiments.table3 [scale=desk] [--rows a,b] [--seeds N] [--workers N] [--json] [key=value ...]
 
-Jobs run one after the other in this process.
+Jobs run side by side, one thread each, as many as there are cores or as `--workers` says. Timing comes after, alone.
 """
 
 import json
 import sys
 from typing import TYPE_CHECKING
 
-from experiments.cli import DONE, FAILED, HELP, JSON, Flag, main, split_flags
+from experiments.cli import DONE, HELP, JSON, WORKERS, Flag, main, number_of_workers, split_flags
 from experiments.refusal import Problem, refuse, wrong_value
 
 if TYPE_CHECKING:
+    from experiments.analysis.results import StoredRun
     from experiments.spec import Spec
 
 ROWS, SEEDS = Flag(("--rows",), ()), Flag(("--seeds",), ())
-FLAGS = (HELP, JSON, ROWS, SEEDS, Flag(("--executor",), ("local",)), Flag(("--workers",), ("1",)))
+FLAGS = (HELP, JSON, ROWS, SEEDS, Flag(("--executor",), ("local",)), WORKERS)
 
 
 def table3(argv: list[str]) -> int:
@@ -26,25 +27,23 @@ def table3(argv: list[str]) -> int:
     if "--help" in flags:
         print(__doc__)
         return DONE
+    workers = number_of_workers(flags, problems)
     specs = _specs(flags.get("--rows"), flags.get("--seeds", "1"), overrides, problems)
     from experiments.analysis.render import printed_table
     from experiments.analysis.table import build
-    from experiments.run import run_one
+    from experiments.run import report_failed, run_all
 
-    runs, failed = {}, []
-    for spec in specs:
-        try:
-            runs.update({run.run_id: run for run in run_one(spec) if run is not None})
-        except ArithmeticError as error:
-            failed.append(f"error: {spec.name} seed {spec.seed}: {error}")
-            print(failed[-1], file=sys.stderr)
+    runs: dict[str, StoredRun] = {}
+
+    def collect(_: "Spec", *pair: "StoredRun | None") -> None:
+        runs.update({run.run_id: run for run in pair if run is not None})
+
+    failed = run_all(specs, workers, collect)
     seeds = sorted({spec.seed for spec in specs})
     rows = list(dict.fromkeys(spec.name for spec in specs))
     table = build(list(runs.values()), scale=specs[0].scale, seeds=seeds, rows=rows)
     print(json.dumps(table, indent=1) if "--json" in flags else printed_table(table))
-    if failed:
-        print("\n".join([f"{len(failed)} of {len(specs)} jobs failed:", *failed]), file=sys.stderr)
-    return FAILED if failed else DONE
+    return report_failed(failed)
 
 
 def _specs(rows: str | None, seeds: str, overrides: list[str], problems: list[Problem]) -> "list[Spec]":

@@ -18,7 +18,7 @@ from flamingo_core.xattn.placement import PLACEMENTS
 KEYS = {
     "seed": "of weights, data order and prompts; -m seed=0,1,2 runs each",
     "device": f"{', '.join(DEVICES)}",
-    "compare": "run the baseline too where no finished run of it is stored, and time both",
+    "compare": "run the baseline too where it is not stored, and time both",
     "rerun": "run again what is stored already",
     "debug": "show tracebacks",
     "components": "modules with components of your own, as [my.module]",
@@ -26,7 +26,7 @@ KEYS = {
     "model.resampler.name": "resampler: COMPONENTS",
     "model.resampler.perceiver.num_latents": "tokens that a medium becomes",
     "model.xattn.name": "cross-attention blocks: COMPONENTS",
-    "model.xattn.placement": f"before which layers: {PLACEMENTS}",
+    "model.xattn.placement": f"where: {PLACEMENTS}",
     "model.xattn.gated.tanh_gating": "gates that start at zero, or plain residuals",
     "model.lm.name": "family of the language model: COMPONENTS",
     "model.lm.freeze": "keep the language model as it is",
@@ -47,6 +47,7 @@ FLAGS = {
     "-m, --multirun": "run every combination of the values given with commas between; one wrong, none runs",
     "--cfg job": "print the resolved spec as YAML, and run nothing",
     "--json": "print one JSON object on stdout, and nothing else",
+    "--workers N": "jobs at once, of one thread each; without it, one a core",
     "--config-dir DIR": "add the YAML files in DIR/ablation and DIR/scale",
     "-h, --help": "print this",
 }

@@ -18,7 +18,7 @@ from dashboard.twin import as_csv
 from experiments.store import StoreError, locate
 
 STYLE = Path(__file__).parents[1] / "style.css"
-DEFAULT_SCALE = "tiny"  # of a command that names none; `conf/config.yaml` says so, whose reader imports the core
+DEFAULT_SCALE = "desk"  # of a command that names none; `conf/config.yaml` says so, whose reader imports the core
 # The elements of a page appear in no fixed order: look again until the block is there, for at most ten seconds.
 TO_DETAILS = """<script>(function look(left) {
   const block = document.getElementById("details");

@@ -1,6 +1,6 @@
 """Batch: what one training step reads of one data set.
 
-B examples, T tokens, N media in all of them together, F frames, H x W pixels.
+B examples, T tokens, N media in all of them together, F frames, H x W pixels, S features a frame of width V.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,16 @@ class Batch:
     attention_mask: "torch.Tensor"  # (B, T) bool, False on padding
     labels: "torch.Tensor"  # (B, T) int64, equal to input_ids where learned, -100 elsewhere; the model shifts
     text_time: "torch.Tensor"  # (B, T) int64, which of its example's media a token sees, from 1; 0 is none
-    media: "torch.Tensor"  # (N, F, 3, H, W) uint8
+    media: "torch.Tensor | None"  # (N, F, 3, H, W) uint8; None where features stand for them
     media_counts: "torch.Tensor"  # (B,) int64, sums to N
     media_ids: list[str]  # N
+    media_features: "torch.Tensor | None" = None  # (N, F, S, V)
 
     def fingerprint(self) -> str:
-        """sha256 over every tensor and id of the batch."""
+        """sha256 over every tensor and id of a batch with pixels."""
         import hashlib
+
+        assert self.media is not None
 
         digest = hashlib.sha256()
         digest.update("\n".join([self.dataset, *self.example_ids, *self.media_ids]).encode())

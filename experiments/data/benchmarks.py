@@ -30,7 +30,12 @@ class Query:
     medium: str
     question: str  # empty for captioning
     answers: tuple[str, ...]  # references of a caption, or what each annotator answered
-    name: str | None = None  # okvqa: what the picture shows, which a full answer says before the fact
+    name: str | None = None  # okvqa: what is asked about, which a full answer says before the fact
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The kinds that the picture or clip shows."""
+        return tuple(KINDS[thing.kind] for thing in scene(self.medium).things)
 
     @property
     def completion(self) -> str:
@@ -64,8 +69,7 @@ def _query(benchmark: str, medium: str) -> Query:
         references = tuple(caption(shown, rng, REFERENCE) for _ in range(NUM_REFERENCES))
         return Query(medium, benchmark, medium, "", references)
     if benchmark == "okvqa":
-        kind = shown.things[0].kind
-        asked, value = draw_fact(kind, rng, seen_with_pictures=False)
+        asked, value, kind = draw_fact(shown, rng, seen_with_pictures=False)
         return Query(medium, benchmark, medium, asked, (value,) * NUM_ANNOTATORS, KINDS[kind])
     asked, answer = question(shown, rng)
     return Query(medium, benchmark, medium, asked, (answer,) * (NUM_ANNOTATORS if benchmark == "vqav2" else 1))

@@ -21,7 +21,8 @@ from experiments.schema import WorldConfig
 _FORMS = ("fact", "question", "caption")
 _FORM_SHARES = (0.25, 0.40, 0.35)
 _KEEPS_FORM = 0.9  # how often a part of a page has the page's form
-_WITH_FACT = {"ltip": 0.5, "vtp": 0.3}  # of the pairs that show one object only
+_WITH_FACT = {"ltip": (0.5, 0.1), "vtp": (0.3, 0.1)}  # of the pairs that show one thing, or two, how many ask a fact
+_FACT_ALONE = 0.6  # of the parts of a page that ask a fact, how many are bound to show one thing
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,13 @@ def layout(chunks: Sequence[Chunk], *, text_first: bool = False) -> tuple[str, l
 
 def _page(config: WorldConfig, rng: np.random.Generator) -> Iterator[Chunk]:
     form = rng.choice(_FORMS, p=_FORM_SHARES)
-    alone = SOURCES["m3w"].alone
     used: set[int] = set()
     for _ in range(rng.integers(2, config.max_media + 1)):
         part = form if rng.random() < _KEEPS_FORM else rng.choice(_FORMS, p=_FORM_SHARES)
+        alone = part == "fact" and rng.random() < _FACT_ALONE
         while True:
             index = int(rng.integers(config.m3w_pictures))
-            # Facts are asked where one object is shown, which the index decides.
-            if index not in used and (part != "fact" or index % 10 < alone):
+            if index not in used and (not alone or index % 10 < SOURCES["m3w"].alone):
                 break
         used.add(index)
         medium = f"train/m3w/{index}"
@@ -115,12 +115,11 @@ def _pair(dataset: str, medium: str, rng: np.random.Generator) -> Chunk:
         return Chunk(medium, "", alt_text(scene(medium), rng))
     if dataset == "align":
         return Chunk(medium, "", caption(scene(medium), rng, SHORT))
-    if len(scene(medium).things) == 1 and rng.random() < _WITH_FACT[dataset]:
+    if rng.random() < _WITH_FACT[dataset][scene(medium).place is not None]:
         return _fact_chunk(medium, rng)
     return Chunk(medium, "", caption(scene(medium), rng, FULL if dataset == "ltip" else REFERENCE))
 
 
 def _fact_chunk(medium: str, rng: np.random.Generator) -> Chunk:
-    kind = scene(medium).things[0].kind
-    asked, value = draw_fact(kind, rng, seen_with_pictures=True)
+    asked, value, kind = draw_fact(scene(medium), rng, seen_with_pictures=True)
     return Chunk(medium, asked, named_fact(kind, value))

@@ -1,6 +1,7 @@
-"""How many tokens the world's texts have at most, from its grammar: known without drawing one of them.
+"""How many words the world's texts have at most, from its grammar: known without drawing one of them.
 
-A token is a word. What is longest of each form is written down here once more; a test holds it against drawn texts.
+By the world's own tokenizer a word is a token. What is longest of each form is written down here once more; a test
+holds it against drawn texts.
 """
 
 from collections.abc import Iterable
@@ -25,13 +26,13 @@ _BOS = _IMAGE = _EOC = 1
 
 
 def longest_training_text(data: DataConfig) -> int:
-    """Tokens of the longest example that a step can read: a page of as many pictures as it may have, or a pair."""
+    """Words of the longest example that a step can read: a page of as many pictures as it may have, or a pair."""
     media = data.world.max_media if "m3w" in data.mixture else 1
     return _BOS + media * _turn()
 
 
 def longest_prompt(shots: int) -> int:
-    """Tokens of the longest prompt that a benchmark can ask with."""
+    """Words of the longest prompt that a benchmark can ask with."""
     shown = shots * _turn() or TEXT_ONLY_DEMONSTRATIONS * (_turn() - _IMAGE)
     return _BOS + shown + _IMAGE + _question()
 

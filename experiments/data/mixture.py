@@ -18,6 +18,8 @@ from experiments.schema import DataConfig
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from experiments.data.cache import FeatureCache
+
 IGNORED = -100  # the label of a token that is not learned
 _INTERLEAVED = ("m3w",)
 
@@ -32,8 +34,8 @@ class Mixture:
         self._image_token = image_token_id(tokenizer)
         self._orders: dict[tuple[str, int], np.ndarray] = {}
 
-    def batch(self, dataset: str, step: int) -> Batch:
-        """What a step reads of one data set: its next examples in the epoch's order."""
+    def batch(self, dataset: str, step: int, *, features: "FeatureCache | None" = None) -> Batch:
+        """What a step reads of one data set: its next examples in the epoch's order, with pixels or their features."""
         import torch
 
         documents = [document(self._data.world, dataset, index) for index in self._indices(dataset, step)]
@@ -55,7 +57,8 @@ class Mixture:
             attention_mask=torch.from_numpy(attention_mask),
             labels=torch.from_numpy(labels),
             text_time=torch.from_numpy(text_time),
-            media=torch.from_numpy(self.world.media(media_ids)),
+            media=torch.from_numpy(self.world.media(media_ids)) if features is None else None,
+            media_features=None if features is None else features.of(media_ids),
             media_counts=torch.tensor([len(example.media) for example in documents]),
             media_ids=media_ids,
         )

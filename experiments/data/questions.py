@@ -22,19 +22,22 @@ def question(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
     return forms[rng.integers(len(forms))]
 
 
-def draw_fact(kind: int, rng: np.random.Generator, *, seen_with_pictures: bool | None) -> tuple[str, str]:
-    """A question about what the picture shows and the fact that answers it.
+def draw_fact(scene: Scene, rng: np.random.Generator, *, seen_with_pictures: bool | None) -> tuple[str, str, int]:
+    """A question about a thing that the picture shows, the fact that answers it, and the kind of the thing.
 
+    Of two things one is asked about by its colour, so that looking is more than naming what there is.
     `seen_with_pictures` chooses from the relations that training asks of this kind, from the held-out ones, or (None,
     for text without pictures) from all.
     """
+    thing = scene.things[rng.integers(len(scene.things))]
+    kind, subject = thing.kind, "this" if scene.place is None else f"the {COLOURS[thing.colour]} one"
     relations = [
         relation
         for relation in range(len(FACTS))
         if seen_with_pictures is None or fact_seen_with_pictures(kind, relation) == seen_with_pictures
     ]
     relation = relations[rng.integers(len(relations))]
-    return fact_question(relation), fact(kind, relation)
+    return fact_question(relation, subject), fact(kind, relation), kind
 
 
 def named_fact(kind: int, value: str) -> str:

@@ -34,10 +34,12 @@ SOURCES = {
     "laion": Source(),
     "vtp": Source(clips=True, alone=5),
     "coco": Source(),
-    "okvqa": Source(alone=10),
+    "okvqa": Source(alone=5),
     "vqav2": Source(),
     "msvdqa": Source(clips=True, alone=5),
     "vatex": Source(clips=True, alone=5),
+    "pairs": Source(),  # what the encoders learn from; no data set shows them
+    "probe": Source(alone=10),  # what the encoders are asked about
     "text": Source(),  # scenes that are only ever written about, for the language model
     "text_clips": Source(clips=True, alone=5),
 }

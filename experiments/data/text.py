@@ -52,11 +52,10 @@ def _short_chunk(form: str, shown: Scene, rng: np.random.Generator) -> Chunk:
     if form == "questions":
         asked, answer = question(shown, rng)
         return Chunk(None, f"{IMAGE} {asked}", answer)
-    kind = shown.things[0].kind
     if form == "fact_questions" and rng.random() < 0.5:
-        relation = int(rng.integers(len(FACTS)))
+        kind, relation = int(rng.integers(len(KINDS))), int(rng.integers(len(FACTS)))
         return Chunk(None, fact_question(relation, f"the {KINDS[kind]}"), fact(kind, relation))
-    asked, value = draw_fact(kind, rng, seen_with_pictures=None)
+    asked, value, kind = draw_fact(shown, rng, seen_with_pictures=None)
     opening = IMAGE if form == "fact_questions" else f"{caption(shown, rng, FULL)} ."
     return Chunk(None, f"{opening} {asked}", named_fact(kind, value))
 

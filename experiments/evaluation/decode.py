@@ -1,35 +1,17 @@
-"""From prompts to answers: media encoded once, batches padded on the left, greedy or beam search.
+"""From prompts to answers: batches padded on the left, greedy or beam search."""
 
-B prompts a batch, T tokens, N media in a batch, F frames, S features a frame, V width of the features.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
+from experiments.data.cache import FeatureCache
 from experiments.data.tokenizer import encode
-from experiments.data.world import World
 from experiments.schema import EvalConfig
 from flamingo_core.flamingo import Flamingo
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-ENCODE_BATCH = 64  # media encoded at once
-
-
-@torch.no_grad()
-def encode_media(model: Flamingo, world: World, ids: Iterable[str]) -> dict[str, Tensor]:
-    """Features (F, S, V) of every medium by id; demonstrations are shared by many prompts and encoded once."""
-    unique = sorted(set(ids))
-    features: dict[str, Tensor] = {}
-    for start in range(0, len(unique), ENCODE_BATCH):
-        some = unique[start : start + ENCODE_BATCH]
-        encoded = model.encode_media(torch.from_numpy(world.media(some)).to(model.device))
-        features.update(zip(some, encoded, strict=True))
-    return features
 
 
 def answer(
@@ -37,7 +19,7 @@ def answer(
     tokenizer: "PreTrainedTokenizerBase",
     texts: Sequence[str],
     media: Sequence[Sequence[str]],
-    features: dict[str, Tensor],
+    features: FeatureCache,
     config: EvalConfig,
     *,
     after_batch: Callable[[int], None],
@@ -65,7 +47,7 @@ def _generate(
     tokenizer: "PreTrainedTokenizerBase",
     ids: Sequence[list[int]],
     media: Sequence[Sequence[str]],
-    features: dict[str, Tensor],
+    features: FeatureCache,
     config: EvalConfig,
 ) -> list[str]:
     longest = max(map(len, ids))
@@ -76,7 +58,7 @@ def _generate(
     output = model.generate(
         input_ids.to(model.device),
         attention_mask=attention_mask.long().to(model.device),
-        media_features=torch.stack([features[name] for row in media for name in row]),
+        media_features=features.of([name for row in media for name in row]),
         media_counts=torch.tensor([len(row) for row in media]).to(model.device),
         max_new_tokens=config.max_new_tokens,
         num_beams=config.beams,

@@ -7,14 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.data.benchmarks import scored_part
-from experiments.data.tokenizer import build_tokenizer
+from experiments.data.cache import FeatureCache
+from experiments.data.tokenizer import tokenizer_of
 from experiments.data.world import World
-from experiments.evaluation.decode import answer, encode_media
+from experiments.evaluation.decode import answer
 from experiments.evaluation.overall import overall
 from experiments.evaluation.prompts import Prompt, blind_media, build_prompts
 from experiments.evaluation.score import score_examples
 from experiments.progress import Progress
-from experiments.record import BENCHMARKS, OVERALL, PREDICTION_COLUMNS, blind
+from experiments.record import BENCHMARKS, OKVQA_NAME, OVERALL, PREDICTION_COLUMNS, blind
 from experiments.spec import Spec
 from experiments.stop import StopRequest
 from flamingo_core.flamingo import Flamingo
@@ -45,7 +46,9 @@ def prompts_hash(prompts: dict[str, list[Prompt]]) -> str:
     return hashlib.sha256("\n".join(prompt.hash for some in prompts.values() for prompt in some).encode()).hexdigest()
 
 
-def evaluate(model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], *, stop: StopRequest) -> Evaluation:
+def evaluate(
+    model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], features: FeatureCache, *, stop: StopRequest
+) -> Evaluation:
     """Ask every prompt twice, the second time with another query's medium in place of its own.
 
     Raises:
@@ -60,20 +63,30 @@ def evaluate(model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], *, s
             stop.check()
 
         for benchmark, some in prompts.items():
-            predictions[benchmark] = _ask(model, spec, some, partial(after_batch, benchmark))
+            predictions[benchmark] = _ask(model, spec, some, features, partial(after_batch, benchmark))
     scores: dict[str, float] = {}
     for name, column in ((lambda metric: metric, "score"), (blind, "blind_score")):
         points = {each.metric: float(predictions[each.name][column].mean()) for each in BENCHMARKS}
         scores.update({name(metric): value for metric, value in points.items()})
         scores[name(OVERALL)] = overall(points, spec.eval.ceilings)
+    asked = predictions["okvqa"]
+    for metric, column in ((OKVQA_NAME, "answer"), (blind(OKVQA_NAME), "blind_answer")):
+        names = [prompt.query.name for prompt in prompts["okvqa"]]
+        named = [answer.split()[:1] == [name] for answer, name in zip(asked[column], names, strict=True)]
+        scores[metric] = 100 * sum(named) / len(named)
     return Evaluation(scores, predictions)
 
 
-def _ask(model: Flamingo, spec: Spec, prompts: list[Prompt], after_batch: Callable[[int], None]) -> "pd.DataFrame":
+def _ask(
+    model: Flamingo,
+    spec: Spec,
+    prompts: list[Prompt],
+    features: FeatureCache,
+    after_batch: Callable[[int], None],
+) -> "pd.DataFrame":
     import pandas as pd
 
-    tokenizer, benchmark = build_tokenizer(), prompts[0].query.benchmark
-    features = encode_media(model, World(spec.data.world), (medium for prompt in prompts for medium in prompt.media))
+    tokenizer, benchmark = tokenizer_of(spec.model["lm"]["path"]), prompts[0].query.benchmark
     texts, references = [prompt.text for prompt in prompts], [list(prompt.query.answers) for prompt in prompts]
     columns: dict[str, list] = {
         "id": [prompt.query.id for prompt in prompts],

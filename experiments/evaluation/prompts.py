@@ -62,9 +62,9 @@ def blind_media(prompts: list[Prompt]) -> list[tuple[str, ...]]:
 
 
 def _demonstrations(query: Query, pool: list[Query], *, seed: int, shots: int) -> tuple[Query, ...]:
-    """Drawn without replacement; where the answer is a fact about a kind, never one that shows the query's kind."""
+    """Drawn without replacement; where the answer is a fact about a kind, never one that shows this kind."""
     count = shots or TEXT_ONLY_DEMONSTRATIONS
-    allowed = [example for example in pool if query.name is None or example.name != query.name]
+    allowed = [example for example in pool if query.name is None or query.name not in example.shown]
     if count > len(allowed):
         raise ValueError(
             f"`eval.shots` is {shots}; the support set of {query.benchmark} has {len(allowed)} examples for {query.id}"

@@ -3,9 +3,11 @@
 import json
 import shutil
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import pairing, results
@@ -21,27 +23,64 @@ if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo
 
 
-def ensure_finished(spec: Spec, *, rerun: bool = False) -> StoredRun:
-    """The newest finished run of a job; the job is run where there is none, or where `rerun`.
+@dataclass(frozen=True)
+class Job:
+    """One spec on its seed; `afresh` runs it though it is stored or begun."""
+
+    spec: Spec
+    afresh: bool = False
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Equal for equal jobs."""
+        return self.spec.hash, self.spec.seed
+
+
+def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
+    """What must be run before these specs can be compared with their baselines: baselines first, each job once.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
+    wanted: dict[tuple[str, int], Job] = {}
+    for job in (
+        *(Job(spec.baseline) for spec in specs if is_compared(spec)),
+        *(Job(spec, afresh=spec.tree["rerun"]) for spec in specs),
+    ):
+        if job.key not in wanted or job.afresh:
+            wanted[job.key] = job
+    missing = []
+    for job in wanted.values():
+        spec, stored = job.spec, None
+        if not job.afresh:
+            stored = results.find_finished(spec.hash, spec.seed, ablation=spec.name)
+        if stored is None:
+            missing.append(job)
+        else:
+            _say(
+                f"{spec.name} seed {spec.seed}: finished run {stored.run_id} is stored, "
+                "nothing is run (rerun=true would)"
+            )
+    return missing
+
+
+def is_compared(spec: Spec) -> bool:
+    """Whether the baseline is to be there too."""
+    return bool(spec.tree["compare"]) and spec.hash != spec.baseline_hash
+
+
+def run_job(job: Job) -> None:
+    """Train, evaluate and store one job, from its last checkpoint unless `afresh`.
+
+    Its work folder goes when all of it is in the store.
 
     Raises:
         StoreError: the store cannot be used.
         NonFiniteLoss: training went wrong; the run is marked FAILED.
         KeyboardInterrupt: stopped; the run is marked KILLED and goes on when the job is asked for again.
     """
-    stored = None if rerun else results.find_finished(spec.hash, spec.seed, ablation=spec.name)
-    if stored is not None:
-        _say(f"{spec.name} seed {spec.seed}: finished run {stored.run_id} is stored, nothing is run (rerun=true would)")
-        return stored
-    run_job(spec, afresh=rerun)
-    return _finished(spec)
-
-
-def run_job(spec: Spec, *, afresh: bool = False) -> None:
-    """Train, evaluate and store one job, from its last checkpoint unless `afresh`.
-
-    Its work folder goes when all of it is in the store.
-    """
+    spec, afresh = job.spec, job.afresh
+    from experiments.data.cache import FeatureCache
     from experiments.evaluation.evaluate import all_prompts, evaluate, prompts_hash
     from experiments.stop import StopRequest
     from experiments.training.build import build_mixture, build_model, pick_device
@@ -56,7 +95,9 @@ def run_job(spec: Spec, *, afresh: bool = False) -> None:
         device = pick_device(spec.tree["device"])
         model, mixture, prompts = build_model(spec, device), build_mixture(spec), all_prompts(spec)
         certificate = certify(model, mixture, spec, prompts=prompts_hash(prompts)).plain()
-        trainer = Trainer(model, spec)
+        trainer, features = Trainer(model, spec), FeatureCache(model, mixture.world)
+        features.prepare([f"train/{dataset}/0" for dataset in mixture.datasets])
+        features.prepare(medium for some in prompts.values() for prompt in some for medium in prompt.media)
         progressed, problems = load_newest(folder, model, trainer.optimizer, spec.train_hash)
         for problem in problems:
             _say(problem)
@@ -77,13 +118,14 @@ def run_job(spec: Spec, *, afresh: bool = False) -> None:
                 trainer,
                 mixture,
                 spec,
+                features=features,
                 folder=folder,
                 progressed=progressed,
                 before_checkpoint=store_losses,
                 stop=stop,
             )
             store_losses(progressed)
-            evaluation = evaluate(model, spec, prompts, stop=stop)
+            evaluation = evaluate(model, spec, prompts, features, stop=stop)
             run.log_metrics({**_costs(spec, model, mixture), "train_step_time_s": median(progressed.step_times_s)})
             run.log_metrics(evaluation.scores)
             certificate["against"] = _against_baseline(spec, certificate)
@@ -100,8 +142,14 @@ def run_job(spec: Spec, *, afresh: bool = False) -> None:
     shutil.rmtree(folder)
 
 
-def ensure_timed(spec: Spec, stored: StoredRun, baseline: StoredRun | None) -> tuple[StoredRun, StoredRun | None]:
-    """Both runs with their timing pass, made now where it is missing: after training, with nothing beside it."""
+def ensure_compared(spec: Spec) -> tuple[StoredRun, StoredRun | None]:
+    """The finished run of a spec and of its baseline, compared: certificates, and the timing pass.
+
+    Both are made here where they are missing: when the two trained side by side, neither could.
+    """
+    stored, baseline = _finished(spec), _finished(spec.baseline) if is_compared(spec) else None
+    if baseline is not None:
+        _ensure_certified(spec, stored)
     if ("step_time_s" if baseline is None else "step_time_ratio") in stored.metrics:
         return stored, baseline
     from experiments.training.build import pick_device
@@ -113,6 +161,17 @@ def ensure_timed(spec: Spec, stored: StoredRun, baseline: StoredRun | None) -> t
     if baseline is not None and other is not None and "step_time_s" not in baseline.metrics:
         open_finished(baseline.run_id).log_metrics(other.metrics())
     return _finished(spec), None if baseline is None else _finished(spec.baseline)
+
+
+def _ensure_certified(spec: Spec, stored: StoredRun) -> None:
+    """Add the comparison with the baseline to a certificate that was written before there was one."""
+    certificate = results.certificate(stored)
+    if certificate is None or certificate.get("against") is not None:
+        return
+    certificate["against"] = _against_baseline(spec, certificate)
+    with TemporaryDirectory() as folder:
+        _write_certificate(Path(folder), certificate)
+        open_finished(stored.run_id).log_file(Path(folder) / CERTIFICATE_FILE)
 
 
 def _finished(spec: Spec) -> StoredRun:
@@ -182,4 +241,8 @@ def _write_results(folder: Path, evaluation: "Evaluation", certificate: dict[str
     (folder / PREDICTIONS_FOLDER).mkdir(parents=True, exist_ok=True)
     for benchmark in BENCHMARKS:
         evaluation.predictions[benchmark.name].to_parquet(folder / PREDICTIONS_FOLDER / f"{benchmark.name}.parquet")
+    _write_certificate(folder, certificate)
+
+
+def _write_certificate(folder: Path, certificate: dict[str, Any]) -> None:
     (folder / CERTIFICATE_FILE).write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ import torch
 from experiments.checks import weights_problem
 from experiments.data.batch import Batch
 from experiments.data.mixture import Mixture
-from experiments.data.tokenizer import build_tokenizer, image_token_id
+from experiments.data.tokenizer import image_token_id, tokenizer_of
 from experiments.refusal import UserError
 from experiments.spec import Spec
 from flamingo_core.config import FlamingoConfig
@@ -44,7 +44,7 @@ def build_model(spec: Spec, device: torch.device) -> Flamingo:
     Raises:
         UserError: weights that the spec names do not fit. Most of that is found with the spec, from files' headers.
     """
-    config = model_config(spec, build_tokenizer())
+    config = model_config(spec, tokenizer_of(spec.model["lm"]["path"]))
     try:
         model = Flamingo(config, seed=spec.seed)
     except ValueError as error:
@@ -58,11 +58,12 @@ def build_model(spec: Spec, device: torch.device) -> Flamingo:
 
 def build_mixture(spec: Spec) -> Mixture:
     """The spec's training data in the order of its seed."""
-    return Mixture(spec.data, seed=spec.seed, tokenizer=build_tokenizer())
+    return Mixture(spec.data, seed=spec.seed, tokenizer=tokenizer_of(spec.model["lm"]["path"]))
 
 
 def shape_of(batch: Batch) -> BatchShape:
     """What `flamingo_core.cost` wants to know of a batch."""
+    assert batch.media is not None
     return BatchShape(
         tokens=batch.input_ids.shape[1],
         media_counts=tuple(batch.media_counts.tolist()),

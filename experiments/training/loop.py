@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from experiments.data.cache import FeatureCache
 from experiments.data.mixture import Mixture
 from experiments.progress import Progress
 from experiments.spec import Spec
@@ -17,10 +18,11 @@ from experiments.training.optimizer import lr_factor, make_optimizer, set_learni
 from flamingo_core.flamingo import Flamingo
 
 
-def draw_step(mixture: Mixture, spec: Spec, step: int) -> list[WeightedBatch]:
+def draw_step(mixture: Mixture, spec: Spec, step: int, *, features: FeatureCache | None = None) -> list[WeightedBatch]:
     """One batch of every data set in the mixture, with the weight of its loss."""
+    data = spec.data
     return [
-        WeightedBatch(mixture.batch(dataset, step), getattr(spec.data, dataset).loss_weight)
+        WeightedBatch(mixture.batch(dataset, step, features=features), getattr(data, dataset).loss_weight)
         for dataset in mixture.datasets
     ]
 
@@ -45,6 +47,7 @@ def train(
     mixture: Mixture,
     spec: Spec,
     *,
+    features: FeatureCache,
     folder: Path,
     progressed: Progressed,
     before_checkpoint: Callable[[Progressed], None],
@@ -63,7 +66,7 @@ def train(
         return
     with Progress(spec.name, spec.train.steps, "step", start=progressed.step) as progress:
         for step in range(progressed.step, spec.train.steps):
-            batches = draw_step(mixture, spec, step)
+            batches = draw_step(mixture, spec, step, features=features)
             synchronise(trainer.model)
             started = time.perf_counter()
             losses = trainer.step(batches, step)

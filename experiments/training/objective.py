@@ -51,10 +51,11 @@ OBJECTIVES: dict[str, Objective] = {"accumulation": accumulation, "round_robin":
 
 def model_inputs(batch: Batch, device: torch.device) -> dict[str, Tensor]:
     """A batch as keyword arguments of the model, on its device; counts stay where they are read, on the CPU."""
-    on_device = {
-        name: getattr(batch, name).to(device)
-        for name in ("input_ids", "attention_mask", "labels", "text_time", "media")
+    tensors = {
+        name: getattr(batch, name)
+        for name in ("input_ids", "attention_mask", "labels", "text_time", "media", "media_features")
     }
+    on_device = {name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None}
     return {**on_device, "media_counts": batch.media_counts}
 
 

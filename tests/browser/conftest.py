@@ -29,7 +29,7 @@ def store_of_runs(tmp_path_factory: pytest.TempPathFactory, empty_database: Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
         patch.setattr(timing, "ROUNDS", 3)
-        assert run_here("-m", "ablation=xattn_every_4th,resampler_mlp") == 0
+        assert run_here("-m", "scale=tiny", "ablation=xattn_every_4th,resampler_mlp") == 0
     return file
 
 

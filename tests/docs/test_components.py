@@ -18,7 +18,7 @@ from experiments.refusal import UserError
 from experiments.resolve import component_files
 from experiments.spec import make_spec
 from flamingo_core import registry
-from tests.experiments.commands import QUICK, run_here
+from tests.experiments.commands import QUICK, run_here, tiny_spec
 
 PAGE = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
 FENCED = re.compile(r"(?P<before>.*?)^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -270,16 +270,16 @@ def test_a_declared_name_covers_its_branch_and_scales_can_fill_it(at_home):
     """Its keys take overrides, another scale's file can hold its sizes, and hashes follow all of them."""
     lay(at_home, EXAMPLES["resampler"])
     typed = ("ablation=my_row", "components=[my.module]")
-    plain = make_spec(*typed, config_dir=at_home / "my_conf")
-    more = make_spec(*typed, "model.resampler.mean.num_tokens=8", config_dir=at_home / "my_conf")
-    assert plain.model["resampler"] == {"name": "mean", "mean": {"num_tokens": 4, "max_frames": 3}}
+    plain = tiny_spec(*typed, config_dir=at_home / "my_conf")
+    more = tiny_spec(*typed, "model.resampler.mean.num_tokens=8", config_dir=at_home / "my_conf")
+    assert plain.model["resampler"] == {"name": "mean", "mean": {"num_tokens": 4, "max_frames": 8}}
     assert more.model["resampler"]["mean"]["num_tokens"] == 8
-    assert plain.baseline_hash == more.baseline_hash == make_spec().hash
+    assert plain.baseline_hash == more.baseline_hash == tiny_spec().hash
     assert len({plain.hash, more.hash, plain.baseline_hash}) == 3
-    both = make_spec("ablation=[my_row,xattn_every_4th]", typed[1], config_dir=at_home / "my_conf")
+    both = tiny_spec("ablation=[my_row,xattn_every_4th]", typed[1], config_dir=at_home / "my_conf")
     assert (both.name, both.group) == ("xattn_every_4th+my_row", "combination")
 
-    sizes = "    mean: {num_tokens: 4, max_frames: 3}\n"
+    sizes = "    mean: {num_tokens: 4, max_frames: 8}\n"
     scale = "# @package _global_\ndefaults: [tiny, _self_]\nmodel:\n  resampler:\n" + sizes.replace("4", "5")
     row = EXAMPLES["resampler"][ROW]
     assert sizes in row

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from experiments.cli import main
 from experiments.run import run
+from experiments.spec import Spec, make_spec
 
 # Two training steps, the fewest queries that a blind twin allows: everything runs, nothing takes long.
-QUICK = ("train.steps=2", "data.world.queries=18", "eval.max_new_tokens=4")
+QUICK = ("scale=tiny", "train.steps=2", "data.world.queries=18", "eval.max_new_tokens=4")
 
 
 def run_here(*arguments: str) -> int:
-    """`python -m experiments.run` in this process; returns its exit code."""
-    return main(run, list(arguments))
+    """`python -m experiments.run` in this process, its jobs too; returns its exit code."""
+    return main(run, [*arguments, "--workers=1"])
 
 
 def start(module: str, *arguments: str, store: Path, cwd: Path | None = None) -> subprocess.Popen[str]:
@@ -25,3 +26,8 @@ def start(module: str, *arguments: str, store: Path, cwd: Path | None = None) ->
     return subprocess.Popen(
         command, env=environment, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+
+
+def tiny_spec(*arguments: str, config_dir: Path | None = None) -> Spec:
+    """`make_spec` at the tiny scale."""
+    return make_spec("scale=tiny", *arguments, config_dir=config_dir)

@@ -4,16 +4,16 @@ import torch
 
 from experiments.analysis.pairing import changed_keys, compare
 from experiments.evaluation.evaluate import all_prompts, prompts_hash
-from experiments.spec import make_spec
 from experiments.tracking import flatten
 from experiments.training.build import build_mixture, build_model
 from experiments.training.certificate import NUM_BATCHES, certify, module_hashes
+from tests.experiments.commands import tiny_spec
 
 CPU = torch.device("cpu")
 
 
 def certificate(*arguments, touch=None):
-    spec = make_spec(*arguments)
+    spec = tiny_spec(*arguments)
     model = build_model(spec, CPU)
     if touch is not None:
         touch(model)
@@ -35,7 +35,7 @@ def test_it_is_the_same_every_time():
 
 def test_every_weight_is_in_it():
     """A change of any one parameter changes the hash of its module and of no other."""
-    model = build_model(make_spec(), CPU)
+    model = build_model(tiny_spec(), CPU)
     before = module_hashes(model)
     for name, parameter in list(model.named_parts())[::7]:
         with torch.no_grad():

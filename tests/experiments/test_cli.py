@@ -45,6 +45,8 @@ class Mean(torch.nn.Module):
     def __init__(self, config, *, in_width, out_width):
         super().__init__()
         self.out = torch.nn.Linear(in_width, out_width)
+    def num_tokens(self, num_frames, num_features):
+        return 1
     def forward(self, features):
         return self.out(features.mean(dim=(1, 2)))[:, None]
 print("a module that talks")
@@ -73,7 +75,7 @@ def own_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "--cfg job --json ablation=xattn_every_4th seed=3",
         "seed=3 --json ablation=xattn_every_4th --cfg job",
         "--cfg=job seed=3 ablation=xattn_every_4th --json",
-        "ablation=xattn_every_4th --json seed=3 --cfg job scale=tiny",
+        "ablation=xattn_every_4th --json seed=3 --cfg job scale=desk",
     ],
 )
 def test_flags_may_stand_anywhere_among_overrides(typed: str) -> None:
@@ -143,7 +145,8 @@ def test_help_lists_ablations_scales_keys_and_exit_codes() -> None:
         for part in key.split("."):
             assert isinstance(value, dict)
             value = value[part]
-        assert yaml.safe_load(line.split()[0].partition("=")[2]) == value
+        shown = yaml.safe_load(line.split()[0].partition("=")[2])
+        assert shown == value or (key.endswith(".path") and str(value).endswith(shown))
     for code in ("0", "1", "2", "130"):
         assert any(line.startswith(f"  {code} ") for line in lines)
     for flag in ("-m, --multirun", "--cfg job", "--json", "--config-dir DIR", "-h, --help"):

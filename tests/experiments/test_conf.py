@@ -1,15 +1,20 @@
 """Every YAML in `experiments/conf`: it composes, is guarded clean, and says what the paper's table 3 says."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from experiments import resolve
 from experiments.compose import CONF, HEADER, default_scale, known, leaves
 from experiments.guard import ABSENT, diff
 from experiments.published import BASELINE, rows
+from experiments.record import ROOT
 from experiments.spec import make_spec
+from tests.experiments import subwords
+from tests.experiments.commands import tiny_spec
 
 ABLATIONS = [name for name in known("ablation") if name != BASELINE]
 SCALES = list(known("scale"))
@@ -37,6 +42,17 @@ CHANGED: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The repository with a small model in the place of those that are made at first use, and are not made here."""
+    root = tmp_path_factory.mktemp("repository")
+    (root / "experiments").symlink_to(ROOT / "experiments")
+    subwords.write_model(root / ".cache" / "smollm2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resolve, "ROOT", root)
+        yield
+
+
 def said_by(path: Path) -> dict[str, Any]:
     """The keys that a file sets."""
     flat = leaves(yaml.safe_load(path.read_text()) or {})
@@ -50,9 +66,11 @@ def test_every_row_of_the_published_table_has_its_file() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
 def test_every_file_stands_where_it_is_used(path: Path) -> None:
-    """Files of a group start with Hydra's header; there are no others but config.yaml."""
+    """Files of a group start with Hydra's header; there are no others but config.yaml and the pretraining recipes."""
     if path.parent == CONF:
         assert path.name == "config.yaml"
+    elif path.parent.name == "pretrain":
+        assert path.stem in SCALES
     else:
         assert path.parent.name in ("ablation", "scale")
         assert path.read_text().splitlines()[0] == HEADER
@@ -94,7 +112,7 @@ def test_every_ablation_is_guarded_clean_at_every_scale(name: str, scale: str) -
 
 def test_specs_of_all_rows_are_known_apart() -> None:
     """No two rows have one hash."""
-    hashes = [make_spec(f"ablation={name}").hash for name in rows()]
+    hashes = [tiny_spec(f"ablation={name}").hash for name in rows()]
     assert len(set(hashes)) == len(hashes) == 18
 
 

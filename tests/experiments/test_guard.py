@@ -6,7 +6,7 @@ import pytest
 
 from experiments.guard import ABSENT, diff
 from experiments.refusal import UserError
-from experiments.spec import make_spec
+from tests.experiments.commands import tiny_spec
 
 HEADER = "# @package _global_\n"
 
@@ -16,7 +16,7 @@ def refused(folder: Path, text: str, *arguments: str, name: str = "mine") -> str
     (folder / "ablation").mkdir(exist_ok=True)
     (folder / "ablation" / f"{name}.yaml").write_text(text)
     with pytest.raises(UserError) as caught:
-        make_spec(*(arguments or (f"ablation={name}",)), config_dir=folder)
+        tiny_spec(*(arguments or (f"ablation={name}",)), config_dir=folder)
     return str(caught.value)
 
 
@@ -36,7 +36,7 @@ def test_diff_names_every_difference_by_dotted_key() -> None:
 def test_a_stray_line_in_an_ablation_file_is_found(tmp_path: Path) -> None:
     """A change that the file does not declare is named with both values, whatever section it is in."""
     text = HEADER + "changes: {mine: [model.xattn.placement]}\nmodel: {xattn: {placement: every_4th}}\n"
-    lr = make_spec().train.lr
+    lr = tiny_spec().train.lr
     assert refused(tmp_path, text + "train: {lr: 3.0e-3}\n") == (
         f"error: ablation `mine` declares `model.xattn.placement` but also changes `train.lr`: {lr} -> 0.003\n"
         "hint: take `train.lr` out of the ablation file; given on the command line, the baseline gets it as well"
@@ -48,7 +48,7 @@ def test_a_stray_line_in_an_ablation_file_is_found(tmp_path: Path) -> None:
 def test_a_declared_change_that_is_none_is_found(tmp_path: Path) -> None:
     """A declared key with the baseline's value is without effect."""
     text = HEADER + "changes: {mine: [train.lr, train.steps]}\ntrain: {lr: 3.0e-3}\n"
-    steps = make_spec().train.steps
+    steps = tiny_spec().train.steps
     assert f"declares `train.steps`, found without effect: it is `{steps}` in the baseline too" in refused(
         tmp_path, text
     )
@@ -59,7 +59,7 @@ def test_a_declared_name_covers_its_branch_and_no_other(tmp_path: Path) -> None:
     text = HEADER + "changes: {mine: [model.resampler.name]}\nmodel: {resampler: {name: mlp, mlp: {depth: 1}}}\n"
     (tmp_path / "ablation").mkdir()
     (tmp_path / "ablation" / "mine.yaml").write_text(text)
-    assert make_spec("ablation=mine", config_dir=tmp_path).model["resampler"]["mlp"]["depth"] == 1
+    assert tiny_spec("ablation=mine", config_dir=tmp_path).model["resampler"]["mlp"]["depth"] == 1
     text = HEADER + (
         "changes: {mine: [model.resampler.name]}\nmodel: {resampler: {name: mlp}, xattn: {gated: {ff_mult: 2}}}\n"
     )
@@ -107,8 +107,8 @@ def test_a_file_may_not_hide_one_of_ours(tmp_path: Path) -> None:
 
 def test_combined_ablations_are_guarded_together() -> None:
     """What two ablations declare together is what differs; their order in the command changes nothing."""
-    one = make_spec("ablation=[resampler_mlp,xattn_every_4th]")
-    two = make_spec("ablation=[xattn_every_4th,resampler_mlp]")
+    one = tiny_spec("ablation=[resampler_mlp,xattn_every_4th]")
+    two = tiny_spec("ablation=[xattn_every_4th,resampler_mlp]")
     assert one == two
     assert (one.name, one.group) == ("xattn_every_4th+resampler_mlp", "combination")
     assert one.changes == {"xattn_every_4th": ["model.xattn.placement"], "resampler_mlp": ["model.resampler.name"]}

@@ -8,10 +8,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from experiments.analysis import results
 from experiments.data.vocabulary import words
-from experiments.spec import make_spec
 from experiments.training import timing
 from tests.core import lm_checkpoints
-from tests.experiments.commands import QUICK, run_here
+from tests.experiments.commands import QUICK, run_here, tiny_spec
 
 LARGE_ENOUGH = {"vocab_size": 256, "max_position_embeddings": 1024}
 FAMILIES = ("gpt_neox", "llama", "opt", "qwen3")
@@ -59,7 +58,7 @@ def test_a_spec_is_known_by_what_the_directory_holds(directories, tmp_path):
     moved = shutil.copytree(directories["llama"], tmp_path / "elsewhere")
 
     def hashes(path):
-        spec = make_spec("ablation=tanh_gating_off", f"model.lm.path={path}")
+        spec = tiny_spec("ablation=tanh_gating_off", f"model.lm.path={path}")
         return spec.hash, spec.baseline_hash, spec.train_hash
 
     before = hashes(directories["llama"])
@@ -67,13 +66,13 @@ def test_a_spec_is_known_by_what_the_directory_holds(directories, tmp_path):
     config = json.loads((moved / "config.json").read_text())
     (moved / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-3}))
     assert not set(hashes(moved)) & set(before)
-    plain = make_spec("ablation=tanh_gating_off")
+    plain = tiny_spec("ablation=tanh_gating_off")
     assert not {plain.hash, plain.baseline_hash, plain.train_hash} & set(before)
 
 
 def test_a_row_that_draws_its_weights_takes_the_directorys_sizes(directories):
     """`lm_unfrozen_random` beside a baseline with the pretrained weights of the same directory."""
-    spec = make_spec("ablation=lm_unfrozen_random", f"model.lm.path={directories['llama']}")
+    spec = tiny_spec("ablation=lm_unfrozen_random", f"model.lm.path={directories['llama']}")
     assert spec.model["lm"]["path"] == spec.baseline.model["lm"]["path"] == str(directories["llama"])
     assert (spec.model["lm"]["weights"], spec.baseline.model["lm"]["weights"]) == ("random", "pretrained")
 
@@ -81,7 +80,7 @@ def test_a_row_that_draws_its_weights_takes_the_directorys_sizes(directories):
 def test_a_relative_path_starts_where_the_command_was_given(directories, monkeypatch):
     """As any other path that is typed."""
     monkeypatch.chdir(directories["llama"].parent)
-    assert make_spec("model.lm.path=llama").model["lm"]["path"] == str(directories["llama"])
+    assert tiny_spec("model.lm.path=llama").model["lm"]["path"] == str(directories["llama"])
 
 
 def architecture(name):

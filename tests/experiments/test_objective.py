@@ -11,6 +11,7 @@ from experiments.training.build import build_mixture, build_model
 from experiments.training.loop import Trainer, draw_step
 from experiments.training.objective import NonFiniteLoss, WeightedBatch, model_inputs
 from experiments.training.optimizer import lr_factor, make_optimizer
+from tests.experiments.commands import tiny_spec
 
 CPU = torch.device("cpu")
 
@@ -62,7 +63,7 @@ def test_accumulation_is_the_weighted_sum_of_all_data_sets(spec, batches):
 @pytest.mark.parametrize("objective, updates", [("accumulation", 1), ("round_robin", 4)])
 def test_how_many_updates_a_step_makes(objective, updates, batches):
     """One under accumulation, one a data set under round robin."""
-    spec = make_spec(f"train.objective={objective}")
+    spec = tiny_spec(f"train.objective={objective}")
     trainer, steps = Trainer(build_model(spec, CPU), spec), []
     update = trainer.optimizer.step
     trainer.optimizer.step = lambda: (steps.append(1), update())
@@ -72,7 +73,7 @@ def test_how_many_updates_a_step_makes(objective, updates, batches):
 
 def test_gates_and_the_language_model_have_their_own_rates_and_only_matrices_decay():
     """Scalars learn at lr_gates, an unfrozen language model at lr_lm, all else at lr."""
-    spec = make_spec("ablation=lm_unfrozen_pretrained", "train.lr=1e-3", "train.lr_gates=2e-2", "train.lr_lm=3e-4")
+    spec = tiny_spec("ablation=lm_unfrozen_pretrained", "train.lr=1e-3", "train.lr_gates=2e-2", "train.lr_lm=3e-4")
     model = build_model(spec, CPU)
     found = {}
     for group in make_optimizer(model, spec.train).param_groups:
@@ -96,7 +97,7 @@ def test_a_frozen_language_model_has_no_optimizer_state(spec, batches):
 
 def test_the_rate_warms_up_stays_and_falls(spec):
     """Linear up, constant, linear down to its floor, never zero and never above one."""
-    train = make_spec("train.steps=100", "train.warmup_steps=10", "train.decay_fraction=0.2").train
+    train = tiny_spec("train.steps=100", "train.warmup_steps=10", "train.decay_fraction=0.2").train
     factors = [lr_factor(step, train) for step in range(100)]
     assert factors[0] == pytest.approx(0.1)
     assert factors[9:80] == [1.0] * 71

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from experiments.record import RESULTS_VERSION, ROOT
-from experiments.spec import make_spec
 from experiments.training.build import build_mixture, build_model
 from experiments.training.loop import Trainer, draw_step
+from tests.experiments.commands import tiny_spec
 
 GOLDEN = ROOT / "tests" / "golden" / "tiny_losses.json"
 ROWS = ("baseline", "xattn_grafting", "optimisation_round_robin", "resampler_mlp", "vision_clip_vit_l14")
@@ -21,7 +21,7 @@ STEPS = 3
 def trace(row: str) -> list[float]:
     """Every data set's loss over the first steps of a row at the tiny scale."""
     torch.set_num_threads(1)
-    spec = make_spec(f"ablation={row}")
+    spec = tiny_spec(f"ablation={row}")
     trainer, mixture = Trainer(build_model(spec, torch.device("cpu")), spec), build_mixture(spec)
     steps = [trainer.step(draw_step(mixture, spec, step), step) for step in range(STEPS)]
     return [loss.item() for losses in steps for loss in losses.values()]

@@ -90,7 +90,13 @@ def test_without_comparison_the_row_runs_alone(store_file, capsys):
 def test_scores_do_not_depend_on_the_evaluation_batch_size(beams, store_file, capsys):
     """Answer for answer, greedy and with beams, blind twins too; the longest prompt may share a batch or be alone."""
     for size in (1, 7):
-        command = ("train.steps=120", "data.world.queries=18", f"eval.batch_size={size}", f"eval.beams={beams}")
+        command = (
+            "scale=tiny",
+            "train.steps=120",
+            "data.world.queries=18",
+            f"eval.batch_size={size}",
+            f"eval.beams={beams}",
+        )
         assert run_here(*command) == 0
     runs = results.runs()
     assert len(runs) == 2
@@ -129,7 +135,7 @@ def wait_for(process, pattern):
 
 def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(store_file, tmp_path, monkeypatch):
     """Exit 130 and a KILLED run; resumed, it ends with the weights and scores of a run that was never stopped."""
-    steps = ("train.steps=150", "data.world.queries=18", "compare=false", "eval.max_new_tokens=4")
+    steps = ("scale=tiny", "train.steps=150", "data.world.queries=18", "compare=false", "eval.max_new_tokens=4")
     process = start("experiments.run", *steps, store=store_file)
     wait_for(process, r"step 0/150")
     time.sleep(2)

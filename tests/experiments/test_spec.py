@@ -31,8 +31,9 @@ from experiments.schema import (
     broken_rules,
     make_schema,
 )
-from experiments.spec import data_config, make_spec
+from experiments.spec import data_config
 from flamingo_core import registry
+from tests.experiments.commands import tiny_spec
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "spec_hashes.json"
 FROZEN = {
@@ -66,7 +67,7 @@ def changed(value: Any) -> Any:
 @pytest.mark.parametrize("command", FROZEN.values(), ids=FROZEN)
 def test_the_hash_moves_with_every_key_that_can_change_a_result(command: list[str]) -> None:
     """Change any leaf of a resolved spec: the hash moves, unless the key is declared to be outside, or is a path."""
-    tree = make_spec(*command).tree
+    tree = tiny_spec(*command).tree
     names = {f"model.{slot}.name" for slot in registry.SLOTS}  # a changed name is another branch: tested with the rows
     for training in (False, True):
         before = spec_hash(tree, files={}, data=DATA, training=training)
@@ -82,12 +83,12 @@ def test_the_hash_moves_with_every_key_that_can_change_a_result(command: list[st
 def test_what_is_outside_the_hash_is_in_the_spec() -> None:
     """The declared exclusions are keys that there are, and no more than these."""
     assert OUTSIDE_HASH == ("seed", "device", "compare", "rerun", "debug", "components", "train.checkpoint_every")
-    assert set(OUTSIDE_HASH) - {"debug"} <= leaves(make_spec().tree).keys()
+    assert set(OUTSIDE_HASH) - {"debug"} <= leaves(tiny_spec().tree).keys()
 
 
 def test_the_hash_moves_with_weight_files_data_and_version() -> None:
     """What a run reads besides its spec counts too."""
-    tree = make_spec().tree
+    tree = tiny_spec().tree
     hashes = {
         spec_hash(tree, files=files, data=data, version=version)
         for files in ({}, FILES, {"model.lm.path": "2" * 64})
@@ -104,35 +105,35 @@ def test_the_hash_ignores_the_order_of_keys() -> None:
     def reverse(tree: Any) -> Any:
         return {key: reverse(tree[key]) for key in reversed(tree)} if isinstance(tree, dict) else tree
 
-    tree = make_spec().tree
+    tree = tiny_spec().tree
     assert list(reverse(tree)) != list(tree)
     assert spec_hash(reverse(tree), files={}, data=DATA) == spec_hash(tree, files={}, data=DATA)
 
 
 def test_equal_commands_have_equal_hashes_and_others_have_not() -> None:
     """Seed, device and checkpoints leave a spec what it is; training, evaluation, data and scale sizes do not."""
-    spec = make_spec("ablation=xattn_every_4th")
-    same = make_spec("seed=5", "device=cpu", "compare=false", "rerun=true", "ablation=xattn_every_4th")
+    spec = tiny_spec("ablation=xattn_every_4th")
+    same = tiny_spec("seed=5", "device=cpu", "compare=false", "rerun=true", "ablation=xattn_every_4th")
     assert (same.hash, same.train_hash, same.baseline_hash) == (spec.hash, spec.train_hash, spec.baseline_hash)
     assert same.seed == 5
-    assert make_spec("ablation=xattn_every_4th", "train.checkpoint_every=3").hash == spec.hash
-    other_shots = make_spec("ablation=xattn_every_4th", "eval.shots=0")
+    assert tiny_spec("ablation=xattn_every_4th", "train.checkpoint_every=3").hash == spec.hash
+    other_shots = tiny_spec("ablation=xattn_every_4th", "eval.shots=0")
     assert other_shots.hash != spec.hash and other_shots.train_hash == spec.train_hash
     for override in ("train.lr=2e-3", "data.world.queries=31", "model.xattn.gated.ff_mult=2"):
-        other = make_spec("ablation=xattn_every_4th", override)
+        other = tiny_spec("ablation=xattn_every_4th", override)
         assert other.hash != spec.hash and other.train_hash != spec.train_hash
         assert other.baseline_hash not in (spec.baseline_hash, other.hash)
 
 
 def test_a_hash_is_known_without_the_ablation_s_name() -> None:
     """The same model by an ablation and by overrides is the same spec."""
-    assert make_spec("model.xattn.placement=every_4th").hash == make_spec("ablation=xattn_every_4th").hash
+    assert tiny_spec("model.xattn.placement=every_4th").hash == tiny_spec("ablation=xattn_every_4th").hash
 
 
 def test_the_baseline_is_the_same_command_without_the_ablation() -> None:
     """Overrides reach the baseline; one for a component that it does not have passes it by."""
-    spec = make_spec("ablation=resampler_mlp", "train.steps=7", "model.resampler.mlp.depth=2", "seed=4")
-    assert spec.baseline == make_spec("train.steps=7", "seed=4")
+    spec = tiny_spec("ablation=resampler_mlp", "train.steps=7", "model.resampler.mlp.depth=2", "seed=4")
+    assert spec.baseline == tiny_spec("train.steps=7", "seed=4")
     assert spec.baseline.baseline is spec.baseline
     assert spec.overrides == ("model.resampler.mlp.depth=2", "train.steps=7")
     assert spec.baseline.overrides == ("train.steps=7",)
@@ -140,17 +141,17 @@ def test_the_baseline_is_the_same_command_without_the_ablation() -> None:
 
 def test_overrides_are_what_made_a_difference() -> None:
     """Sorted, as they can be typed again; a value that was there anyway, or cannot change a result, is not one."""
-    steps = f"train.steps={make_spec().train.steps}"
-    spec = make_spec(steps, "train.lr=2e-3", "seed=1", "device=cpu", "data.mixture=[m3w,vtp]", "eval.shots=0")
+    steps = f"train.steps={tiny_spec().train.steps}"
+    spec = tiny_spec(steps, "train.lr=2e-3", "seed=1", "device=cpu", "data.mixture=[m3w,vtp]", "eval.shots=0")
     assert spec.overrides == ("data.mixture=[m3w,vtp]", "eval.shots=0", "train.lr=0.002")
-    assert make_spec(*spec.overrides).hash == spec.hash
-    assert make_spec("train.steps=60", "eval.shots=4", "train.checkpoint_every=7").overrides == ()
-    assert make_spec("eval.ceilings.coco_cider=600").overrides == ("eval.ceilings.coco_cider=600.0",)
+    assert tiny_spec(*spec.overrides).hash == spec.hash
+    assert tiny_spec("train.steps=60", "eval.shots=4", "train.checkpoint_every=7").overrides == ()
+    assert tiny_spec("eval.ceilings.coco_cider=600").overrides == ("eval.ceilings.coco_cider=600.0",)
 
 
 def test_a_spec_is_plain_data_in_which_everything_is_said() -> None:
     """It has the sections of the contract, one branch a slot, nothing missing, and reads back from its YAML."""
-    spec = make_spec("ablation=[xattn_every_4th,vision_clip_vit_l14]", "eval.shots=8")
+    spec = tiny_spec("ablation=[xattn_every_4th,vision_clip_vit_l14]", "eval.shots=8")
     assert list(spec.tree) == ["seed", "device", "compare", "rerun", "components", "model", "train", "data", "eval"]
     assert {slot: set(choice) for slot, choice in spec.model.items()} == {
         "vision": {"name", "clip_vit_l14"},
@@ -166,8 +167,8 @@ def test_a_spec_is_plain_data_in_which_everything_is_said() -> None:
 
 def test_values_take_the_type_of_their_key() -> None:
     """A whole number given for a number is one; the hash cannot tell 1 from 1.0."""
-    assert make_spec("train.clip_norm=1").hash == make_spec("train.clip_norm=1.0").hash == make_spec().hash
-    assert type(make_spec("train.clip_norm=2").tree["train"]["clip_norm"]) is float
+    assert tiny_spec("train.clip_norm=1").hash == tiny_spec("train.clip_norm=1.0").hash == tiny_spec().hash
+    assert type(tiny_spec("train.clip_norm=2").tree["train"]["clip_norm"]) is float
 
 
 @pytest.fixture(scope="module")
@@ -190,26 +191,26 @@ def test_a_weight_file_counts_by_its_content_not_its_path(
     language_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Moved or renamed weights are the same spec, a changed byte is another; a relative path is seen from here."""
-    original = make_spec(f"model.lm.path={language_model}")
+    original = tiny_spec(f"model.lm.path={language_model}")
     shutil.copytree(language_model, tmp_path / "elsewhere" / "007")
     monkeypatch.chdir(tmp_path / "elsewhere")
-    moved = make_spec("model.lm.path=007")
-    assert moved.hash == original.hash != make_spec().hash
+    moved = tiny_spec("model.lm.path=007")
+    assert moved.hash == original.hash != tiny_spec().hash
     assert moved.tree["model"]["lm"]["path"] == str(tmp_path / "elsewhere" / "007")
     weights = tmp_path / "elsewhere" / "007" / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    assert make_spec("model.lm.path=007").hash != original.hash
+    assert tiny_spec("model.lm.path=007").hash != original.hash
 
 
 def test_a_language_model_of_another_family_is_refused_by_name(language_model: Path) -> None:
     """The directory must hold a model of the family that was chosen."""
     with pytest.raises(UserError, match="holds a `llama` model"):
-        make_spec(f"model.lm.path={language_model}", "model.lm.name=opt")
+        tiny_spec(f"model.lm.path={language_model}", "model.lm.name=opt")
     (language_model.parent / "empty").mkdir(exist_ok=True)
     with pytest.raises(UserError, match=r"config\.json"):
-        make_spec(f"model.lm.path={language_model.parent / 'empty'}")
+        tiny_spec(f"model.lm.path={language_model.parent / 'empty'}")
 
 
 def test_a_component_without_sizes_at_the_scale_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,15 +223,15 @@ def test_a_component_without_sizes_at_the_scale_is_refused(monkeypatch: pytest.M
 
     monkeypatch.setattr("experiments.spec.compose_files", without_mlp)
     with pytest.raises(UserError) as caught:
-        make_spec("ablation=resampler_mlp")
+        tiny_spec("ablation=resampler_mlp")
     assert "`model.resampler.name` is `mlp`, for which scale `tiny` has no sizes; with sizes: perceiver" in str(
         caught.value
     )
     assert "width, depth, max_frames" in str(caught.value)
     with pytest.raises(UserError, match=r"`model\.resampler\.mlp\.max_frames` has no value at scale `tiny`"):
-        make_spec("ablation=resampler_mlp", "model.resampler.mlp.depth=2", "model.resampler.mlp.width=8")
+        tiny_spec("ablation=resampler_mlp", "model.resampler.mlp.depth=2", "model.resampler.mlp.width=8")
     given = [f"model.resampler.mlp.{key}=8" for key in ("width", "depth", "max_frames")]
-    assert make_spec("ablation=resampler_mlp", *given).model["resampler"]["mlp"]["ff_mult"] == 4
+    assert tiny_spec("ablation=resampler_mlp", *given).model["resampler"]["mlp"]["ff_mult"] == 4
 
 
 # Fields added later
@@ -274,7 +275,7 @@ def test_a_field_added_later_counts_once_it_is_not_at_its_default(monkeypatch: p
     registry.names("resampler")
     grown = {**registry._components["resampler"], "grown": registry.Component(object, Grown)}
     monkeypatch.setitem(registry._components, "resampler", grown)
-    tree = make_spec().tree
+    tree = tiny_spec().tree
 
     def hash_of(**branch: Any) -> str:
         resampler = {"name": "grown", "grown": {"width": 8, "unmarked": 0, **branch}}
@@ -293,7 +294,7 @@ CONFIGS = (TrainConfig, EvalConfig, DatasetConfig, WorldConfig)
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
 def test_every_key_has_a_rule_that_its_shipped_value_keeps(config: type) -> None:
     """Nothing in training, data and evaluation is unchecked; what the scale says is allowed."""
-    tree = make_spec().tree
+    tree = tiny_spec().tree
     sections = {"TrainConfig": tree["train"], "EvalConfig": tree["eval"], "WorldConfig": tree["data"]["world"]}
     values = sections.get(config.__name__, tree["data"]["m3w"])
     assert all("rule" in entry.metadata for entry in fields(config))
@@ -303,7 +304,7 @@ def test_every_key_has_a_rule_that_its_shipped_value_keeps(config: type) -> None
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
 def test_a_dataclass_refuses_what_its_rules_do_not_allow(config: type) -> None:
     """Built directly it names every field at fault with its value."""
-    tree = make_spec().tree
+    tree = tiny_spec().tree
     sections = {"TrainConfig": tree["train"], "EvalConfig": tree["eval"], "WorldConfig": tree["data"]["world"]}
     values = dict(sections.get(config.__name__, tree["data"]["m3w"]))
     wrong: dict[str, Callable[[Any], Any]] = {"int": lambda value: -5, "float": lambda value: float("nan")}
@@ -331,7 +332,7 @@ def freeze() -> None:
     stored = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     for name, command in FROZEN.items():
         if name not in stored:
-            tree = make_spec(*command).tree
+            tree = tiny_spec(*command).tree
             both = {"hash": False, "train_hash": True}
             hashes = {
                 key: spec_hash(tree, files=FILES, data=DATA, version=1, training=one) for key, one in both.items()

@@ -12,7 +12,7 @@ from tests.experiments.commands import QUICK
 
 
 def run_table(*arguments: str) -> int:
-    return main(table3, list(arguments))
+    return main(table3, [*arguments, "--workers=1"])
 
 
 def test_only_what_is_missing_is_run(store_file, capsys, monkeypatch):
@@ -52,7 +52,7 @@ def test_only_what_is_missing_is_run(store_file, capsys, monkeypatch):
         (("--seeds", "0"), ("`--seeds` is `0`",)),
         (("--seeds", "many", "--executor", "ray"), ("`--seeds` is `many`", "`--executor` is `ray`; allowed: local")),
         (("seed=1", "ablation=xattn_vanilla"), ("did you mean `--seeds`?", "did you mean `--rows`?")),
-        (("scale=huge",), ("`scale` is `huge`", "allowed: tiny")),
+        (("scale=huge",), ("`scale` is `huge`", "allowed: desk, smol, tiny")),
     ],
 )
 def test_a_wrong_command_names_all_that_is_wrong_and_runs_nothing(arguments, said, store_file, capsys):

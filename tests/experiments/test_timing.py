@@ -5,9 +5,9 @@ from statistics import median
 
 import torch
 
-from experiments.spec import make_spec
 from experiments.training.memory import LiveBytes
 from experiments.training.timing import median_interval, time_rows
+from tests.experiments.commands import tiny_spec
 
 
 def test_the_interval_covers_the_median_as_often_as_it_says():
@@ -48,7 +48,7 @@ def test_live_bytes_follow_what_is_kept_and_what_is_dropped():
 
 def test_a_row_with_fewer_blocks_is_smaller_and_both_sides_are_timed():
     """Memory of a step falls with the blocks; each side has its own times, the row alone has no ratio."""
-    spec = make_spec("ablation=xattn_single_middle")
+    spec = tiny_spec("ablation=xattn_single_middle")
     row, baseline = time_rows(spec, spec.baseline, torch.device("cpu"))
     assert row.peak_memory_bytes < baseline.peak_memory_bytes
     assert row.step_time_ratio_low <= row.step_time_ratio <= row.step_time_ratio_high

@@ -11,7 +11,7 @@ from experiments.analysis import results
 from experiments.spec import make_spec
 from flamingo_core import registry
 from tests.core.strangers import STRANGERS, StrangeBlock, StrangeEncoder, StrangeResampler, take_in
-from tests.experiments.commands import run_here
+from tests.experiments.commands import run_here, tiny_spec
 
 
 class Undrawn(nn.Module):
@@ -102,8 +102,8 @@ CASES: list[tuple[str, type[nn.Module], list[str]]] = [
 ]
 
 
-def chosen(slot: str) -> tuple[str, str]:
-    return f"model.{slot}.name=strange", f"model.{slot}.strange.size=8"
+def chosen(slot: str) -> tuple[str, str, str]:
+    return "scale=tiny", f"model.{slot}.name=strange", f"model.{slot}.strange.size=8"
 
 
 @pytest.mark.parametrize(("slot", "cls", "said"), CASES, ids=[cls.__name__ for _, cls, _ in CASES])
@@ -134,7 +134,7 @@ def test_a_class_that_keeps_its_contract_passes(slot: str, monkeypatch: pytest.M
     original = trial.TRIALS[slot]
     monkeypatch.setitem(trial.TRIALS, slot, lambda *given: frames.append(given[-1]) or original(*given))
     assert make_spec(*chosen(slot)).model[slot]["name"] == "strange"
-    assert frames == [1, make_spec().data.world.frames]
+    assert frames == [1, tiny_spec().data.world.frames]
 
 
 @pytest.mark.parametrize("slot", STRANGERS)
@@ -146,5 +146,5 @@ def test_our_own_would_pass_too(slot: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(trial.TRIALS, slot, lambda *given: tried.append(type(given[0])) or original(*given))
     monkeypatch.setattr("experiments.spec.component_files", lambda model: {})
     for name in registry.names(slot):
-        make_spec(f"model.{slot}.name={name}")
+        tiny_spec(f"model.{slot}.name={name}")
     assert set(tried) == {registry.component(slot, name).cls for name in registry.names(slot)}

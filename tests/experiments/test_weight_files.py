@@ -9,10 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from experiments.analysis import results
-from experiments.spec import make_spec
 from flamingo_core import registry
 from tests.core import lm_checkpoints
-from tests.experiments.commands import QUICK, run_here
+from tests.experiments.commands import QUICK, run_here, tiny_spec
 
 LM, NFNET, CLIP = "model.lm.path", "model.vision.nfnet_f6.path", "model.vision.clip_vit_l14.path"
 LARGE_ENOUGH = {"vocab_size": 256, "max_position_embeddings": 1024}
@@ -30,7 +29,7 @@ def whole(tmp_path: Path) -> Callable[[str], tuple[Path, Path]]:
             lm_checkpoints.write(folder, "llama", **LARGE_ENOUGH)
             return folder, file
         ablation = "baseline" if key == NFNET else "vision_clip_vit_l14"
-        encoder = registry.build("vision", make_spec(f"ablation={ablation}").model["vision"])
+        encoder = registry.build("vision", tiny_spec(f"ablation={ablation}").model["vision"])
         if key == NFNET:
             save_file(encoder.state_dict(), file)
             return file, file
@@ -97,7 +96,7 @@ def test_a_header_is_read_with_the_spec(
     monkeypatch.setattr("flamingo_core.lm.causal_lm.load_model", None)
     value, file = whole(key)
     words = (f"ablation={'vision_clip_vit_l14' if key == CLIP else 'baseline'}", f"{key}={value}")
-    assert make_spec(*words).hash
+    assert tiny_spec(*words).hash
     cut_short(file)
     with pytest.raises(Exception, match=f"`{key}` is `{value}`, whose weights cannot be read"):
-        make_spec(*words)
+        tiny_spec(*words)

@@ -18,7 +18,7 @@ from experiments.data.scenes import SOURCES, SPLITS, TEXT_SOURCES, Scene, Thing,
 from experiments.data.text import lm_document, text_document
 from experiments.record import BENCHMARKS
 from experiments.schema import DATASETS
-from tests.experiments.tiny_world import tiny_data, tiny_world
+from tests.experiments.tiny_world import fact_asked, tiny_data, tiny_world
 
 TRAINING = [name for name in SOURCES if name in DATASETS]
 BENCHMARK_NAMES = [benchmark.name for benchmark in BENCHMARKS]
@@ -49,7 +49,7 @@ def test_another_process_draws_the_same_world():
     """Nothing depends on Python's hash seed: pixels, scenes and texts agree between processes."""
     script = (
         "import hashlib; from experiments.data.world import fingerprint\n"
-        "from tests.experiments.tiny_world import tiny_data, tiny_world\n"
+        "from tests.experiments.tiny_world import fact_asked, tiny_data, tiny_world\n"
         "media = tiny_world().media(['test/coco/1', 'train/align/2']).tobytes()\n"
         "print(hashlib.sha256(media).hexdigest(), fingerprint(tiny_data()))"
     )
@@ -206,16 +206,25 @@ def test_half_of_every_kinds_and_every_relations_facts_is_seen_with_pictures():
     assert (seen.sum(0) == 12).all() and (seen.sum(1) == 4).all()
 
 
+def assert_subject(medium, kind, subject):
+    """What a question is about is the thing alone in the picture, or the one of that colour."""
+    things = scene(medium).things
+    (thing,) = [thing for thing in things if subject in ("this", f"the {vocabulary.COLOURS[thing.colour]} one")]
+    assert thing.kind == kind
+    assert (subject == "this") == (len(things) == 1)
+
+
 def test_training_never_asks_a_held_out_fact():
     """No training document holds a (kind, relation) pair that OKVQA asks."""
     data, asked = tiny_data(), 0
-    questions = {vocabulary.fact_question(relation): relation for relation in range(len(vocabulary.FACTS))}
     for dataset in DATASETS:
         for index in range(num_documents(data.world, dataset)):
             for chunk in document(data.world, dataset, index).chunks:
-                if chunk.question in questions:
+                found = fact_asked(chunk.question)
+                if found is not None:
                     name, value = chunk.answer.split(" , ")
-                    kind, relation = vocabulary.KINDS.index(name), questions[chunk.question]
+                    kind, (relation, subject) = vocabulary.KINDS.index(name), found
+                    assert_subject(chunk.medium, kind, subject)
                     assert value == vocabulary.fact(kind, relation)
                     assert vocabulary.fact_seen_with_pictures(kind, relation)
                     asked += 1

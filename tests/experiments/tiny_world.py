@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from experiments.data import vocabulary
 from experiments.data.world import World
 from experiments.schema import DataConfig, DatasetConfig, WorldConfig
 
@@ -37,3 +38,12 @@ def tiny_data(mixture: tuple[str, ...] = ("m3w", "align", "ltip", "vtp"), **size
 def tiny_world(**sizes: int) -> World:
     """The world itself."""
     return World(tiny_config(**sizes))
+
+
+def fact_asked(question: str) -> tuple[int, str] | None:
+    """The relation that a question asks for and about what, `this` or `the red one`; None for another question."""
+    for number, relation in enumerate(vocabulary.FACTS):
+        opening, closing = relation.question.format(subject="|", asks=relation.asks).split("|")
+        if question.startswith(opening) and question.endswith(closing):
+            return number, question.removeprefix(opening).removesuffix(closing)
+    return None

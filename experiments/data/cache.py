@@ -1,0 +1,149 @@
+"""Features of media on disk, encoded once for all runs and processes that share an encoder and a world.
+
+A file holds one source of media of one split. It is named by everything its content depends on, and carries a hash of
+its content: one that was cut short or altered is noticed when it is opened, and made again. Timing never reads it.
+
+N media, F frames, S features a frame, V width of the features.
+"""
+
+import hashlib
+import inspect
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.data.documents import num_media
+from experiments.data.scenes import parse_id
+from experiments.data.world import VERSION, World
+from experiments.progress import Progress
+from experiments.record import ROOT
+from experiments.schema import DATASETS, WorldConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from flamingo_core.flamingo import Flamingo
+
+ENCODE_BATCH = 64  # media encoded at once
+_HASH, _FEATURES = "sha256", "features"
+
+
+class FeatureCache:
+    """What a model's frozen encoder makes of the world's media: float16 on disk, the model's precision when read."""
+
+    def __init__(self, model: "Flamingo", world: World, *, folder: Path = ROOT / ".cache" / "features"):
+        self.world = world
+        self._model = model
+        self._folder = folder / _key(model, world)
+        self._open: dict[tuple[str, str], Tensor] = {}  # float16 (N, F, S, V) by split and source
+
+    def prepare(self, ids: Iterable[str]) -> None:
+        """Open the files in which these media are; those that are not there are made.
+
+        Raises:
+            OSError: the cache cannot be written.
+        """
+        for split, source in dict.fromkeys(parse_id(medium)[:2] for medium in ids):
+            self._file(split, source)
+
+    def of(self, ids: Sequence[str]) -> "Tensor":
+        """Ids -> (N, F, S, V) on the model's device, all of them pictures or all of them clips."""
+        import torch
+
+        places: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for place, medium in enumerate(ids):
+            split, source, index = parse_id(medium)
+            places.setdefault((split, source), []).append((place, index))
+        rows: list[Tensor] = [torch.empty(0)] * len(ids)
+        for (split, source), some in places.items():
+            held = self._file(split, source)
+            for place, index in some:
+                rows[place] = held[index]
+        return torch.stack(rows).to(self._model.device, self._model.dtype)
+
+    def _file(self, split: str, source: str) -> "Tensor":
+        if (split, source) not in self._open:
+            self._open[split, source] = self._load_or_make(split, source)
+        return self._open[split, source]
+
+    def _load_or_make(self, split: str, source: str) -> "Tensor":
+        from filelock import FileLock
+
+        count = _count(self.world.config, split, source)
+        path = self._folder / f"{split}-{source}-{count}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):  # a second process waits, and reads what the first has made
+            if path.exists():
+                try:
+                    return _load(path)
+                except ValueError as error:
+                    print(f"feature cache: {error}; encoding again", file=sys.stderr)
+            self._make(path, [f"{split}/{source}/{index}" for index in range(count)])
+            return _load(path)
+
+    def _make(self, path: Path, ids: list[str]) -> None:
+        import torch
+
+        from flamingo_core.checkpoint import save_tensors
+
+        encoded = []
+        label = f"encoding {path.stem.rpartition('-')[0]}"
+        with Progress(label, len(ids), "medium") as progress:
+            for start in range(0, len(ids), ENCODE_BATCH):
+                some = ids[start : start + ENCODE_BATCH]
+                pixels = torch.from_numpy(self.world.media(some)).to(self._model.device)
+                encoded.append(self._model.encode_media(pixels).to("cpu", torch.float16))
+                progress.advance(by=len(some))
+        features = torch.cat(encoded)
+        save_tensors(path, {_FEATURES: features}, {_HASH: _digest(features)})
+
+
+def _load(path: Path) -> "Tensor":
+    """Map a file into memory.
+
+    Raises:
+        ValueError: it is not whole, or not what was written.
+    """
+    from flamingo_core.checkpoint import load_tensors
+
+    tensors, metadata = load_tensors(path)
+    if _FEATURES not in tensors or _digest(tensors[_FEATURES]) != metadata.get(_HASH):
+        raise ValueError(f"{path} does not hold what was written")
+    return tensors[_FEATURES]
+
+
+def _digest(features: "Tensor") -> str:
+    return hashlib.sha256(features.numpy().view(np.uint8).data).hexdigest()
+
+
+def _count(config: WorldConfig, split: str, source: str) -> int:
+    """How many media of a source there are in a split."""
+    if split == "train" and source in DATASETS:
+        return num_media(config, source)
+    return {"support": config.support, "val": config.val_queries, "test": config.queries}[split]
+
+
+def _key(model: "Flamingo", world: World) -> str:
+    """16 digits that move with the encoder's weights, code and config, with the pictures, and with what computes."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in model.vision.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().numpy().view(np.uint8).data)
+    config = model.config.component_config("vision")
+    code = inspect.getsourcefile(type(model.vision))
+    said = [
+        type(model.vision).__qualname__,
+        hashlib.sha256(Path(code).read_bytes()).hexdigest() if code else "",
+        {key: value for key, value in asdict(config).items() if key != "path"},
+        [VERSION, world.config.image_size, world.config.frames],
+        [torch.__version__, model.device.type],
+    ]
+    digest.update(json.dumps(said, sort_keys=True).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,123 @@
+"""Jobs side by side: the same results as one after the other, failures that stay alone, one Ctrl-C for all."""
+
+import os
+import re
+import signal
+import threading
+import time
+from multiprocessing import active_children
+
+import pytest
+
+from experiments.analysis import results
+from experiments.jobs.job import missing_jobs
+from experiments.jobs.local import run_jobs
+from experiments.spec import make_specs
+from flamingo_core.checkpoint import load_tensors
+from tests.experiments.commands import QUICK, start
+
+FEW_QUERIES = [word for word in QUICK if not word.startswith("train.steps")]
+
+
+def specs(*words, steps=2):
+    """Specs of a quick command."""
+    return make_specs([*FEW_QUERIES, f"train.steps={steps}", *words], sweeps=True)
+
+
+def of(spec):
+    """A spec's finished run."""
+    return results.find_finished(spec.hash, spec.seed, ablation=spec.name)
+
+
+@pytest.mark.slow
+def test_side_by_side_is_as_one_after_the_other(store_file, tmp_path, monkeypatch):
+    """Weights and scores are equal bit for bit, whatever runs beside a job."""
+    (row,) = specs("ablation=xattn_every_4th")
+    assert run_jobs(missing_jobs([row]), workers=2) == {}
+    beside = of(row)
+    weights = load_tensors(results.artifact(beside, "weights.safetensors"))[0]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other' / 'mlflow.db'}")
+    assert run_jobs(missing_jobs([row]), workers=1) == {}
+    alone = of(row)
+    assert alone.run_id != beside.run_id
+    theirs = load_tensors(results.artifact(alone, "weights.safetensors"))[0]
+    assert all((weights[name] == theirs[name]).all() for name in weights | theirs)
+    for name in beside.metrics.keys() | alone.metrics.keys():
+        if "time" not in name:
+            assert beside.metrics[name] == alone.metrics[name], name
+
+
+@pytest.mark.slow
+def test_a_failure_stays_alone(store_file, capfd):
+    """A job that diverges is reported with its name; the one beside it finishes; nothing runs twice."""
+    good, bad = specs("compare=false", "train.lr=0.01,1e30")
+    jobs = missing_jobs([bad, good])
+    errors = run_jobs(jobs, workers=2)
+    assert list(errors) == [(bad.hash, 0)]
+    assert isinstance(errors[bad.hash, 0], ArithmeticError)
+    assert of(good) is not None
+    assert of(bad) is None
+    assert re.search(r"error: baseline seed 0: the loss is (nan|inf)", capfd.readouterr().err)
+    assert [job.spec.hash for job in missing_jobs([bad, good])] == [bad.hash]
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_reported_and_the_other_job_finishes(store_file):
+    """The error names the signal; what is left of the job goes on when it is asked for again."""
+    jobs = missing_jobs(specs("compare=false", "seed=0,1", "train.checkpoint_every=1", steps=40))
+
+    def kill_one() -> None:
+        while not (begun := list(store_file.parent.glob(f"work/{jobs[0].spec.hash}-0/step-*.safetensors"))):
+            time.sleep(0.05)
+        assert begun
+        os.kill(min(child.pid for child in active_children()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    (error,) = run_jobs(jobs, workers=2).values()
+    killer.join()
+    assert isinstance(error, ChildProcessError)
+    assert "-9" in str(error)
+    assert len(missing_jobs([job.spec for job in jobs])) == 1
+
+
+def wait_until_both_train(command):
+    """Until the command's stderr has told of a step that each of its two jobs has done."""
+    told, lines = set(), []
+    while told != {"baseline", "xattn_every_4th"}:
+        lines.append(command.stderr.readline())
+        assert command.poll() is None, "".join(lines)
+        done = re.match(r"(\w+): step [1-9]", lines[-1])
+        told |= {done[1]} if done else set()
+
+
+@pytest.mark.slow
+def test_one_ctrl_c_stops_all_and_the_same_command_goes_on(store_file):
+    """Both jobs leave a checkpoint, exit 130, no run is left RUNNING; the second command resumes both."""
+    words = [*FEW_QUERIES, "ablation=xattn_every_4th", "train.steps=600", "train.checkpoint_every=600"]
+    first = start("experiments.run", *words, store=store_file)
+    wait_until_both_train(first)
+    first.send_signal(signal.SIGINT)
+    assert first.wait(60) == 130
+    checkpoints = list(store_file.parent.glob("work/*/step-*.safetensors"))
+    assert len({file.parent for file in checkpoints}) == 2
+    assert {run.status for run in results.runs(status=None)} == {"KILLED"}
+    second = start("experiments.run", *words, store=store_file)
+    out, err = second.communicate(timeout=200)
+    assert second.returncode == 0, err
+    assert err.count("resumed at step") == 2
+    assert "paired:" in out
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_parent_is_killed(store_file):
+    """SIGKILL of the command leaves no process behind, and checkpoints to go on from."""
+    words = [*FEW_QUERIES, "ablation=xattn_every_4th", "train.steps=600", "train.checkpoint_every=600"]
+    parent = start("experiments.run", *words, store=store_file)
+    wait_until_both_train(parent)
+    parent.kill()
+    parent.wait()
+    ended = time.monotonic() + 30
+    while len({file.parent for file in store_file.parent.glob("work/*/step-*.safetensors")}) < 2:
+        assert time.monotonic() < ended, os.listdir(store_file.parent)
+        time.sleep(0.2)
