@@ -34,6 +34,7 @@ HELP = Flag(("--help", "-h"))
 JSON = Flag(("--json",))
 CONFIG_DIR = Flag(("--config-dir",), ())
 WORKERS = Flag(("--workers",), ())
+COUNTED = {"--workers": "without it, one job a core", "--seeds": "--seeds 3 runs seeds 0, 1 and 2"}  # hints
 RUN_FLAGS = (HELP, JSON, CONFIG_DIR, WORKERS, Flag(("--multirun", "-m")), Flag(("--cfg",), ("job",)))
 
 
@@ -92,7 +93,7 @@ def read_run(argv: Sequence[str]) -> Request:
     from experiments.spec import make_specs
 
     multirun, as_json = "--multirun" in flags, "--json" in flags
-    workers = number_of_workers(flags, problems)
+    workers = number("--workers", flags, problems)
     if workers != 1 and "--cfg" not in flags:
         from experiments.jobs.local import warm_up
 
@@ -102,12 +103,13 @@ def read_run(argv: Sequence[str]) -> Request:
     return Request(specs, json=as_json, multirun=multirun, workers=workers, reply=reply)
 
 
-def number_of_workers(flags: Mapping[str, str], problems: list[Problem]) -> int | None:
-    """How many jobs run at once, as `--workers` says; None where it says nothing."""
-    said = flags.get("--workers", "1")
+def number(name: str, flags: Mapping[str, str], problems: list[Problem]) -> int | None:
+    """How many a flag such as `--workers` says; None where it says nothing."""
+    said = flags.get(name, "1")
     if not (said.isascii() and said.isdecimal() and int(said) > 0):
-        problems.append(wrong_value("--workers", said, "a number from 1", "without it, one job a core"))
-    return int(said) if "--workers" in flags and said.isdecimal() else None
+        problems.append(wrong_value(name, said, "a number from 1", COUNTED.get(name)))
+        return None
+    return int(said) if name in flags else None
 
 
 def split_flags(

@@ -1,9 +1,35 @@
 """Progress on stderr: a bar in a terminal, a line now and then anywhere else."""
 
+import re
 import sys
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 LINES_EVERY_S = 5.0
+_LINE = re.compile(
+    r"(?P<label>[^:]*): (?P<unit>\w+) (?P<count>\d+)/(?P<total>\d+)(?P<note>.*?)  \S+ gone, (?P<left>\S+) left"
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a line of progress says."""
+
+    label: str
+    unit: str
+    count: int
+    total: int
+    note: str
+    left: str
+
+
+def read_line(line: str) -> Reading | None:
+    """What a line that `Progress` printed says, so that a display can show it; None for any other line."""
+    found = _LINE.fullmatch(line.strip())
+    if found is None:
+        return None
+    label, unit, count, total, note, left = found.groups()
+    return Reading(label, unit, int(count), int(total), note, left)
 
 
 class Progress:

@@ -58,7 +58,10 @@ TAGS = (
     "baseline_hash",
     "git_commit",
     "dirty",
+    "host",
 )
+
+HOST = "host"  # the machine that a run was last on: only there is it known whether it is still running
 
 # Only on runs that need them to be run again: modules that hold components, and the folder of one's own YAMLs.
 COMPONENTS, CONFIG_DIR = "components", "config_dir"

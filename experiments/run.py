@@ -5,11 +5,11 @@ python -m experiments.run ablation=xattn_every_4th [scale=desk] [seed=0] [key=va
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.cli import DONE, FAILED, main, read_run
+from experiments.cli import DONE, main, read_run
 from experiments.record import ROOT
 
 if TYPE_CHECKING:
@@ -23,43 +23,17 @@ def run(argv: list[str]) -> int:
     if request.reply is not None:
         print(request.reply)
         return DONE
+    from experiments.jobs.reconcile import reconcile, report_failures
+
     done: list[tuple[Spec, StoredRun, StoredRun | None]] = []
-    failed = run_all(request.specs, request.workers, lambda *one: done.append(one))
+    failures = reconcile(request.specs, lambda *one: done.append(one), workers=request.workers)
     if request.json:
         tables = tables_of(done)
         print(json.dumps(tables[0] if len(tables) == 1 else {"tables": tables}, indent=1))
     else:
         for one in done:
             print(printed(*one))
-    return report_failed(failed)
-
-
-def run_all(
-    specs: "Sequence[Spec]", workers: int | None, collect: "Callable[[Spec, StoredRun, StoredRun | None], object]"
-) -> list[str]:
-    """Run what is missing of specs and their baselines side by side, then compare and collect each; what failed.
-
-    A row whose baseline failed is kept, and not collected.
-    """
-    from experiments.jobs.job import ensure_compared, is_compared, missing_jobs
-    from experiments.jobs.local import run_jobs, usable_cores
-    from experiments.training.build import pick_device
-
-    jobs = missing_jobs(specs)
-    on_cpu = all(pick_device(spec.tree["device"]).type == "cpu" for spec in specs)  # jobs would fight over one GPU
-    errors = run_jobs(jobs, workers=workers or (usable_cores() if on_cpu else 1))
-    for spec in specs:
-        needed = [(spec.hash, spec.seed), *([(spec.baseline_hash, spec.seed)] if is_compared(spec) else [])]
-        if not any(key in errors for key in needed):
-            collect(spec, *ensure_compared(spec))
-    return [f"{job.spec.name} seed {job.spec.seed}: {errors[job.key]}" for job in jobs if job.key in errors]
-
-
-def report_failed(failed: Sequence[str]) -> int:
-    """List what failed once more, at the end; the exit code."""
-    if len(failed) > 1:
-        print("\n".join([f"{len(failed)} jobs failed:", *failed]), file=sys.stderr)
-    return FAILED if failed else DONE
+    return report_failures(failures)
 
 
 def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None") -> str:

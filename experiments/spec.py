@@ -59,6 +59,11 @@ class Spec:
         return int(self.tree["seed"])
 
     @property
+    def title(self) -> str:
+        """The job as it is called in what is printed."""
+        return f"{self.name} seed {self.seed}"
+
+    @property
     def model(self) -> dict[str, Any]:
         """The four slots, as FlamingoConfig takes them."""
         return dict(self.tree["model"])

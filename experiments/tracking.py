@@ -7,6 +7,7 @@ on the way in never reaches it: NaN and infinity become a tag, a param that it w
 import hashlib
 import json
 import math
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from experiments.record import COMPONENTS, CONFIG_DIR, ROOT, SPEC_FILE
+from experiments.record import COMPONENTS, CONFIG_DIR, HOST, ROOT, SPEC_FILE
 from experiments.store import (
     Store,
     StoreError,
@@ -36,6 +37,8 @@ __all__ = [
     "RunWriter",
     "StoreError",
     "git_state",
+    "make_store",
+    "mark_killed",
     "open_finished",
     "resume_run",
     "start_run",
@@ -124,6 +127,7 @@ def start_run(spec: Spec, *, git: Git | None = None) -> "RunWriter":
         "baseline_hash": spec.baseline_hash,
         "git_commit": git.commit,
         "dirty": git.dirty,
+        HOST: socket.gethostname(),
     }
     if spec.tree.get("components"):
         tags[COMPONENTS] = ",".join(spec.tree["components"])
@@ -155,9 +159,30 @@ def resume_run(run_id: str, *, step: int | None = None) -> "RunWriter | None":
     if writer is None:
         return None
     writer.mark_running()
+    writer.set_tag(HOST, socket.gethostname())
     if step is not None:
         writer.set_tag("resumed_at_step", str(step))
     return writer
+
+
+def make_store() -> None:
+    """Make the store and the experiment where they are not there yet.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
+    open_for_writing(locate())
+
+
+def mark_killed(run_id: str) -> None:
+    """End a run whose process is gone.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
+    writer = _reopen(run_id)
+    if writer is not None:
+        writer.finish("KILLED")
 
 
 def open_finished(run_id: str) -> "RunWriter":

@@ -95,6 +95,15 @@ def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
     return next(iter(runs(spec_hash=spec_hash, seed=str(seed), **tags)), None)
 
 
+def finished_jobs(scales: Iterable[str]) -> dict[tuple[str, int, str], StoredRun]:
+    """The newest finished run of every job of these scales, by spec hash, seed and row."""
+    newest: dict[tuple[str, int, str], StoredRun] = {}
+    for scale in scales:
+        for run in runs(scale=scale):
+            newest.setdefault((*run.job, run.row), run)
+    return newest
+
+
 def find_trained(train_hash: str, seed: int) -> StoredRun | None:
     """The newest finished run whose training was the same, however it was evaluated."""
     return next(iter(runs(train_hash=train_hash, seed=str(seed))), None)

@@ -56,7 +56,7 @@ def evaluate(
     """
     predictions = {}
     total = 2 * sum(map(len, prompts.values()))
-    with Progress(f"evaluating {spec.name}", total, "query") as progress:
+    with Progress(f"evaluating {spec.title}", total, "query") as progress:
 
         def after_batch(benchmark: str, count: int) -> None:
             progress.advance(benchmark, by=count)

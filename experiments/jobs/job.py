@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
+from experiments.jobs import quiet
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
 from experiments.spec import Spec
 from experiments.tracking import RunWriter, flatten, open_finished, resume_run, start_run, work_folder
@@ -35,13 +36,14 @@ class Job:
         """Equal for equal jobs."""
         return self.spec.hash, self.spec.seed
 
+    @property
+    def title(self) -> str:
+        """As it is called in what is printed."""
+        return self.spec.title
 
-def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
-    """What must be run before these specs can be compared with their baselines: baselines first, each job once.
 
-    Raises:
-        StoreError: the store cannot be used.
-    """
+def wanted_jobs(specs: Sequence[Spec]) -> list[Job]:
+    """What is needed to compare these specs with their baselines: baselines first, each job once."""
     wanted: dict[tuple[str, int], Job] = {}
     for job in (
         *(Job(spec.baseline) for spec in specs if is_compared(spec)),
@@ -49,24 +51,35 @@ def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
     ):
         if job.key not in wanted or job.afresh:
             wanted[job.key] = job
+    return list(wanted.values())
+
+
+def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
+    """What of it is not stored; what is stored is said.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
     missing = []
-    for job in wanted.values():
-        spec, stored = job.spec, None
-        if not job.afresh:
-            stored = results.find_finished(spec.hash, spec.seed, ablation=spec.name)
-        if stored is None:
+    stored = results.finished_jobs(scale for scale in {spec.scale for spec in specs})
+    for job in wanted_jobs(specs):
+        run = None if job.afresh else stored.get((*job.key, job.spec.name))
+        if run is None:
             missing.append(job)
         else:
-            _say(
-                f"{spec.name} seed {spec.seed}: finished run {stored.run_id} is stored, "
-                "nothing is run (rerun=true would)"
-            )
+            _say(f"{job.title}: finished run {run.run_id} is stored, nothing is run (rerun=true would)")
     return missing
 
 
 def is_compared(spec: Spec) -> bool:
     """Whether the baseline is to be there too."""
     return bool(spec.tree["compare"]) and spec.hash != spec.baseline_hash
+
+
+def steps_done(job: Job) -> int:
+    """Up to which step the newest checkpoint of a job has come; 0 where there is none."""
+    checkpoints = work_folder(*job.key).glob("step-*.safetensors")
+    return max((int(file.stem.removeprefix("step-")) for file in checkpoints), default=0)
 
 
 def run_job(job: Job) -> None:
@@ -156,7 +169,8 @@ def ensure_compared(spec: Spec) -> tuple[StoredRun, StoredRun | None]:
     from experiments.training.timing import time_rows
 
     device = pick_device(spec.tree["device"])
-    own, other = time_rows(spec, None if baseline is None else spec.baseline, device)
+    with quiet.alone():
+        own, other = time_rows(spec, None if baseline is None else spec.baseline, device)
     open_finished(stored.run_id).log_metrics(own.metrics())
     if baseline is not None and other is not None and "step_time_s" not in baseline.metrics:
         open_finished(baseline.run_id).log_metrics(other.metrics())
@@ -194,7 +208,7 @@ def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
     if donor is None or weights is None:
         return None
     load_trained_state(model, load_tensors(weights)[0])
-    _say(f"{spec.name} seed {spec.seed}: run {donor.run_id} trained the same, its weights are evaluated")
+    _say(f"{spec.title}: run {donor.run_id} trained the same, its weights are evaluated")
     times = [donor.metrics["train_step_time_s"]]
     return Progressed(step=spec.train.steps, losses=results.losses(donor), step_times_s=times)
 
@@ -204,7 +218,7 @@ def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWr
     run = None
     if progressed.run_id is not None:
         run = resume_run(progressed.run_id, step=progressed.step)
-        _say(f"{spec.name} resumed at step {progressed.step}")
+        _say(f"{spec.title} resumed at step {progressed.step}")
     sent = progressed.step if run is not None else 0  # a run that was deleted meanwhile is written anew
     run = run or start_run(spec)
     progressed.run_id = run.run_id

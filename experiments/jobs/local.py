@@ -1,25 +1,32 @@
 """Jobs of this machine: processes of one thread each, which take a job whenever they are free.
 
 Two processes of one thread do 1.8 times the work of one process with two. They are forked from a server that has
-imported what a job needs, so that a job starts in no time; what they print goes line by line to this process's stderr.
+imported what a job needs, and stay for the next job, so that a job starts in no time. What they print comes back
+through a pipe each.
 """
 
+import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from typing import TYPE_CHECKING
 
-from experiments.jobs.job import Job, run_job
+from experiments.jobs.attempt import Outcome, attempt
+from experiments.jobs.executor import Ended, Event, How, Said
+from experiments.jobs.job import Job
 
 if TYPE_CHECKING:
     from experiments.spec import Spec
 
 PRELOADED = ["experiments.jobs.preload"]
+READ_AT_ONCE = 65536
+
+Run = Callable[[Job], Outcome]
 
 
 def usable_cores() -> int:
@@ -36,98 +43,116 @@ def warm_up() -> None:
         forkserver.ensure_running()
 
 
-def run_jobs(jobs: Sequence[Job], *, workers: int) -> dict[tuple[str, int], Exception]:
-    """Run jobs, as many at once as there are workers; what went wrong with those that failed, by their key.
+class Local:
+    """Worker processes, at most `slots`; a worker that is gone is replaced when it is needed."""
 
-    A single worker, or a single job, is this process.
+    def __init__(self, slots: int, run: Run = attempt):
+        self.slots = slots
+        self._run = run
+        self._workers: list[_Worker] = []
 
-    Raises:
-        StoreError, UserError, OSError: what no other job would get around; those that were running have ended.
-        KeyboardInterrupt: stopped; every running job has been asked to leave a checkpoint and has done so.
-    """
-    errors = _here(jobs) if min(workers, len(jobs)) < 2 else _side_by_side(jobs, workers)
-    for error in errors.values():
-        if not isinstance(error, (ArithmeticError, ChildProcessError)):
-            raise error
-    return errors
+    def start(self, job: Job) -> None:
+        """Hand the job to a free worker, or to a new one."""
+        free = next((worker for worker in self._workers if worker.job is None), None)
+        if free is None:
+            assert len(self._workers) < self.slots, "no more than `slots` jobs at once"
+            free = _Worker(self._run)
+            self._workers.append(free)
+        free.start(job)
 
+    def wait(self, timeout_s: float | None = None) -> list[Event]:
+        """Lines and ends, as they come."""
+        busy = [worker for worker in self._workers if worker.job]
+        sources: list[Connection | int] = [worker.connection for worker in busy]
+        ready = set(wait([*sources, *(worker.printed for worker in busy if worker.prints)], timeout_s))
+        events: list[Event] = []
+        for worker in busy:
+            events += worker.events(ended=worker.connection in ready)
+            if worker.gone:
+                self._workers.remove(worker)
+                worker.close()
+        return events
 
-def _here(jobs: Sequence[Job]) -> dict[tuple[str, int], Exception]:
-    errors: dict[tuple[str, int], Exception] = {}
-    for job in jobs:
-        try:
-            run_job(job)
-        except ArithmeticError as error:
-            errors[job.key] = error
-            _report(job, error)
-    return errors
+    def stop(self, how: How) -> None:
+        """One SIGINT asks for a checkpoint, a second one ends the job at once, as in a terminal."""
+        for worker in self._workers:
+            if worker.job:
+                worker.interrupt(how)
 
-
-def _side_by_side(jobs: Sequence[Job], workers: int) -> dict[tuple[str, int], Exception]:
-    waiting, errors = list(jobs)[::-1], {}
-    pool = [_Worker() for _ in range(min(workers, len(jobs)))]
-    try:
-        while pool and (waiting or any(worker.job for worker in pool)):
-            for worker in [worker for worker in pool if worker.job is None and waiting]:
-                worker.start(waiting.pop())
-            ready = wait([worker.connection for worker in pool if worker.job])
-            for worker in [worker for worker in pool if worker.connection in ready]:
-                job, error = worker.result()
-                if error is not None:
-                    errors[job.key] = error
-                    _report(job, error)
-                if not worker.process.is_alive():
-                    pool.remove(worker)
-                    pool += [_Worker()] if waiting else []
-    except KeyboardInterrupt:
-        _stop(pool)
-        raise
-    finally:
-        for worker in pool:
+    def close(self) -> None:
+        """Let the workers end."""
+        for worker in self._workers:
             worker.close()
-    return errors
-
-
-def _report(job: Job, error: Exception) -> None:
-    print(f"error: {job.spec.name} seed {job.spec.seed}: {error}", file=sys.stderr)
+        self._workers.clear()
 
 
 class _Worker:
-    """One process, the connection to it, and the job it is on."""
+    """One process, the connection to it, what it prints, and the job it is on."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Run) -> None:
         context = _context()
         self.connection, theirs = context.Pipe()
-        printed, writes_to = os.pipe()
+        self.printed, writes_to = os.pipe()
+        os.set_blocking(self.printed, False)
         with os.fdopen(writes_to, "wb") as output:
-            arguments = (theirs, _File(output.fileno()), dict(os.environ))
+            arguments = (theirs, _File(output.fileno()), dict(os.environ), run)
             self.process = context.Process(target=_work, args=arguments, daemon=True)
             self.process.start()
         theirs.close()
         self.job: Job | None = None
-        self._printer = threading.Thread(target=_forward, args=(printed,), daemon=True)
-        self._printer.start()
+        self.gone = False
+        self.prints = True
+        self._unfinished = b""  # a line of which the end has not come yet
 
     def start(self, job: Job) -> None:
         """Hand over a job."""
         self.job = job
-        self.connection.send(job)
+        with contextlib.suppress(BrokenPipeError):  # it is gone: the next `events` tell
+            self.connection.send(job)
 
-    def result(self) -> tuple[Job, Exception | None]:
-        """What came of the job; a process that is gone is an error."""
+    def events(self, *, ended: bool) -> list[Event]:
+        """Lines that have come, then the end if it has."""
         assert self.job is not None
-        job, self.job = self.job, None
-        try:
-            return job, self.connection.recv()
-        except (EOFError, ConnectionError):
-            self.process.join()
-            return job, ChildProcessError(f"its process ended with code {self.process.exitcode}")
+        job = self.job
+        outcome = self._outcome() if ended else None
+        events: list[Event] = [Said(job, line) for line in self._lines(all_of_it=ended)]
+        if outcome is not None:
+            self.job = None
+            events.append(Ended(job, outcome))
+        return events
+
+    def interrupt(self, how: How) -> None:
+        """Ask it to stop."""
+        if self.process.pid is not None and self.process.is_alive():
+            os.kill(self.process.pid, signal.SIGINT)
 
     def close(self) -> None:
-        """Let the process end, and print what it still has to say."""
+        """Let the process end."""
         self.connection.close()
         self.process.join()
-        self._printer.join()
+        os.close(self.printed)
+
+    def _outcome(self) -> Outcome:
+        """What came of the job; a process that is gone has lost it."""
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            self.gone = True
+            code = self.process.exitcode or 0
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+            return Outcome("lost", f"its process {how}" + " (out of memory?)" * (code == -signal.SIGKILL))
+
+    def _lines(self, *, all_of_it: bool) -> list[str]:
+        text = self._unfinished
+        with contextlib.suppress(BlockingIOError):
+            while self.prints and (more := os.read(self.printed, READ_AT_ONCE)):
+                text += more
+            self.prints = False
+        *lines, self._unfinished = text.split(b"\n")
+        if all_of_it and self._unfinished:
+            lines, self._unfinished = [*lines, self._unfinished], b""
+        return [line.decode("utf-8", errors="replace") for line in lines]
 
 
 class _File:
@@ -152,28 +177,7 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _stop(pool: Sequence[_Worker]) -> None:
-    """Ask every running job once to stop, and wait; a second Ctrl-C asks again, which ends it at once."""
-    busy = [worker for worker in pool if worker.job]
-    while busy:
-        for worker in busy:
-            if worker.process.pid is not None and worker.process.is_alive():
-                os.kill(worker.process.pid, signal.SIGINT)
-        try:
-            for worker in busy:
-                worker.process.join()
-            return
-        except KeyboardInterrupt:
-            continue
-
-
-def _forward(descriptor: int) -> None:
-    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            print(line, end="", file=sys.stderr, flush=True)
-
-
-def _work(connection: Connection, output: int, environment: dict[str, str]) -> None:
+def _work(connection: Connection, output: int, environment: dict[str, str], run: Run) -> None:
     """A worker: take jobs until there are none."""
     os.environ.clear()  # the server's is that of the moment when it was started
     os.environ.update(environment)
@@ -191,13 +195,17 @@ def _work(connection: Connection, output: int, environment: dict[str, str]) -> N
             return
         try:
             _import_components(job.spec)
-            run_job(job)
+            outcome = run(job)
         except KeyboardInterrupt:
+            outcome = Outcome("stopped")
+        except Exception as error:  # of a module from outside
+            outcome = Outcome("failed", f"{type(error).__name__}: {error}", error)
+        try:
+            connection.send(outcome)
+        except BrokenPipeError:
             return
-        except Exception as error:
-            connection.send(error)
-        else:
-            connection.send(None)
+        except Exception:  # an error that does not survive the way
+            connection.send(Outcome(outcome.kind, outcome.reason))
 
 
 def _import_components(spec: "Spec") -> None:

@@ -63,10 +63,12 @@ def fit(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             done = step + 1
-            if stop.requested or done == config.steps or done % CHECKPOINT_EVERY == 0:
+            saved = stop.requested or done == config.steps or done % CHECKPOINT_EVERY == 0
+            if saved:
                 _save(path, module, optimizer, done, identity)
             progress.advance(f"loss {loss.item():.3f}")
-            stop.check()
+            if saved:  # a stop that was asked for since then is for the next step, which saves first
+                stop.check()
 
 
 def _factor(step: int, config: PretrainConfig) -> float:

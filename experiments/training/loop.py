@@ -64,7 +64,7 @@ def train(
     if progressed.step == spec.train.steps:
         trainer.model.eval()
         return
-    with Progress(spec.name, spec.train.steps, "step", start=progressed.step) as progress:
+    with Progress(spec.title, spec.train.steps, "step", start=progressed.step) as progress:
         for step in range(progressed.step, spec.train.steps):
             batches = draw_step(mixture, spec, step, features=features)
             synchronise(trainer.model)
@@ -76,11 +76,13 @@ def train(
                 progressed.losses.setdefault(dataset, []).append(loss.item())
             progressed.step = step + 1
             last = progressed.step == spec.train.steps
-            if last or stop.requested or progressed.step % spec.train.checkpoint_every == 0:
+            saved = last or stop.requested or progressed.step % spec.train.checkpoint_every == 0
+            if saved:
                 before_checkpoint(progressed)
                 checkpoint.save(folder, trainer.model, trainer.optimizer, progressed, spec.train_hash)
             progress.advance(f"loss {sum(loss.item() for loss in losses.values()) / len(losses):.3f}")
-            stop.check()
+            if saved:  # a stop that was asked for since then is for the next step, which saves first
+                stop.check()
     trainer.model.eval()
 
 

@@ -1,6 +1,7 @@
 """`python -m experiments.run` as a command: what it does not do twice, how it stops, fails, goes on and reports."""
 
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ import pytest
 
 from experiments import record
 from experiments.analysis import results
+from experiments.progress import Progress
 from flamingo_core.checkpoint import load_tensors
 from tests.experiments.commands import QUICK, run_here, start
 
@@ -159,7 +161,7 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
             "select key, count(*), count(distinct step) from metrics where key like 'loss/%' group by key"
         ).fetchall()
     assert {(count, distinct) for _, count, distinct in stored} == {(150, 150)}
-    assert not list((store_file.parent / "work").glob("*/*"))
+    assert [folder.name for folder in (store_file.parent / "work").iterdir()] == ["leases"]
 
     straight = tmp_path / "straight" / "mlflow.db"
     straight.parent.mkdir()
@@ -175,12 +177,28 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
     assert all((ours[name] == theirs[name]).all() for name in ours)
 
 
+def test_a_stop_just_after_a_step_leaves_a_checkpoint_too(store_file, monkeypatch):
+    """Ctrl-C between the end of a step and the next one: the next step is done, saved, and the last."""
+    advance = Progress.advance
+
+    def stopping(self, note="", **how):
+        advance(self, note, **how)
+        if note.startswith("loss"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "advance", stopping)
+    few = [word for word in QUICK if not word.startswith("train.steps")]
+    assert run_here("compare=false", "train.steps=5", *few) == 130
+    assert [file.name for file in store_file.parent.glob("work/*/step-*")] == ["step-00000002.safetensors"]
+    assert [run.status for run in results.runs(status=None)] == ["KILLED"]
+
+
 def test_progress_says_step_loss_and_time_left(store_file):
     """Lines on stderr, nothing of them on stdout."""
     process = start("experiments.run", "compare=false", *QUICK, store=store_file)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0
-    assert re.search(r"^baseline: step 2/2, loss \d+\.\d+ .*left$", err, re.M)
+    assert re.search(r"^baseline seed 0: step 2/2, loss \d+\.\d+ .*left$", err, re.M)
     assert "step 2/2" not in out
 
 

@@ -1,0 +1,57 @@
+"""One attempt at a job under its lease, and what came of it."""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from experiments.analysis import results
+from experiments.jobs import lease, quiet
+from experiments.jobs.job import Job, run_job
+
+# done: it is stored. failed: an error of its own. stopped: asked to, it left a checkpoint. lost: its process is gone.
+# taken: another process is on it.
+Kind = Literal["done", "failed", "stopped", "lost", "taken"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an attempt, why where it is not done, and the error where there is one."""
+
+    kind: Kind
+    reason: str = ""
+    error: Exception | None = None
+
+
+def attempt(job: Job) -> Outcome:
+    """Run a job, unless another process is on it or has finished it by now."""
+    try:
+        with lease.hold(job.key) as held:
+            if held is None:
+                return Outcome("taken")
+            outcome = _outcome(job, held.left_by)
+            if outcome.kind in ("done", "stopped", "failed"):
+                held.end(outcome.kind, outcome.reason)
+            return outcome
+    except KeyboardInterrupt:
+        return Outcome("stopped")
+    except Exception as error:
+        return _failed(error)
+
+
+def _outcome(job: Job, left_by: lease.Note | None) -> Outcome:
+    if not job.afresh and results.find_finished(*job.key, ablation=job.spec.name) is not None:
+        return Outcome("done", "another process has finished it")
+    if left_by is not None and left_by.state == "running":
+        print(f"{job.title}: the process that was on it is gone, what it left is gone on from", file=sys.stderr)
+    try:
+        with quiet.beside_others():
+            run_job(job)
+    except KeyboardInterrupt:
+        return Outcome("stopped")
+    except Exception as error:
+        return _failed(error)
+    return Outcome("done")
+
+
+def _failed(error: Exception) -> Outcome:
+    return Outcome("failed", " ".join(str(error).split()) or type(error).__name__, error)

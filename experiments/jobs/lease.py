@@ -1,0 +1,158 @@
+"""A job's lease: one process at a time is on a job, and what a free lease was left by is known.
+
+The lease is a lock of the kernel's: it is free the moment its process is gone, however that went, and no clock is
+asked. Beside it lies a note with the process, a heartbeat and how the attempt ended. A free lease whose note still says
+`running` was lost: killed, or its machine went down. The heartbeat is for other machines, which do not see the lock.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from experiments.store import errors, locate, work_folder
+
+HEARTBEAT_S = 10.0
+PROBE_S = 0.5  # longer than another process holds the lock only to look
+LIVE_S = 60.0  # a heartbeat of another machine that is older tells of a process that is gone
+
+State = Literal["running", "stopped", "failed", "lost"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """The last attempt at a job: who, since when, last heard of, and how it stands. Times are seconds since 1970."""
+
+    host: str
+    pid: int
+    since: float
+    beat: float
+    state: State
+    reason: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether a process is on the job now."""
+        return self.state == "running"
+
+    def described(self) -> str:
+        """As it is printed."""
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.since))
+        states = {"running": "is on it", "stopped": "was stopped", "failed": f"failed ({self.reason})"}
+        return f"process {self.pid} on {self.host}, begun {since}, {states.get(self.state, 'was lost')}"
+
+
+class Lease:
+    """A lease that this process holds."""
+
+    def __init__(self, file: Path, left_by: Note | None):
+        self.left_by = left_by  # how the attempt before this one ended
+        self._file = file
+        now = time.time()
+        self._note = Note(socket.gethostname(), os.getpid(), now, now, "running")
+        self._write()
+        self._over = threading.Event()
+        self._heart = threading.Thread(target=self._beat, daemon=True)
+        self._heart.start()
+
+    def end(self, state: Literal["done", "stopped", "failed"], reason: str = "") -> None:
+        """Say how the attempt ended; of one that is done nothing is left."""
+        self.stop_beating()
+        if state == "done":
+            self._file.unlink(missing_ok=True)
+            return
+        self._note = replace(self._note, state=state, reason=reason)
+        with suppress(OSError):  # what made the attempt fail may keep this from being written too
+            self._write()
+
+    def stop_beating(self) -> None:
+        """Leave the note as it is."""
+        self._over.set()
+        self._heart.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(HEARTBEAT_S):
+            self._note = replace(self._note, beat=time.time())
+            with suppress(OSError):  # a full disk is for the job itself to tell of
+                self._write()
+
+    def _write(self) -> None:
+        draft = self._file.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(self._note)), encoding="utf-8")
+        os.replace(draft, self._file)
+
+
+@contextmanager
+def hold(key: tuple[str, int]) -> Iterator[Lease | None]:
+    """Take the lease of a job (spec hash, seed); None where another process has it.
+
+    Raises:
+        StoreError: nothing can be written beside the store.
+    """
+    file = _file(key)
+    lock, lease = FileLock(_lock_file(file)), None
+    with errors(locate()):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(Timeout):
+            lock.acquire(timeout=PROBE_S)
+        left_by = _read(file)
+        if lock.is_locked and not (left_by is not None and _beats_elsewhere(left_by)):
+            lease = Lease(file, left_by)
+    try:
+        yield lease
+    finally:
+        if lease is not None:
+            lease.stop_beating()
+            if not file.exists():
+                _lock_file(file).unlink(missing_ok=True)  # who waits for it notices, and makes a new one
+        lock.release()
+
+
+def look(key: tuple[str, int]) -> Note | None:
+    """How the last attempt at a job stands; None where there was none, or it is done."""
+    file = _file(key)
+    read = _read(file)
+    if read is None or read.state != "running" or _beats_elsewhere(read):
+        return read
+    lock = FileLock(_lock_file(file))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return read
+    except OSError:  # nothing can be written there: then nobody is on it either
+        return _lost(read)
+    lock.release()
+    return _lost(read)
+
+
+def _file(key: tuple[str, int]) -> Path:
+    spec_hash, seed = key
+    return work_folder(spec_hash, seed).parent / "leases" / f"{spec_hash}-{seed}.json"
+
+
+def _lock_file(file: Path) -> Path:
+    return file.with_suffix(".lock")
+
+
+def _read(file: Path) -> Note | None:
+    """The note as it was written; `running` of a process that is gone is lost."""
+    try:
+        return Note(**json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _beats_elsewhere(note: Note) -> bool:
+    return note.live and note.host != socket.gethostname() and time.time() - note.beat < LIVE_S
+
+
+def _lost(note: Note) -> Note:
+    return replace(note, state="lost")

@@ -1,0 +1,82 @@
+"""From what is wanted to what is stored: run what is missing, then compare each row with its baseline."""
+
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+from experiments.analysis import results
+from experiments.analysis.results import StoredRun
+from experiments.cli import DONE, FAILED
+from experiments.jobs import lease
+from experiments.jobs.display import make_display
+from experiments.jobs.executor import Executor, Here
+from experiments.jobs.job import Job, ensure_compared, is_compared, missing_jobs
+from experiments.jobs.local import Local, usable_cores
+from experiments.jobs.scheduler import Failure, run_jobs
+from experiments.record import HOST
+from experiments.spec import Spec
+from experiments.tracking import make_store, mark_killed
+
+Collect = Callable[[Spec, StoredRun, StoredRun | None], object]
+
+
+def reconcile(
+    specs: Sequence[Spec], collect: Collect, *, workers: int | None, fail_fast: bool = False
+) -> list[Failure]:
+    """Run what is missing of specs and their baselines, then compare and collect each; what failed.
+
+    A row whose baseline failed is kept, and not collected. Timing comes last, with no job of ours beside it.
+
+    Raises:
+        StoreError: the store cannot be used.
+        KeyboardInterrupt: stopped; the same command goes on.
+    """
+    mark_lost_runs()
+    jobs = missing_jobs(specs)
+    failures = _run(jobs, workers or default_workers(specs), fail_fast=fail_fast) if jobs else {}
+    if not (failures and fail_fast):
+        for spec in specs:
+            needed = [(spec.hash, spec.seed), *([(spec.baseline_hash, spec.seed)] if is_compared(spec) else [])]
+            if not any(key in failures for key in needed):
+                collect(spec, *ensure_compared(spec))
+    return list(failures.values())
+
+
+def default_workers(specs: Sequence[Spec]) -> int:
+    """A one-thread process a core; on a GPU one job at a time, because they would fight over it."""
+    from experiments.training.build import pick_device
+
+    on_cpu = all(pick_device(spec.tree["device"]).type == "cpu" for spec in specs)
+    return usable_cores() if on_cpu else 1
+
+
+def report_failures(failures: Sequence[Failure]) -> int:
+    """List what failed once more, at the end; the exit code."""
+    if len(failures) > 1:
+        print(f"{len(failures)} jobs failed:", file=sys.stderr)
+        for failure in failures:
+            print(f"{failure.job.title}: {failure.outcome.reason}", file=sys.stderr)
+    return FAILED if failures else DONE
+
+
+def mark_lost_runs() -> None:
+    """Mark runs of this machine as KILLED that are RUNNING in the store while nobody is on their job."""
+    host = socket.gethostname()
+    for run in results.runs(status="RUNNING"):
+        if run.tags.get(HOST, host) != host:
+            continue
+        note = lease.look(run.job)
+        if note is None or not note.live:
+            mark_killed(run.run_id)
+            print(f"{run.row} seed {run.seed}: run {run.run_id} was left running, it is marked KILLED", file=sys.stderr)
+
+
+def _run(jobs: Sequence[Job], workers: int, *, fail_fast: bool) -> dict[tuple[str, int], Failure]:
+    make_store()  # once, before several processes would
+    workers = min(workers, len(jobs))
+    executor: Executor = Here() if workers == 1 else Local(workers)
+    try:
+        with make_display(jobs, live=workers > 1) as display:
+            return run_jobs(jobs, executor, display, fail_fast=fail_fast)
+    finally:
+        executor.close()
