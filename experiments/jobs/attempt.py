@@ -1,6 +1,7 @@
 """One attempt at a job under its lease, and what came of it."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,35 +24,35 @@ class Outcome:
 
 
 def attempt(job: Job) -> Outcome:
-    """Run a job, unless another process is on it or has finished it by now."""
+    """Run a job under its lease, unless another process is on it or has finished it by now.
+
+    Raises:
+        StoreError: nothing can be written beside the store.
+    """
+    with lease.hold(job.key) as held:
+        if held is None:
+            return Outcome("taken")
+        outcome = guarded(_under_lease, job, held.left_by)
+        if outcome.kind in ("done", "stopped", "failed"):
+            held.end(outcome.kind, outcome.reason)
+        return outcome
+
+
+def guarded(run: Callable[..., Outcome], *arguments: object) -> Outcome:
+    """What `run` returns; what it raises as an outcome."""
     try:
-        with lease.hold(job.key) as held:
-            if held is None:
-                return Outcome("taken")
-            outcome = _outcome(job, held.left_by)
-            if outcome.kind in ("done", "stopped", "failed"):
-                held.end(outcome.kind, outcome.reason)
-            return outcome
+        return run(*arguments)
     except KeyboardInterrupt:
         return Outcome("stopped")
     except Exception as error:
-        return _failed(error)
+        return Outcome("failed", " ".join(str(error).split()) or type(error).__name__, error)
 
 
-def _outcome(job: Job, left_by: lease.Note | None) -> Outcome:
+def _under_lease(job: Job, left_by: lease.Note | None) -> Outcome:
     if not job.afresh and results.find_finished(*job.key, ablation=job.spec.name) is not None:
         return Outcome("done", "another process has finished it")
     if left_by is not None and left_by.state == "running":
         print(f"{job.title}: the process that was on it is gone, what it left is gone on from", file=sys.stderr)
-    try:
-        with quiet.beside_others():
-            run_job(job)
-    except KeyboardInterrupt:
-        return Outcome("stopped")
-    except Exception as error:
-        return _failed(error)
+    with quiet.beside_others():
+        run_job(job)
     return Outcome("done")
-
-
-def _failed(error: Exception) -> Outcome:
-    return Outcome("failed", " ".join(str(error).split()) or type(error).__name__, error)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from experiments.jobs.attempt import Outcome, attempt
+from experiments.jobs.attempt import Outcome, attempt, guarded
 from experiments.jobs.job import Job
 
 
@@ -73,7 +73,7 @@ class Here:
         if self._job is None:
             return []
         job, self._job = self._job, None
-        return [Ended(job, Outcome("stopped") if self._stopped else self._run(job))]
+        return [Ended(job, Outcome("stopped") if self._stopped else guarded(self._run, job))]
 
     def stop(self, how: How) -> None:
         """What was started does not run any more; a job under way has taken the Ctrl-C itself."""

@@ -14,14 +14,10 @@ from collections.abc import Callable
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
-from typing import TYPE_CHECKING
 
-from experiments.jobs.attempt import Outcome, attempt
+from experiments.jobs.attempt import Outcome, attempt, guarded
 from experiments.jobs.executor import Ended, Event, How, Said
 from experiments.jobs.job import Job
-
-if TYPE_CHECKING:
-    from experiments.spec import Spec
 
 PRELOADED = ["experiments.jobs.preload"]
 READ_AT_ONCE = 65536
@@ -193,13 +189,7 @@ def _work(connection: Connection, output: int, environment: dict[str, str], run:
             job = connection.recv()
         except (EOFError, KeyboardInterrupt):
             return
-        try:
-            _import_components(job.spec)
-            outcome = run(job)
-        except KeyboardInterrupt:
-            outcome = Outcome("stopped")
-        except Exception as error:  # of a module from outside
-            outcome = Outcome("failed", f"{type(error).__name__}: {error}", error)
+        outcome = guarded(_with_components, run, job)
         try:
             connection.send(outcome)
         except BrokenPipeError:
@@ -208,11 +198,12 @@ def _work(connection: Connection, output: int, environment: dict[str, str], run:
             connection.send(Outcome(outcome.kind, outcome.reason))
 
 
-def _import_components(spec: "Spec") -> None:
+def _with_components(run: Run, job: Job) -> Outcome:
     import importlib
 
-    for module in spec.tree["components"]:
+    for module in job.spec.tree["components"]:
         importlib.import_module(module)
+    return run(job)
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,125 @@
+"""A table that is killed, started twice or starved: afterwards exactly what was missing is made, once."""
+
+import os
+import re
+import signal
+import subprocess
+from collections import Counter
+
+import pytest
+
+from experiments.analysis import results
+from experiments.jobs.attempt import Outcome
+from experiments.jobs.display import Lines
+from experiments.jobs.local import Local
+from experiments.jobs.reconcile import mark_lost_runs
+from experiments.jobs.scheduler import RETRIES, run_jobs
+from tests.experiments.commands import QUICK, start
+from tests.experiments.executor_contract import jobs
+
+ROWS = ("--rows", "xattn_every_4th", "--seeds", "2")
+WANTED = {(row, seed) for row in ("baseline", "xattn_every_4th") for seed in (0, 1)}
+FEW_STEPS = [word for word in QUICK if not word.startswith("train.steps")]
+
+
+def finished() -> Counter:
+    return Counter((run.row, run.seed) for run in results.runs())
+
+
+def processes_of(command: subprocess.Popen) -> list[int]:
+    """The command, the server its workers are forked from, and the workers."""
+    found, wanted = [], [command.pid]
+    while wanted:
+        pid = wanted.pop()
+        found.append(pid)
+        wanted += map(int, subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split())
+    return found
+
+
+@pytest.mark.slow
+def test_two_tables_at_once_do_no_job_twice(store_file):
+    """Each job is leased: what one is on the other waits for, and both end with the whole table."""
+    both = [start("experiments.table3", *ROWS, *QUICK, store=store_file) for _ in range(2)]
+    for command in both:
+        out, err = command.communicate(timeout=240)
+        assert command.returncode == 0, err
+        assert "missing" not in out
+    assert finished() == dict.fromkeys(WANTED, 1)
+    assert len(results.runs(status=None)) == len(WANTED)
+
+
+@pytest.mark.slow
+def test_when_all_is_killed_the_same_command_makes_what_is_missing(store_file):
+    """SIGKILL of the command and of every worker: finished jobs stay, begun ones go on, none is done twice."""
+    words = [*ROWS, *FEW_STEPS, "train.steps=150", "train.checkpoint_every=1"]
+    first = start("experiments.table3", *words, store=store_file)
+    for line in first.stderr:
+        if re.search(r"step [1-9]", line):
+            break
+    for pid in processes_of(first):
+        os.kill(pid, signal.SIGKILL)
+    first.communicate()
+    left = results.runs(status="RUNNING")
+    assert left, "they had no time to say that they end"
+    second = start("experiments.table3", *words, store=store_file)
+    _, err = second.communicate(timeout=280)
+    assert second.returncode == 0, err
+    assert err.count("is marked KILLED") == len(left)
+    assert "resumed at step" in err
+    assert finished() == dict.fromkeys(WANTED, 1)
+    assert len(results.runs(status=None)) == len(WANTED), "begun runs are gone on with"
+
+
+def test_runs_of_other_machines_are_left_alone(store_run):
+    """Whether they are still running is not known here."""
+    from experiments.record import HOST
+    from experiments.tracking import resume_run
+
+    ours, theirs = store_run(status=None), store_run("xattn_every_4th", status=None)
+    resume_run(theirs).set_tag(HOST, "another")
+    mark_lost_runs()
+    assert {run.run_id: run.status for run in results.runs(status=None)} == {ours: "KILLED", theirs: "RUNNING"}
+
+
+def hungry(job) -> Outcome:
+    """Seed 0 asks for more memory than its process may have."""
+    import resource
+
+    import torch
+
+    if job.spec.seed == 0:
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30, hard))
+        try:
+            torch.zeros(2**34)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return Outcome("done")
+
+
+def test_out_of_memory_in_a_worker_fails_one_job(store_file, capsys):
+    """It is tried again, then given up with the system's words; the others are done."""
+    executor = Local(2, hungry)
+    try:
+        (failure,) = run_jobs(jobs(4), executor, Lines()).values()
+    finally:
+        executor.close()
+    assert failure.job.spec.seed == 0
+    assert "memory" in failure.outcome.reason
+    assert capsys.readouterr().err.count("it is tried again") == RETRIES
+
+
+def test_a_worker_that_the_system_kills_each_time_is_given_up(store_file):
+    """As by the kernel when memory runs out: it does not come further, so it is not begun for ever."""
+    executor = Local(2, killed)
+    try:
+        (failure,) = run_jobs(jobs(3), executor, Lines()).values()
+    finally:
+        executor.close()
+    assert "killed by signal 9 (out of memory?)" in failure.outcome.reason
+
+
+def killed(job) -> Outcome:
+    if job.spec.seed == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome("done")
