@@ -10,6 +10,7 @@ from experiments.jobs.job import Job
 from experiments.progress import read_line
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import TaskID
 
     from experiments.jobs.scheduler import Failure
@@ -86,11 +87,11 @@ class Lines:
 class Board:
     """A line a running job with its bar and the time left, and a line on all of them; what is said scrolls above."""
 
-    def __init__(self, jobs: Sequence[Job]):
+    def __init__(self, jobs: Sequence[Job], console: "Console | None" = None):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
