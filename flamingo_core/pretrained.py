@@ -1,10 +1,13 @@
 """Weights from files: all of them or none, and what a file holds is known from its header before any is read."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from transformers.utils import logging
 
 WEIGHT_FILES = "*.safetensors"  # never a pickle
 
@@ -44,15 +47,28 @@ def load_model(cls: Any, path: str, key: str) -> Any:
     """
     precision = torch.get_default_dtype()
     try:
-        model, report = cls.from_pretrained(
-            path, dtype=precision, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
+        with _without_bars():
+            model, report = cls.from_pretrained(
+                path, dtype=precision, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
     except (OSError, RuntimeError, SafetensorError) as error:
         raise ValueError(f"`{key}` is `{path}`, whose weights cannot be read: {error}") from error
     missing = sorted(report["missing_keys"])
     if missing:  # transformers would draw them from the global generator
         raise ValueError(f"`{key}` is `{path}`, whose weights lack {len(missing)}: {', '.join(missing[:3])}")
     return model
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Without transformers' bar over the weights: what shows progress is for the program to say."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def on_meta() -> bool:
