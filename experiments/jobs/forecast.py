@@ -27,16 +27,22 @@ def forecast(specs: Sequence[Spec], *, workers: int | None, as_json: bool) -> st
         scale = specs[0].scale
         return json.dumps({"scale": scale, "workers": workers, "jobs": lines, "expected_s": total}, indent=1)
     text = [f"{line['row']} seed {line['seed']}  {_begun(line)}{_minutes(line['expected_s'])}" for line in lines]
-    text.append(f"{len(jobs)} jobs on {workers} workers, {_minutes(total)} in all; timing passes come after")
+    text.append(f"jobs: {len(jobs)}, side by side: {workers}, together: {_minutes(total)}; timing passes come after")
     return "\n".join(text)
 
 
 def _line(job: Job, known: list[StoredRun]) -> dict:
     same = [run for run in known if run.tags.get("spec_hash") == job.spec.hash]
-    took = _typical(same) or _typical([run for run in known if run.tags.get("scale") == job.spec.scale])
-    step, steps = steps_done(job), job.spec.train.steps
-    left = None if took is None else took * (1 - step / steps)
-    return {"row": job.spec.name, "seed": job.spec.seed, "step": step, "steps": steps, "expected_s": left}
+    runs = same or [run for run in known if run.tags.get("scale") == job.spec.scale]
+    step = steps_done(job)
+    left = median(_took_s(run) - step * run.metrics.get("train_step_time_s", 0.0) for run in runs) if runs else None
+    return {
+        "row": job.spec.name,
+        "seed": job.spec.seed,
+        "step": step,
+        "steps": job.spec.train.steps,
+        "expected_s": None if left is None else max(0.0, left),
+    }
 
 
 def _undisturbed(jobs: Sequence[Job]) -> list[StoredRun]:
@@ -45,8 +51,8 @@ def _undisturbed(jobs: Sequence[Job]) -> list[StoredRun]:
     return [run for scale in scales for run in results.runs(scale=scale) if "resumed_at_step" not in run.tags]
 
 
-def _typical(runs: Sequence[StoredRun]) -> float | None:
-    return median((run.ended - run.started) / 1000 for run in runs) if runs else None
+def _took_s(run: StoredRun) -> float:
+    return (run.ended - run.started) / 1000
 
 
 def _begun(line: dict) -> str:
@@ -55,5 +61,5 @@ def _begun(line: dict) -> str:
 
 def _minutes(seconds: float | None) -> str:
     if seconds is None:
-        return "time unknown: nothing of this scale is stored"
+        return "time unknown, nothing of this scale is stored"
     return f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"

@@ -62,3 +62,40 @@ def test_a_wrong_command_names_all_that_is_wrong_and_runs_nothing(arguments, sai
     assert captured.out == ""
     assert all(text in captured.err for text in said)
     assert results.runs(status=None) == []
+
+
+def test_a_dry_run_says_what_is_missing_and_runs_nothing(store_run, capsys):
+    """Jobs in their order; how long is known once something of the scale has run."""
+    few = ("--rows", "xattn_every_4th", "--dry-run", *QUICK)
+    assert run_table(*few) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "baseline seed 0  time unknown, nothing of this scale is stored",
+        "xattn_every_4th seed 0  time unknown, nothing of this scale is stored",
+        "jobs: 2, side by side: 1, together: time unknown, nothing of this scale is stored; timing passes come after",
+    ]
+    store_run(scale="tiny")
+    assert run_table(*few, "--json") == 0
+    forecast = json.loads(capsys.readouterr().out)
+    assert [(job["row"], job["seed"], job["step"]) for job in forecast["jobs"]] == [
+        ("baseline", 0, 0),
+        ("xattn_every_4th", 0, 0),
+    ]
+    assert forecast["expected_s"] == sum(job["expected_s"] for job in forecast["jobs"])
+    assert len(results.runs(status=None)) == 1
+
+
+def test_more_seeds_of_the_baseline(store_file, capsys):
+    """As many as are asked for, the rows' seeds among them."""
+    few = ("--rows", "xattn_every_4th", "--seeds", "2", "--dry-run", "--json", *QUICK)
+    assert run_table(*few, "--baseline-seeds", "4") == 0
+    jobs = json.loads(capsys.readouterr().out)["jobs"]
+    assert [job["seed"] for job in jobs if job["row"] == "baseline"] == [0, 1, 2, 3]
+    assert [job["seed"] for job in jobs if job["row"] == "xattn_every_4th"] == [0, 1]
+
+
+def test_fail_fast_stops_at_the_first_failure(store_file, capsys):
+    """Exit 1, and what had not begun is not begun."""
+    few = ("--rows", "xattn_every_4th,resampler_mlp", "--fail-fast", "train.lr=1e30", *QUICK)
+    assert run_table(*few) == 1
+    assert [run.status for run in results.runs(status=None)] == ["FAILED"]
+    assert "error: baseline seed 0: the loss is" in capsys.readouterr().err
