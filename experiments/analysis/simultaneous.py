@@ -1,0 +1,122 @@
+"""Simultaneous limits for differences that share a baseline: the distribution of the largest of several |t|.
+
+The differences are jointly t-distributed. Their correlation is written as one common factor, the baseline's error:
+corr(i, j) = b_i b_j. Given the factor the differences are independent, so an integral over as many dimensions as rows
+becomes one over the factor and one over the residual's standard deviation; both are sums over fixed nodes here, and the
+same table gives the same limits. The form is exact in complete tables and without a seed effect, and a least-squares
+approximation where cells are missing (Hsu 1992, the factor analytic method).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
+
+Array = NDArray[np.float64]
+
+LARGEST_Z = 10.0  # a normal variable is never larger, to double precision
+LIMITS = 201  # at which the normal integral is tabulated
+FACTOR_REACH = 8.0  # standard deviations of the common factor
+NODES = 240  # of the residual's standard deviation
+DIGITS = 6  # loadings that agree to so many are one
+
+
+def common_factor(covariance: Array) -> Array:
+    """Loadings b of the correlation's one-factor form, corr(i, j) = b_i b_j: (K, K) -> (K,)."""
+    num_differences = len(covariance)
+    if num_differences == 1:
+        return np.zeros(1)
+    sd = np.sqrt(np.diag(covariance))
+    apart = covariance[~np.eye(num_differences, dtype=bool)]
+    if np.ptp(apart) <= 1e-9 * abs(apart).max() and apart[0] >= 0:
+        return np.minimum(np.sqrt(apart[0]) / sd, 1.0)
+    correlation = covariance / np.outer(sd, sd)
+    np.fill_diagonal(correlation, 0.0)
+    communality = abs(correlation).max(axis=1)
+    for _ in range(200):
+        values, vectors = np.linalg.eigh(correlation + np.diag(communality))
+        loadings: Array = np.sqrt(max(values[-1], 0.0)) * vectors[:, -1]
+        settled = np.allclose(loadings**2, communality, rtol=0, atol=1e-8)
+        communality = np.minimum(loadings**2, 1.0)
+        if settled:
+            break
+    return np.minimum(abs(loadings), 1.0)  # the sign of a loading does not change |t|
+
+
+def tail(limits: Array, df: Array, loadings: Array) -> Array:
+    """P(largest |t| > limit) for limits and their degrees of freedom: (K,), (K,) -> (K,). A p value where the limit is |t|."""
+    key = _key(loadings)
+    return np.array([_tail(float(limit), float(one), key) for limit, one in zip(limits, df, strict=True)])
+
+
+def critical_values(df: Array, loadings: Array, confidence: float) -> Array:
+    """The limit that the largest |t| stays within with probability `confidence`, for each degrees of freedom: (K,).
+
+    Where differences have different degrees of freedom each has its own limit (Hasler and Hothorn 2008).
+    """
+    key = _key(loadings)
+    return np.array([_critical(float(one), key, confidence) for one in df])
+
+
+def _key(loadings: Array) -> tuple[tuple[float, int], ...]:
+    """Loadings with how often each occurs: what a limit depends on, in whichever order the rows come."""
+    values, counts = np.unique(np.round(loadings, DIGITS), return_counts=True)
+    return tuple(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _critical(df: float, key: tuple[tuple[float, int], ...], confidence: float) -> float:
+    from scipy.optimize import brentq
+
+    num_differences = sum(count for _, count in key)
+    error = 1 - confidence
+    # Independent differences, and Bonferroni's limit: the answer lies between one |t| and these.
+    low, high = (float(special.stdtrit(df, 1 - error / (2 * k))) for k in (1, num_differences))
+    return float(brentq(lambda limit: _tail(limit, df, key) - error, 0.98 * low, 1.02 * high, xtol=1e-9))
+
+
+def _tail(limit: float, df: float, key: tuple[tuple[float, int], ...]) -> float:
+    sd, weight = _sd_nodes(df)
+    scaled = limit * sd
+    beyond = np.where(scaled < LARGEST_Z, _normal_tail(key)(np.minimum(scaled, LARGEST_Z)), 0.0)
+    return float(np.clip(weight @ beyond, 0.0, 1.0))
+
+
+@lru_cache(maxsize=4096)
+def _sd_nodes(df: float) -> tuple[Array, Array]:
+    """Nodes and weights of sqrt(chi-square / df), evenly spaced in its logarithm, where its density is smooth."""
+    low, high = 2 * special.gammaincinv(df / 2, 1e-14) / df, 2 * special.gammainccinv(df / 2, 1e-14) / df
+    log_variance = np.linspace(np.log(max(low, 1e-60)), np.log(high), NODES)
+    log_density = df / 2 * (log_variance - np.exp(log_variance))
+    weight = np.exp(log_density - log_density.max())
+    return np.exp(log_variance / 2), weight / weight.sum()
+
+
+@lru_cache(maxsize=512)
+def _normal_tail(key: tuple[tuple[float, int], ...]) -> "CubicSpline":
+    """P(largest |z| > limit) of normal variables with these loadings, as a function of the limit."""
+    from scipy.interpolate import CubicSpline
+
+    limits = np.linspace(0, LARGEST_Z, LIMITS)
+    step = _factor_step(key)
+    factor = np.arange(-FACTOR_REACH, FACTOR_REACH + step / 2, step)  # (F,)
+    weight = np.exp(-(factor**2) / 2)
+    log_inside = np.zeros((LIMITS, len(factor)))
+    for loading, count in key:
+        own = np.sqrt(max(1 - loading**2, 1e-12))
+        centre = loading * factor
+        inside = special.ndtr((limits[:, None] - centre) / own) - special.ndtr((-limits[:, None] - centre) / own)
+        log_inside += count * np.log(np.maximum(inside, 1e-300))
+    return CubicSpline(limits, -np.expm1(log_inside) @ (weight / weight.sum()))
+
+
+def _factor_step(key: Sequence[tuple[float, int]]) -> float:
+    """Fine enough for the steepest of the functions that are summed over the factor."""
+    steepest = max(loading / np.sqrt(max(1 - loading**2, 1e-12)) for loading, _ in key)
+    return float(np.clip(0.5 / max(steepest, 1e-9), 0.01, 0.2))
