@@ -1,11 +1,11 @@
 """The model of a table: score = row (fixed) + seed (random) + residual, some cells missing here and there.
 
-Variances are estimated by restricted maximum likelihood (REML). Given the ratio of the seeds' variance to the residual's,
-everything else follows in closed form, so one number is searched for; where every row has every seed that number is
-known in closed form too, and the fit is the analysis of a randomised block design.
+Variances are estimated by restricted maximum likelihood (REML). Given the ratio of the seeds' variance to the
+residual's, everything else follows in closed form, so one number is searched for; where every row has every seed that
+number is known in closed form too, and the fit is the analysis of a randomised block design.
 
-Letters: R rows, S seeds, U patterns (which rows a seed has; a complete table has one pattern). A table is an array (R, S)
-of scores, NaN where a cell is missing.
+Letters: R rows, S seeds, U patterns (which rows a seed has; a complete table has one pattern). A table is an array
+(R, S) of scores, NaN where a cell is missing.
 """
 
 from collections.abc import Callable
@@ -39,8 +39,8 @@ class Patterns:
 class Variances:
     """What REML says about a table. `seed` is at least zero.
 
-    `residual` is that of the fit without this bound. Taking the bounded one would let a table whose seeds look more alike
-    than chance allows report less noise than its rows show within seeds (Stroup and Littell 2002).
+    `residual` is that of the fit without this bound. With the bounded one a table whose seeds look more alike than
+    chance allows would report less noise than its rows show within seeds (Stroup and Littell 2002).
     """
 
     seed: float
@@ -93,8 +93,8 @@ def row_means(table: Array, patterns: Patterns, precision: Array, covariance: Ar
 def projection_squares(patterns: Patterns, precision: Array, covariance: Array) -> Array:
     """Sums over all pairs of seeds of the squared entries of P, by row and row: (R, R).
 
-    P = V^-1 - V^-1 X (X' V^-1 X)^-1 X' V^-1 turns scores into weighted residuals. These sums say how the square sum of one
-    row's weighted residuals depends on each row's variance.
+    P = V^-1 - V^-1 X (X' V^-1 X)^-1 X' V^-1 turns scores into weighted residuals. These sums say how the square sum of
+    one row's weighted residuals depends on each row's variance.
     """
     return _over_seed_pairs(patterns, precision, covariance, lambda block: block**2)
 
@@ -144,12 +144,13 @@ def fit(table: Array, *, paired: bool) -> Variances | None:
         return Variances(0.0, 0.0, np.zeros((2, 2)), float(df))
     seed = max(0.0, ratio) * residual
     precision = precisions(patterns, np.full(table.shape[0], residual), seed)
-    covariance = 2 * np.linalg.inv(information(patterns, precision, means_covariance(patterns, precision)))
+    inverse: Array = np.linalg.inv(information(patterns, precision, means_covariance(patterns, precision)))
+    covariance = np.asarray(2 * inverse, dtype=np.float64)
     return Variances(seed, residual, covariance, 2 * residual**2 / float(covariance[1, 1]))
 
 
 def _best_ratio(centred: Array, patterns: Patterns) -> tuple[float, float]:
-    """Seed variance over residual variance by REML, not bounded by zero, and the residual variance that goes with it."""
+    """Seed variance over residual variance by REML, not bounded by zero, and the residual variance beside it."""
     rows, seeds = centred.shape
     if len(patterns.counts) == 1:
         of_seeds = rows * float((centred.mean(axis=0) ** 2).sum())

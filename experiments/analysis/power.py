@@ -1,7 +1,8 @@
 """What a complete table would see: from a standard deviation to the detectable difference, and to the seeds it takes.
 
-A table of `rows` rows (without the baseline) and `seeds` seeds a row. The standard deviation is that of one score of one
-row within a seed, as `significance.noise` reports it. A difference is seen when its simultaneous interval excludes zero.
+A table of `rows` rows (without the baseline) and `seeds` seeds a row. The standard deviation is that of one score of
+one row within a seed, as `significance.noise` reports it. A difference is seen when its simultaneous interval excludes
+zero.
 """
 
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def seeds_to_detect(
 
 def shift(limit: float, df: float, power: float) -> float:
     """How many standard errors a true difference must be for |t| to pass `limit` with probability `power`."""
-    # The other tail is left out: at any useful power |t| passes the limit on the wrong side in less than 1 of 10^5 tables.
+    # The other tail is left out: at any useful power |t| hardly ever passes the limit on the wrong side.
     return float(special.nctdtrinc(df, 1 - power, limit))
 
 

@@ -84,7 +84,8 @@ def _row_variances(pool: Variances, like_the_pool: np.ndarray, own: Array, df: A
 def _own_variances(table: Array, pool: Variances) -> tuple[Array, Array]:
     """Each row's variance (R,) without bias from the others', and its degrees of freedom (R,).
 
-    The expected square sum of a row's residuals is linear in all rows' variances; these equations are solved (Rao 1970).
+    The expected square sum of a row's residuals is linear in all rows' variances; these equations are solved (Rao
+    1970).
     """
     rows = len(table)
     patterns = mixed_model.patterns_of(table)

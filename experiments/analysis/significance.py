@@ -1,7 +1,7 @@
 """Is this row worse than the baseline, and how sure: one model for the whole table, one verdict a row.
 
-score = row (fixed) + seed (random, REML) + residual, differences from the baseline with simultaneous intervals. The method
-with its assumptions and what it does in simulated tables stand in docs/statistics.md.
+score = row (fixed) + seed (random, REML) + residual; differences from the baseline have simultaneous intervals. The
+method, its assumptions and what it does in simulated tables stand in docs/statistics.md.
 """
 
 from collections.abc import Hashable
@@ -30,18 +30,18 @@ def compare(
 ) -> "pd.DataFrame":
     """Compare every row with the baseline: columns `row, seed, score` in, a frame indexed by row in input order out.
 
-    `n` is the row's number of seeds and `mean` the plain mean of its scores. `difference` is the model's estimate of row
-    minus baseline, `low` and `high` hold it for all rows at once with probability `confidence`, and `p` is adjusted for all
-    rows. `verdict` is `hurts` (high < 0), `helps` (low > 0), `harmless` (inside +-delta) or `undecided`, in this order.
-    `seeds_needed` is given for undecided rows: the fewest seeds, the same for every row and the baseline, at which the
-    present difference with the present variances would be decided; null above 1,000. `own_variance` says that the row is
-    judged by its own variance instead of the table's.
+    `n` is the row's number of seeds and `mean` the plain mean of its scores. `difference` is the model's estimate of
+    row minus baseline, `low` and `high` hold it for all rows at once with probability `confidence`, and `p` is adjusted
+    for all rows. `verdict` is `hurts` (high < 0), `helps` (low > 0), `harmless` (-delta <= low and high <= delta) or
+    `undecided`, in this order. `seeds_needed` is given for undecided rows: the fewest seeds, the same for every row and
+    the baseline, at which the present difference with the present variances would be decided; null above 1,000.
+    `own_variance` says that the row is judged by its own variance instead of the table's.
 
     `paired=False` leaves out the seed effect and the check of variances: Dunnett's test, as `scipy.stats.dunnett`.
 
-    The baseline's difference, interval, p, verdict and seeds are null. At a single seed, or wherever no degrees of freedom
-    are left, interval, p and seeds are null and the verdict is `undecided`. Scores without any noise give intervals of no
-    width. The order of the rows changes no figure.
+    The baseline's difference, interval, p, verdict and seeds are null: None in `verdict`, NaN elsewhere. At a single
+    seed, or wherever no degrees of freedom are left, interval, p and seeds are null and the verdict is `undecided`.
+    Scores without any noise give intervals of no width, and a p of 0 or 1. The order of the rows changes no figure.
 
     Raises:
         ValueError: the baseline is not among the rows, a (row, seed) occurs twice, a score is not finite, a column is
@@ -65,13 +65,13 @@ def compare(
         if found.variances is not None:
             columns["own_variance"] = found.variances.own
             plan = _Plan(found.difference, found.variances, confidence=confidence, paired=paired)
-            columns["seeds_needed"][1:] = [
-                plan.seeds_needed(place, delta=delta, more_than=int(columns["n"][place + 1]))
-                if it == UNDECIDED
-                else np.nan
-                for place, it in enumerate(verdicts)
-            ]
-    return pd.DataFrame(columns, index=pd.Index(names, name=ROW)).loc[order]
+            for place, one in enumerate(verdicts, start=1):
+                if one == UNDECIDED:
+                    more_than = int(columns["n"][place])
+                    columns["seeds_needed"][place] = plan.seeds_needed(place, delta=delta, more_than=more_than)
+    index = pd.Index(names, name=ROW)
+    columns["verdict"] = pd.Series(columns["verdict"], index=index, dtype=object)  # else None becomes NaN
+    return pd.DataFrame(columns, index=index).loc[order]
 
 
 def verdict(low: float, high: float, delta: float) -> str:
@@ -136,7 +136,7 @@ def seeds_to_detect(
     confidence: float = CONFIDENCE,
     paired: bool = True,
 ) -> int | None:
-    """The fewest seeds a row at which a table of these rows and this noise sees `difference` with probability `power`."""
+    """The fewest seeds at which a table of these rows and this noise sees `difference` with probability `power`."""
     found = noise(scores, baseline, paired=paired)
     num_rows = scores[ROW].nunique() - 1
     if found is None or num_rows < 1:
@@ -159,9 +159,8 @@ def read(scores: "pd.DataFrame", baseline: Hashable, *, confidence: float) -> tu
         raise ValueError(f"confidence is {confidence}; it must be between 0 and 1")
     order = scores[ROW].unique().tolist()
     if baseline not in order:
-        raise ValueError(
-            f"the baseline {baseline} is not among the rows: {', '.join(map(str, order)) or 'there are none'}"
-        )
+        rows = ", ".join(map(str, order)) or "there are none"
+        raise ValueError(f"the baseline {baseline} is not among the rows: {rows}")
     broken = scores[~np.isfinite(scores[SCORE].astype(float))]
     if len(broken):
         raise ValueError(f"not a finite score: {_cells(broken)}; leave out what was not run")
@@ -188,7 +187,7 @@ class _Plan:
 
     def seeds_needed(self, place: int, *, delta: float, more_than: int) -> float:
         """The fewest seeds at which the interval excludes zero or lies inside +-delta; NaN above `MOST_SEEDS`."""
-        size = abs(self.difference[place])
+        size = abs(self.difference[place - 1])
         enough = max(size, delta - size)
         return first_number(lambda seeds: self.reach(place, seeds) < enough, more_than + 1, MOST_SEEDS) or np.nan
 
@@ -198,10 +197,10 @@ class _Plan:
         pooled_rows = int((~own).sum())
         pool_df = max((seeds - 1) * (pooled_rows - 1 if self.paired else pooled_rows), 1)
         df = np.where(own, seeds - 1, pool_df)
-        two = [0, place + 1]
+        two = [0, place]
         of_pool = residual[two][~own[two]].sum()
         uncertainty = of_pool**2 / pool_df + (residual[two] ** 2 / df[two])[own[two]].sum()
-        of_difference = residual[0] + residual[place + 1]
+        of_difference = residual[two].sum()
         loadings = np.sqrt(residual[0] / (residual[0] + residual[1:]))
         limit = critical_values(np.array([of_difference**2 / uncertainty]), loadings, self.confidence)[0]
         return float(limit * np.sqrt(of_difference / seeds))

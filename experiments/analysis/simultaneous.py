@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-LARGEST_Z = 10.0  # a normal variable is never larger, to double precision
-LIMITS = 201  # at which the normal integral is tabulated
+LARGEST_Z = 9.0  # a normal variable is never larger, to double precision
+LIMITS = 121  # at which the normal integral is tabulated
 FACTOR_REACH = 8.0  # standard deviations of the common factor
-NODES = 240  # of the residual's standard deviation
+NODES = 160  # of the residual's standard deviation
 DIGITS = 6  # loadings that agree to so many are one
 
 
@@ -50,9 +50,11 @@ def common_factor(covariance: Array) -> Array:
 
 
 def tail(limits: Array, df: Array, loadings: Array) -> Array:
-    """P(largest |t| > limit) for limits and their degrees of freedom: (K,), (K,) -> (K,). A p value where the limit is |t|."""
-    key = _key(loadings)
-    return np.array([_tail(float(limit), float(one), key) for limit, one in zip(limits, df, strict=True)])
+    """P(largest |t| > limit) for limits and their degrees of freedom: (K,), (K,) -> (K,).
+
+    Where the limit is a row's own |t|, that is its adjusted p value.
+    """
+    return _tail(limits, df, _normal_tail(_key(loadings)))[0]
 
 
 def critical_values(df: Array, loadings: Array, confidence: float) -> Array:
@@ -60,8 +62,8 @@ def critical_values(df: Array, loadings: Array, confidence: float) -> Array:
 
     Where differences have different degrees of freedom each has its own limit (Hasler and Hothorn 2008).
     """
-    key = _key(loadings)
-    return np.array([_critical(float(one), key, confidence) for one in df])
+    different, where = np.unique(df, return_inverse=True)
+    return np.array(_critical(tuple(different.tolist()), _key(loadings), confidence))[where]
 
 
 def _key(loadings: Array) -> tuple[tuple[float, int], ...]:
@@ -71,21 +73,30 @@ def _key(loadings: Array) -> tuple[tuple[float, int], ...]:
 
 
 @lru_cache(maxsize=4096)
-def _critical(df: float, key: tuple[tuple[float, int], ...], confidence: float) -> float:
-    from scipy.optimize import brentq
-
+def _critical(df: tuple[float, ...], key: tuple[tuple[float, int], ...], confidence: float) -> tuple[float, ...]:
+    """Newton's method on logarithms from Bonferroni's limit, which is beyond the root: the steps never pass it."""
     num_differences = sum(count for _, count in key)
-    error = 1 - confidence
-    # Independent differences, and Bonferroni's limit: the answer lies between one |t| and these.
-    low, high = (float(special.stdtrit(df, 1 - error / (2 * k))) for k in (1, num_differences))
-    return float(brentq(lambda limit: _tail(limit, df, key) - error, 0.98 * low, 1.02 * high, xtol=1e-9))
+    error, each_df = 1 - confidence, np.array(df)
+    limits: Array = special.stdtrit(each_df, 1 - error / (2 * num_differences))
+    normal_tail = _normal_tail(key)
+    for _ in range(50):
+        beyond, slope = _tail(limits, each_df, normal_tail)
+        step = np.log(beyond / error) * beyond / (slope * limits)
+        limits = limits * np.exp(-step)
+        if abs(step).max() < 1e-11:
+            break
+    return tuple(limits.tolist())
 
 
-def _tail(limit: float, df: float, key: tuple[tuple[float, int], ...]) -> float:
-    sd, weight = _sd_nodes(df)
-    scaled = limit * sd
-    beyond = np.where(scaled < LARGEST_Z, _normal_tail(key)(np.minimum(scaled, LARGEST_Z)), 0.0)
-    return float(np.clip(weight @ beyond, 0.0, 1.0))
+def _tail(limits: Array, df: Array, normal_tail: "CubicSpline") -> tuple[Array, Array]:
+    """P(largest |t| > limit), and its derivative by the limit: (K,), (K,) -> (K,), (K,)."""
+    nodes = [_sd_nodes(one) for one in df.tolist()]
+    sd, weight = np.stack([one for one, _ in nodes]), np.stack([one for _, one in nodes])  # (K, N)
+    scaled = np.minimum(limits[:, None] * sd, LARGEST_Z)
+    within = scaled < LARGEST_Z
+    beyond = (weight * normal_tail(scaled) * within).sum(axis=1)
+    slope = (weight * sd * normal_tail(scaled, 1) * within).sum(axis=1)
+    return np.clip(beyond, 0.0, 1.0), slope
 
 
 @lru_cache(maxsize=4096)
