@@ -144,8 +144,8 @@ def fit(table: Array, *, paired: bool) -> Variances | None:
         return Variances(0.0, 0.0, np.zeros((2, 2)), float(df))
     seed = max(0.0, ratio) * residual
     precision = precisions(patterns, np.full(table.shape[0], residual), seed)
-    inverse: Array = np.linalg.inv(information(patterns, precision, means_covariance(patterns, precision)))
-    covariance = np.asarray(2 * inverse, dtype=np.float64)
+    of_estimates = information(patterns, precision, means_covariance(patterns, precision))
+    covariance = 2 * np.asarray(np.linalg.inv(of_estimates), dtype=np.float64)
     return Variances(seed, residual, covariance, 2 * residual**2 / float(covariance[1, 1]))
 
 
