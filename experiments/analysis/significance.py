@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HURTS, HELPS, HARMLESS, UNDECIDED = "hurts", "helps", "harmless", "undecided"
-ROW, SEED, SCORE = "row", "seed", "score"
+ROW, SEED, SCORE, BLIND = "row", "seed", "score", "blind"
 COLUMNS = ("n", "mean", "difference", "low", "high", "p", "verdict", "seeds_needed", "own_variance")
 
 
 def compare(
-    scores: "pd.DataFrame", baseline: str, *, delta: float = 1.0, confidence: float = 0.95, paired: bool = True
+    scores: "pd.DataFrame",
+    baseline: Hashable,
+    *,
+    delta: float = 1.0,
+    confidence: float = CONFIDENCE,
+    paired: bool = True,
 ) -> "pd.DataFrame":
     """Compare every row with the baseline: columns `row, seed, score` in, a frame indexed by row in input order out.
 
@@ -92,7 +97,7 @@ class Noise:
     df: float
 
 
-def noise(scores: "pd.DataFrame", baseline: str, *, paired: bool = True) -> Noise | None:
+def noise(scores: "pd.DataFrame", baseline: Hashable, *, paired: bool = True) -> Noise | None:
     """The standard deviations of a table as fitted; None where it has no residual degrees of freedom."""
     table, _, _ = read(scores, baseline, confidence=CONFIDENCE)
     variances = row_variances.estimate(table, paired=paired)
@@ -104,7 +109,7 @@ def noise(scores: "pd.DataFrame", baseline: str, *, paired: bool = True) -> Nois
 
 def detectable(
     scores: "pd.DataFrame",
-    baseline: str,
+    baseline: Hashable,
     *,
     power: float = POWER,
     confidence: float = CONFIDENCE,
@@ -129,7 +134,7 @@ def detectable(
 
 def seeds_to_detect(
     scores: "pd.DataFrame",
-    baseline: str,
+    baseline: Hashable,
     difference: float,
     *,
     power: float = POWER,
@@ -161,6 +166,8 @@ def read(scores: "pd.DataFrame", baseline: Hashable, *, confidence: float) -> tu
     if baseline not in order:
         rows = ", ".join(map(str, order)) or "there are none"
         raise ValueError(f"the baseline {baseline} is not among the rows: {rows}")
+    if scores[[ROW, SEED]].isna().any(axis=None):
+        raise ValueError(f"a score without its {ROW} or {SEED}")
     broken = scores[~np.isfinite(scores[SCORE].astype(float))]
     if len(broken):
         raise ValueError(f"not a finite score: {_cells(broken)}; leave out what was not run")
