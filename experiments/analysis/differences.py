@@ -33,7 +33,7 @@ def estimate(table: Array, *, confidence: float, paired: bool) -> Differences:
         difference, nothing = _plain(table, paired=paired), np.full(len(table) - 1, np.nan)
         return Differences(difference, nothing, nothing, nothing, nothing, nothing, nothing, None)
     if variances.pool.residual == 0:
-        return _without_noise(_exact(table, paired=paired), variances, largest=float(np.nanmax(np.abs(table))))
+        return _without_noise(table, variances, paired=paired)
 
     patterns = mixed_model.patterns_of(table)
     precision = mixed_model.precisions(patterns, variances.residual, variances.pool.seed)
@@ -70,22 +70,17 @@ def _plain(table: Array, *, paired: bool) -> Array:
     return np.where(both.any(axis=1) & paired, shared, means[1:] - means[0])
 
 
-def _exact(table: Array, *, paired: bool) -> Array:
-    """Differences of a table without noise: the same in every seed, so least squares finds them exactly (K,)."""
-    if not paired:
-        return _plain(table, paired=False)
-    patterns = mixed_model.patterns_of(table)
-    seed = 1e6  # over a residual variance of one: seeds are told apart as if they were fixed
-    precision = mixed_model.precisions(patterns, np.ones(len(table)), seed)
-    covariance = mixed_model.means_covariance(patterns, precision)
-    means = mixed_model.row_means(table, patterns, precision, covariance)
-    return means[1:] - means[0]
+def _without_noise(table: Array, variances: RowVariances, *, paired: bool) -> Differences:
+    """Intervals of no width, and a p of 0 or 1: any difference that is more than rounding is one.
 
-
-def _without_noise(difference: Array, variances: RowVariances, *, largest: float) -> Differences:
-    """Intervals of no width, and a p of 0 or 1: any difference that is more than rounding is one."""
-    difference = np.where(abs(difference) <= ROUNDING * max(largest, 1e-300), 0.0, difference)
-    nothing = np.zeros(len(difference))
-    p = np.where(difference == 0, 1.0, 0.0)
-    df = np.full(len(difference), variances.pool.df)
-    return Differences(difference, nothing, df, nothing, difference, difference, p, variances)
+    Where no seeds link a row to the baseline, the noise within seeds says nothing about their difference.
+    """
+    means = mixed_model.within_seeds(table, paired=paired)[3]
+    known = mixed_model.linked(table)[0, 1:] | (not paired)
+    difference = np.where(known, means[1:] - means[0], _plain(table, paired=False))
+    rounding = ROUNDING * float(np.nanmax(np.abs(table)))
+    difference = np.where(abs(difference) <= rounding, 0.0, difference)
+    end = np.where(known, difference, np.nan)
+    p = np.where(known, np.where(difference == 0, 1.0, 0.0), np.nan)
+    df, nothing = np.full(len(difference), variances.pool.df), np.zeros(len(difference))
+    return Differences(difference, nothing, df, nothing, end, end, p, variances)

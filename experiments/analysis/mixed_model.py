@@ -58,16 +58,28 @@ def patterns_of(table: Array) -> Patterns:
 def residual_df(table: Array, *, paired: bool) -> int:
     """Degrees of freedom within rows, and within seeds too where rows are paired by seed; 0 where nothing is left."""
     within_rows = int((~np.isnan(table)).sum()) - table.shape[0]
-    return within_rows - table.shape[1] + _connected_parts(table) if paired else within_rows
+    return within_rows - table.shape[1] + len(np.unique(linked(table), axis=0)) if paired else within_rows
+
+
+def linked(table: Array) -> NDArray[np.bool_]:
+    """Which rows are linked by seeds that they share, directly or through other rows: (R, R)."""
+    has = (~np.isnan(table)).astype(np.float64)
+    direct = has @ has.T > 0
+    reach = direct
+    while True:
+        further = reach.astype(np.float64) @ direct > 0
+        if (further == reach).all():
+            return reach
+        reach = further
 
 
 def precisions(patterns: Patterns, residual: Array, seed: float) -> Array:
     """Inverse covariance of a seed's scores by pattern, zero where a row is missing: (U, R, R).
 
-    `residual` is each row's variance (R,), `seed` the variance of the seed effect.
+    `residual` is each row's variance (R,), `seed` the variance of the seed effect; infinite, seeds are fixed.
     """
     inverse = patterns.masks / residual  # (U, R)
-    shared = seed / (1 + seed * inverse.sum(axis=1))  # (U,)
+    shared = 1 / (1 / seed + inverse.sum(axis=1)) if seed > 0 else np.zeros(len(inverse))  # (U,)
     outer: Array = inverse[:, :, None] * inverse[:, None, :]
     return np.eye(len(residual)) * inverse[:, :, None] - shared[:, None, None] * outer
 
@@ -75,6 +87,23 @@ def precisions(patterns: Patterns, residual: Array, seed: float) -> Array:
 def means_covariance(patterns: Patterns, precision: Array) -> Array:
     """Covariance of the rows' estimated means: (R, R)."""
     return np.linalg.inv(np.einsum("u,uij->ij", patterns.counts, precision))
+
+
+def within_seeds(table: Array, *, paired: bool) -> tuple[Patterns, Array, Array, Array]:
+    """Least squares with fixed seeds: patterns, `precisions` for a variance of one, a covariance, row means.
+
+    Only differences between rows that are linked by seeds can be told; the covariance is a generalised inverse.
+    """
+    patterns = patterns_of(table)
+    precision = precisions(patterns, np.ones(len(table)), np.inf if paired else 0.0)
+    normal = np.einsum("u,uij->ij", patterns.counts, precision)
+    covariance: Array = np.linalg.pinv(normal, rcond=1e-10, hermitian=True)
+    return patterns, precision, covariance, row_means(table, patterns, precision, covariance)
+
+
+def weighted_residuals(table: Array, patterns: Patterns, precision: Array, means: Array) -> Array:
+    """V^-1 (score - row mean), zero where a cell is missing: (R, S)."""
+    return np.einsum("sij,js->is", precision[patterns.of_seed], np.nan_to_num(table - means[:, None]))
 
 
 def row_means(table: Array, patterns: Patterns, precision: Array, covariance: Array) -> Array:
@@ -97,11 +126,6 @@ def projection_squares(patterns: Patterns, precision: Array, covariance: Array) 
     one row's weighted residuals depends on each row's variance.
     """
     return _over_seed_pairs(patterns, precision, covariance, lambda block: block**2)
-
-
-def seed_squares(patterns: Patterns, precision: Array, covariance: Array) -> Array:
-    """The same for the seeds' variance: how the square sum of a row's weighted residuals depends on it (R,)."""
-    return _over_seed_pairs(patterns, precision, covariance, lambda block: block.sum(axis=-1) ** 2)
 
 
 def projection_trace(patterns: Patterns, precision: Array, covariance: Array) -> Array:
@@ -138,10 +162,11 @@ def fit(table: Array, *, paired: bool) -> Variances | None:
         residual = float((centred**2).sum()) / within_rows
         residual = residual if residual > smallest else 0.0
         return Variances(0.0, residual, np.diag([0.0, 2 * residual**2 / within_rows]), float(within_rows))
-    ratio, residual = _best_ratio(centred, patterns)
-    if residual <= smallest:
-        # Rows differ by the same amounts in every seed. What is left for the seeds' variance does not matter.
+    fixed, precision, _, means = within_seeds(table, paired=True)
+    if float((weighted_residuals(table, fixed, precision, means) ** 2).sum()) / df <= smallest:
+        # Rows differ by the same amounts in every seed: REML has no optimum, and differences no variance.
         return Variances(0.0, 0.0, np.zeros((2, 2)), float(df))
+    ratio, residual = _best_ratio(centred, patterns)
     seed = max(0.0, ratio) * residual
     precision = precisions(patterns, np.full(table.shape[0], residual), seed)
     of_estimates = information(patterns, precision, means_covariance(patterns, precision))
@@ -196,15 +221,3 @@ def _over_seed_pairs(
     same = np.arange(len(patterns.counts))
     apart = np.einsum("uv,uv...->...", pairs, entries(between))
     return apart + np.einsum("u,u...->...", patterns.counts, entries(precision - between[same, same]))
-
-
-def _connected_parts(table: Array) -> int:
-    """How many parts a table falls into when rows are linked by the seeds they share."""
-    has = (~np.isnan(table)).astype(np.float64)
-    reach = np.eye(len(has), dtype=bool)
-    linked = has @ has.T > 0
-    while True:
-        further = (reach.astype(np.float64) @ linked) > 0
-        if (further == reach).all():
-            return len(np.unique(reach, axis=0))
-        reach = further

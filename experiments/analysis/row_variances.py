@@ -25,6 +25,7 @@ MISSED = 0.10  # of such rows
 LEVELS = 0.01, 0.20  # of the check of one row, at most and at least this strict
 BASELINE_LEVEL = 0.05  # at most: every interval depends on the baseline's variance
 CLEAR_LEVEL = 0.001  # over all rows, for a row to leave the pool
+SMALLEST_DF = 0.5  # of a variance that is judged at all
 FEWEST_ROWS = 3  # with two rows in pairs only the variance of their difference can be told
 
 
@@ -50,7 +51,7 @@ def estimate(table: Array, *, paired: bool) -> RowVariances | None:
     pooled = np.ones(rows, dtype=bool)
     if not paired or rows < FEWEST_ROWS or pool.residual == 0:
         return _row_variances(pool, pooled, np.zeros(rows), np.ones(rows))
-    own, df = _own_variances(table, pool)
+    own, df = _own_variances(table, paired=mixed_model.residual_df(table, paired=True) > 0)
     while pooled.sum() > max(FEWEST_ROWS, (rows + 1) // 2):
         ratio, rest_df = _against_the_rest(own, df, pool, pooled)
         clear = np.where(pooled & _noisier(ratio, df, rest_df, np.full(rows, CLEAR_LEVEL / rows)), ratio, 0.0)
@@ -63,7 +64,6 @@ def estimate(table: Array, *, paired: bool) -> RowVariances | None:
             pooled[noisiest] = True
             break
         pool = smaller
-        own, df = _own_variances(table, pool)
     ratio, rest_df = _against_the_rest(own, df, pool, pooled)
     level = levels(df)
     level[0] = min(level[0], BASELINE_LEVEL)
@@ -81,30 +81,25 @@ def _row_variances(pool: Variances, like_the_pool: np.ndarray, own: Array, df: A
     return RowVariances(pool, residual, np.where(like_the_pool, pool.df, df), ~like_the_pool)
 
 
-def _own_variances(table: Array, pool: Variances) -> tuple[Array, Array]:
+def _own_variances(table: Array, *, paired: bool) -> tuple[Array, Array]:
     """Each row's variance (R,) without bias from the others', and its degrees of freedom (R,).
 
-    The expected square sum of a row's residuals is linear in all rows' variances; these equations are solved (Rao
-    1970).
+    From residuals within rows and seeds, so that no seed's good luck makes a row look noisy. The expected square sum of
+    a row's residuals is linear in all rows' variances; these equations are solved (Rao 1970).
     """
-    rows = len(table)
-    patterns = mixed_model.patterns_of(table)
-    precision = mixed_model.precisions(patterns, np.full(rows, pool.residual), pool.seed)
-    covariance = mixed_model.means_covariance(patterns, precision)
-    means = mixed_model.row_means(table, patterns, precision, covariance)
-    weighted = np.einsum("sij,js->is", precision[patterns.of_seed], np.nan_to_num(table - means[:, None]))
-    squares = (weighted**2).sum(axis=1)
+    patterns, precision, covariance, means = mixed_model.within_seeds(table, paired=paired)
+    residuals = mixed_model.weighted_residuals(table, patterns, precision, means)
     information = mixed_model.projection_squares(patterns, precision, covariance)
-    from_seeds = mixed_model.seed_squares(patterns, precision, covariance)
-    own = np.linalg.lstsq(information, squares - pool.seed * from_seeds, rcond=1e-9)[0]
+    own = np.linalg.lstsq(information, (residuals**2).sum(axis=1), rcond=1e-9)[0]
     trace = mixed_model.projection_trace(patterns, precision, covariance)
-    df = trace**2 / np.maximum(np.diag(information), 1e-300)
-    return np.where(df > 0.5, np.maximum(own, 0.0), 0.0), np.maximum(df, 0.5)
+    known = trace > SMALLEST_DF
+    df = np.where(known, trace**2 / np.where(known, np.diag(information), 1.0), SMALLEST_DF)
+    return np.where(known, np.maximum(own, 0.0), 0.0), df
 
 
 def _against_the_rest(own: Array, df: Array, pool: Variances, pooled: np.ndarray) -> tuple[Array, Array]:
     """Each row's variance over that of the pool without it (R,), and the latter's degrees of freedom (R,)."""
-    rest_df = np.where(pooled, np.maximum(pool.df - df, 0.5), pool.df)
+    rest_df = np.where(pooled, np.maximum(pool.df - df, SMALLEST_DF), pool.df)
     rest = np.where(pooled, (pool.df * pool.residual - df * own) / rest_df, pool.residual)
     return own / np.maximum(rest, 1e-3 * pool.residual), rest_df
 

@@ -38,15 +38,19 @@ def common_factor(covariance: Array) -> Array:
         return np.minimum(np.sqrt(apart[0]) / sd, 1.0)
     correlation = covariance / np.outer(sd, sd)
     np.fill_diagonal(correlation, 0.0)
-    communality = abs(correlation).max(axis=1)
-    for _ in range(200):
-        values, vectors = np.linalg.eigh(correlation + np.diag(communality))
-        loadings: Array = np.sqrt(max(values[-1], 0.0)) * vectors[:, -1]
-        settled = np.allclose(loadings**2, communality, rtol=0, atol=1e-8)
-        communality = np.minimum(loadings**2, 1.0)
-        if settled:
+    values, vectors = np.linalg.eigh(correlation + np.diag(abs(correlation).max(axis=1)))
+    loadings: Array = np.sqrt(max(values[-1], 0.0)) * vectors[:, -1]
+    for _ in range(50):  # Gauss-Newton on the squared errors off the diagonal
+        squares = loadings**2
+        normal = np.outer(loadings, loadings)
+        np.fill_diagonal(normal, squares.sum() - squares)
+        error = correlation - np.outer(loadings, loadings)
+        np.fill_diagonal(error, 0.0)
+        step = np.linalg.lstsq(normal, error @ loadings, rcond=1e-12)[0]
+        loadings = np.clip(loadings + step, -1.0, 1.0)
+        if abs(step).max() < 1e-9:
             break
-    return np.minimum(abs(loadings), 1.0)  # the sign of a loading does not change |t|
+    return abs(loadings)  # the sign of a loading does not change |t|
 
 
 def tail(limits: Array, df: Array, loadings: Array) -> Array:
