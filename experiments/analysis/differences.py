@@ -75,7 +75,7 @@ def _without_noise(table: Array, variances: RowVariances, *, paired: bool) -> Di
 
     Where no seeds link a row to the baseline, the noise within seeds says nothing about their difference.
     """
-    means = mixed_model.within_seeds(table, paired=paired)[3]
+    means = mixed_model.within_seeds(table, np.ones(len(table)), paired=paired)[3]
     known = mixed_model.linked(table)[0, 1:] | (not paired)
     difference = np.where(known, means[1:] - means[0], _plain(table, paired=False))
     rounding = ROUNDING * float(np.nanmax(np.abs(table)))

@@ -89,13 +89,14 @@ def means_covariance(patterns: Patterns, precision: Array) -> Array:
     return np.linalg.inv(np.einsum("u,uij->ij", patterns.counts, precision))
 
 
-def within_seeds(table: Array, *, paired: bool) -> tuple[Patterns, Array, Array, Array]:
-    """Least squares with fixed seeds: patterns, `precisions` for a variance of one, a covariance, row means.
+def within_seeds(table: Array, relative: Array, *, paired: bool) -> tuple[Patterns, Array, Array, Array]:
+    """Least squares with fixed seeds: patterns, `precisions`, a covariance, row means.
 
-    Only differences between rows that are linked by seeds can be told; the covariance is a generalised inverse.
+    Rows are weighted by their `relative` variances (R,). Only differences between rows that are linked by seeds can be
+    told; the covariance is a generalised inverse.
     """
     patterns = patterns_of(table)
-    precision = precisions(patterns, np.ones(len(table)), np.inf if paired else 0.0)
+    precision = precisions(patterns, relative, np.inf if paired else 0.0)
     normal = np.einsum("u,uij->ij", patterns.counts, precision)
     covariance: Array = np.linalg.pinv(normal, rcond=1e-10, hermitian=True)
     return patterns, precision, covariance, row_means(table, patterns, precision, covariance)
@@ -162,7 +163,7 @@ def fit(table: Array, *, paired: bool) -> Variances | None:
         residual = float((centred**2).sum()) / within_rows
         residual = residual if residual > smallest else 0.0
         return Variances(0.0, residual, np.diag([0.0, 2 * residual**2 / within_rows]), float(within_rows))
-    fixed, precision, _, means = within_seeds(table, paired=True)
+    fixed, precision, _, means = within_seeds(table, np.ones(len(table)), paired=True)
     if float((weighted_residuals(table, fixed, precision, means) ** 2).sum()) / df <= smallest:
         # Rows differ by the same amounts in every seed: REML has no optimum, and differences no variance.
         return Variances(0.0, 0.0, np.zeros((2, 2)), float(df))

@@ -51,7 +51,8 @@ def estimate(table: Array, *, paired: bool) -> RowVariances | None:
     pooled = np.ones(rows, dtype=bool)
     if not paired or rows < FEWEST_ROWS or pool.residual == 0:
         return _row_variances(pool, pooled, np.zeros(rows), np.ones(rows))
-    own, df = _own_variances(table, paired=mixed_model.residual_df(table, paired=True) > 0)
+    shared = mixed_model.residual_df(table, paired=True) > 0
+    own, df = _own_variances(table, np.ones(rows), paired=shared)
     while pooled.sum() > max(FEWEST_ROWS, (rows + 1) // 2):
         ratio, rest_df = _against_the_rest(own, df, pool, pooled)
         clear = np.where(pooled & _noisier(ratio, df, rest_df, np.full(rows, CLEAR_LEVEL / rows)), ratio, 0.0)
@@ -64,6 +65,8 @@ def estimate(table: Array, *, paired: bool) -> RowVariances | None:
             pooled[noisiest] = True
             break
         pool = smaller
+        relative = np.where(pooled, 1.0, np.maximum(own / pool.residual, 1.0))
+        own, df = _own_variances(table, relative, paired=shared)
     ratio, rest_df = _against_the_rest(own, df, pool, pooled)
     level = levels(df)
     level[0] = min(level[0], BASELINE_LEVEL)
@@ -77,22 +80,23 @@ def levels(df: Array) -> Array:
 
 
 def _row_variances(pool: Variances, like_the_pool: np.ndarray, own: Array, df: Array) -> RowVariances:
-    residual = np.where(like_the_pool, pool.residual, own)
+    residual = np.where(like_the_pool, pool.residual, np.maximum(own, pool.residual))
     return RowVariances(pool, residual, np.where(like_the_pool, pool.df, df), ~like_the_pool)
 
 
-def _own_variances(table: Array, *, paired: bool) -> tuple[Array, Array]:
+def _own_variances(table: Array, relative: Array, *, paired: bool) -> tuple[Array, Array]:
     """Each row's variance (R,) without bias from the others', and its degrees of freedom (R,).
 
-    From residuals within rows and seeds, so that no seed's good luck makes a row look noisy. The expected square sum of
-    a row's residuals is linear in all rows' variances; these equations are solved (Rao 1970).
+    From residuals within rows and seeds, so that no seed's good luck makes a row look noisy. Rows that left the pool
+    count for less (`relative`, their variances over the pool's): seeds are told from the others. The expected square
+    sum of a row's residuals is linear in all rows' variances; these equations are solved (Rao 1970).
     """
-    patterns, precision, covariance, means = mixed_model.within_seeds(table, paired=paired)
+    patterns, precision, covariance, means = mixed_model.within_seeds(table, relative, paired=paired)
     residuals = mixed_model.weighted_residuals(table, patterns, precision, means)
     information = mixed_model.projection_squares(patterns, precision, covariance)
     own = np.linalg.lstsq(information, (residuals**2).sum(axis=1), rcond=1e-9)[0]
     trace = mixed_model.projection_trace(patterns, precision, covariance)
-    known = trace > SMALLEST_DF
+    known = relative * trace > SMALLEST_DF
     df = np.where(known, trace**2 / np.where(known, np.diag(information), 1.0), SMALLEST_DF)
     return np.where(known, np.maximum(own, 0.0), 0.0), df
 

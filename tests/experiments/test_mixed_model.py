@@ -85,7 +85,7 @@ def test_row_variances_are_unbiased() -> None:
         table = rng.normal(size=(6, 6)) * sd[:, None] + 5 * rng.normal(size=6)
         for cell in UNBALANCED:
             table[cell] = np.nan
-        found.append(row_variances._own_variances(table, paired=True)[0])
+        found.append(row_variances._own_variances(table, np.ones(6), paired=True)[0])
     mean, error = np.mean(found, axis=0), np.std(found, axis=0) / np.sqrt(len(found))
     # A row's estimate cannot be negative, which lifts the mean of quiet rows beside a noisy one.
     assert (abs(mean - sd**2) < 4 * error + 0.1).all()
