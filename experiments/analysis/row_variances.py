@@ -1,0 +1,117 @@
+"""Which rows are noisier than the others, and what variance each row is judged by.
+
+The level of the check follows from what it is for. With few seeds a row's own variance is hardly known, and a check at
+the usual levels would miss most rows that spoil the intervals; so the level is that at which a row with three times the
+standard deviation is missed in 10% of tables, within bounds. At 3 seeds that is every fifth row of a table in which all
+rows are alike: the price is paid in width, never in error.
+
+1. Clearly noisier rows, at 0.1% over all rows, leave the pool one after another. What stays gives the pooled variance.
+2. Each row is checked against that pool at the level above; a row that fails it keeps its own variance.
+3. Quieter rows keep the pooled variance, which is wider than theirs.
+
+Rows that only look noisier by chance stay in the pool: without them its variance would come out too small.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from experiments.analysis import mixed_model
+from experiments.analysis.mixed_model import Array, Variances
+
+NOISIER = 3.0  # times the standard deviation of the others: what the check is to find
+MISSED = 0.10  # of such rows
+LEVELS = 0.01, 0.20  # of the check of one row, at most and at least this strict
+BASELINE_LEVEL = 0.05  # at most: every interval depends on the baseline's variance
+CLEAR_LEVEL = 0.001  # over all rows, for a row to leave the pool
+SMALLEST_DF = 0.5  # of a variance that is judged at all
+FEWEST_ROWS = 3  # with two rows in pairs only the variance of their difference can be told
+
+
+@dataclass(frozen=True)
+class RowVariances:
+    """The variance of each row (R,), its degrees of freedom (R,), and whether it is the row's own (R,)."""
+
+    pool: Variances
+    residual: Array
+    df: Array
+    own: np.ndarray
+
+
+def estimate(table: Array, *, paired: bool) -> RowVariances | None:
+    """Check the rows of a table (R, S), whose first row is the baseline; None without residual degrees of freedom.
+
+    Without `paired` nothing is checked: that is the classical analysis, with one variance for all.
+    """
+    pool = mixed_model.fit(table, paired=paired)
+    if pool is None:
+        return None
+    rows = len(table)
+    pooled = np.ones(rows, dtype=bool)
+    if not paired or rows < FEWEST_ROWS or pool.residual == 0:
+        return _row_variances(pool, pooled, np.zeros(rows), np.ones(rows))
+    shared = mixed_model.residual_df(table, paired=True) > 0
+    own, df = _own_variances(table, np.ones(rows), paired=shared)
+    while pooled.sum() > max(FEWEST_ROWS, (rows + 1) // 2):
+        ratio, rest_df = _against_the_rest(own, df, pool, pooled)
+        clear = np.where(pooled & _noisier(ratio, df, rest_df, np.full(rows, CLEAR_LEVEL / rows)), ratio, 0.0)
+        noisiest = int(clear.argmax())
+        if clear[noisiest] == 0:
+            break
+        pooled[noisiest] = False
+        smaller = mixed_model.fit(_without_empty_seeds(table[pooled]), paired=paired)
+        if smaller is None or smaller.residual == 0:
+            pooled[noisiest] = True
+            break
+        pool = smaller
+        relative = np.where(pooled, 1.0, np.maximum(own / pool.residual, 1.0))
+        own, df = _own_variances(table, relative, paired=shared)
+    ratio, rest_df = _against_the_rest(own, df, pool, pooled)
+    level = levels(df)
+    level[0] = min(level[0], BASELINE_LEVEL)
+    return _row_variances(pool, pooled & ~_noisier(ratio, df, rest_df, level), own, df)
+
+
+def levels(df: Array) -> Array:
+    """Of the check, by the degrees of freedom of a row's variance (R,)."""
+    missed_below = NOISIER**2 * 2 * special.gammaincinv(df / 2, MISSED) / df
+    return np.clip(special.gammaincc(df / 2, df * missed_below / 2), *LEVELS)
+
+
+def _row_variances(pool: Variances, like_the_pool: np.ndarray, own: Array, df: Array) -> RowVariances:
+    residual = np.where(like_the_pool, pool.residual, np.maximum(own, pool.residual))
+    return RowVariances(pool, residual, np.where(like_the_pool, pool.df, df), ~like_the_pool)
+
+
+def _own_variances(table: Array, relative: Array, *, paired: bool) -> tuple[Array, Array]:
+    """Each row's variance (R,) without bias from the others', and its degrees of freedom (R,).
+
+    From residuals within rows and seeds, so that no seed's good luck makes a row look noisy. Rows that left the pool
+    count for less (`relative`, their variances over the pool's): seeds are told from the others. The expected square
+    sum of a row's residuals is linear in all rows' variances; these equations are solved (Rao 1970).
+    """
+    patterns, precision, covariance, means = mixed_model.within_seeds(table, relative, paired=paired)
+    residuals = mixed_model.weighted_residuals(table, patterns, precision, means)
+    information = mixed_model.projection_squares(patterns, precision, covariance)
+    own = np.linalg.lstsq(information, (residuals**2).sum(axis=1), rcond=1e-9)[0]
+    trace = mixed_model.projection_trace(patterns, precision, covariance)
+    known = relative * trace > SMALLEST_DF
+    df = np.where(known, trace**2 / np.where(known, np.diag(information), 1.0), SMALLEST_DF)
+    return np.where(known, np.maximum(own, 0.0), 0.0), df
+
+
+def _against_the_rest(own: Array, df: Array, pool: Variances, pooled: np.ndarray) -> tuple[Array, Array]:
+    """Each row's variance over that of the pool without it (R,), and the latter's degrees of freedom (R,)."""
+    rest_df = np.where(pooled, np.maximum(pool.df - df, SMALLEST_DF), pool.df)
+    rest = np.where(pooled, (pool.df * pool.residual - df * own) / rest_df, pool.residual)
+    return own / np.maximum(rest, 1e-3 * pool.residual), rest_df
+
+
+def _noisier(ratio: Array, df: Array, rest_df: Array, level: Array) -> np.ndarray:
+    """Whether a variance ratio is beyond the F distribution's upper quantile (R,)."""
+    return np.asarray(special.fdtrc(df, rest_df, ratio) < level)
+
+
+def _without_empty_seeds(table: Array) -> Array:
+    return table[:, ~np.isnan(table).all(axis=0)]

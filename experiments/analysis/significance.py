@@ -1,0 +1,213 @@
+"""Is this row worse than the baseline, and how sure: one model for the whole table, one verdict a row.
+
+score = row (fixed) + seed (random, REML) + residual; differences from the baseline have simultaneous intervals. The
+method, its assumptions and what it does in simulated tables stand in docs/statistics.md.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.analysis import differences, row_variances
+from experiments.analysis.mixed_model import Array
+from experiments.analysis.power import CONFIDENCE, MOST_SEEDS, POWER, first_number, shift
+from experiments.analysis.power import seeds_to_detect as planned_seeds
+from experiments.analysis.row_variances import RowVariances
+from experiments.analysis.simultaneous import critical_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HURTS, HELPS, HARMLESS, UNDECIDED = "hurts", "helps", "harmless", "undecided"
+ROW, SEED, SCORE, BLIND = "row", "seed", "score", "blind"
+COLUMNS = ("n", "mean", "difference", "low", "high", "p", "verdict", "seeds_needed", "own_variance")
+
+
+def compare(
+    scores: "pd.DataFrame",
+    baseline: Hashable,
+    *,
+    delta: float = 1.0,
+    confidence: float = CONFIDENCE,
+    paired: bool = True,
+) -> "pd.DataFrame":
+    """Compare every row with the baseline: columns `row, seed, score` in, a frame indexed by row in input order out.
+
+    `n` is the row's number of seeds and `mean` the plain mean of its scores. `difference` is the model's estimate of
+    row minus baseline, `low` and `high` hold it for all rows at once with probability `confidence`, and `p` is adjusted
+    for all rows. `verdict` is `hurts` (high < 0), `helps` (low > 0), `harmless` (-delta <= low and high <= delta) or
+    `undecided`, in this order. `seeds_needed` is given for undecided rows: the fewest seeds, the same for every row and
+    the baseline, at which the present difference with the present variances would be decided; null above 1,000.
+    `own_variance` says that the row is judged by its own variance instead of the table's.
+
+    `paired=False` leaves out the seed effect and the check of variances: Dunnett's test, as `scipy.stats.dunnett`.
+
+    The baseline's difference, interval, p, verdict and seeds are null: None in `verdict`, NaN elsewhere. At a single
+    seed, or wherever no degrees of freedom are left, interval, p and seeds are null and the verdict is `undecided`.
+    Scores without any noise give intervals of no width, and a p of 0 or 1. The order of the rows changes no figure.
+
+    Raises:
+        ValueError: the baseline is not among the rows, a (row, seed) occurs twice, a score is not finite, a column is
+            missing, `delta` is negative, or `confidence` is not between 0 and 1.
+    """
+    import pandas as pd
+
+    if not (np.isfinite(delta) and delta >= 0):
+        raise ValueError(f"delta is {delta}; it must be 0 or more")
+    table, names, order = read(scores, baseline, confidence=confidence)
+    columns: dict[str, Any] = {name: np.full(len(names), np.nan) for name in COLUMNS}
+    columns["n"], columns["mean"] = (~np.isnan(table)).sum(axis=1), np.nanmean(table, axis=1)
+    columns["verdict"] = np.full(len(names), None, dtype=object)
+    columns["own_variance"] = np.zeros(len(names), dtype=bool)
+    if len(names) > 1:
+        found = differences.estimate(table, confidence=confidence, paired=paired)
+        columns["difference"][1:], columns["p"][1:] = found.difference, found.p
+        columns["low"][1:], columns["high"][1:] = found.low, found.high
+        verdicts = [verdict(low, high, delta) for low, high in zip(found.low, found.high, strict=True)]
+        columns["verdict"][1:] = verdicts
+        if found.variances is not None:
+            columns["own_variance"] = found.variances.own
+            plan = _Plan(found.difference, found.variances, confidence=confidence, paired=paired)
+            for place, one in enumerate(verdicts, start=1):
+                if one == UNDECIDED:
+                    more_than = int(columns["n"][place])
+                    columns["seeds_needed"][place] = plan.seeds_needed(place, delta=delta, more_than=more_than)
+    index = pd.Index(names, name=ROW)
+    columns["verdict"] = pd.Series(columns["verdict"], index=index, dtype=object)  # else None becomes NaN
+    return pd.DataFrame(columns, index=index).loc[order]
+
+
+def verdict(low: float, high: float, delta: float) -> str:
+    """What an interval of a difference says; one that is not known (NaN) says nothing."""
+    if high < 0:
+        return HURTS
+    if low > 0:
+        return HELPS
+    return HARMLESS if low >= -delta and high <= delta else UNDECIDED
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a table says about chance, in points: within a seed, between seeds, and how well the former is known."""
+
+    residual_sd: float
+    seed_sd: float
+    df: float
+
+
+def noise(scores: "pd.DataFrame", baseline: Hashable, *, paired: bool = True) -> Noise | None:
+    """The standard deviations of a table as fitted; None where it has no residual degrees of freedom."""
+    table, _, _ = read(scores, baseline, confidence=CONFIDENCE)
+    variances = row_variances.estimate(table, paired=paired)
+    if variances is None:
+        return None
+    pool = variances.pool
+    return Noise(float(np.sqrt(pool.residual)), float(np.sqrt(pool.seed)), pool.df)
+
+
+def detectable(
+    scores: "pd.DataFrame",
+    baseline: Hashable,
+    *,
+    power: float = POWER,
+    confidence: float = CONFIDENCE,
+    paired: bool = True,
+) -> float | None:
+    """The difference that this table, as it stands, would have seen with probability `power`: that of its median row.
+
+    None where there is no interval. For a table that is not run yet, see `power.detectable`.
+    """
+    table, names, _ = read(scores, baseline, confidence=confidence)
+    if len(names) == 1:
+        return None
+    found = differences.estimate(table, confidence=confidence, paired=paired)
+    if found.variances is None:
+        return None
+    if found.variances.pool.residual == 0:
+        return 0.0
+    limits = critical_values(found.df, found.loadings, confidence)
+    each = [shift(limit, df, power) * se for limit, df, se in zip(limits, found.df, found.se, strict=True)]
+    return float(np.median(each))
+
+
+def seeds_to_detect(
+    scores: "pd.DataFrame",
+    baseline: Hashable,
+    difference: float,
+    *,
+    power: float = POWER,
+    confidence: float = CONFIDENCE,
+    paired: bool = True,
+) -> int | None:
+    """The fewest seeds at which a table of these rows and this noise sees `difference` with probability `power`."""
+    found = noise(scores, baseline, paired=paired)
+    num_rows = scores[ROW].nunique() - 1
+    if found is None or num_rows < 1:
+        return None
+    return planned_seeds(
+        difference, found.residual_sd, rows=num_rows, power=power, confidence=confidence, paired=paired
+    )
+
+
+def read(scores: "pd.DataFrame", baseline: Hashable, *, confidence: float) -> tuple[Array, list[Any], list[Any]]:
+    """Scores as a table (R, S), its rows' names, baseline first and the rest sorted, and the names in input order.
+
+    Raises:
+        ValueError: as `compare`.
+    """
+    absent = [column for column in (ROW, SEED, SCORE) if column not in scores]
+    if absent:
+        raise ValueError(f"the scores have no column {', '.join(absent)}; they need {ROW}, {SEED}, {SCORE}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}; it must be between 0 and 1")
+    order = scores[ROW].unique().tolist()
+    if baseline not in order:
+        rows = ", ".join(map(str, order)) or "there are none"
+        raise ValueError(f"the baseline {baseline} is not among the rows: {rows}")
+    if scores[[ROW, SEED]].isna().any(axis=None):
+        raise ValueError(f"a score without its {ROW} or {SEED}")
+    broken = scores[~np.isfinite(scores[SCORE].astype(float))]
+    if len(broken):
+        raise ValueError(f"not a finite score: {_cells(broken)}; leave out what was not run")
+    twice = scores[scores.duplicated([ROW, SEED])]
+    if len(twice):
+        raise ValueError(f"more than one score: {_cells(twice)}; a row has one score a seed")
+    names = [baseline, *sorted((name for name in order if name != baseline), key=str)]
+    table = scores.pivot(index=ROW, columns=SEED, values=SCORE).astype(float).loc[names]
+    return table.to_numpy(), names, order
+
+
+def _cells(scores: "pd.DataFrame") -> str:
+    return ", ".join(f"{row} at seed {seed}" for row, seed in zip(scores[ROW], scores[SEED], strict=True))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The same rows with their present differences and variances, in a complete table of other size."""
+
+    difference: Array  # (K,)
+    variances: RowVariances  # of the baseline and K rows
+    confidence: float
+    paired: bool
+
+    def seeds_needed(self, place: int, *, delta: float, more_than: int) -> float:
+        """The fewest seeds at which the interval excludes zero or lies inside +-delta; NaN above `MOST_SEEDS`."""
+        size = abs(self.difference[place - 1])
+        enough = max(size, delta - size)
+        return first_number(lambda seeds: self.reach(place, seeds) < enough, more_than + 1, MOST_SEEDS) or np.nan
+
+    def reach(self, place: int, seeds: int) -> float:
+        """Half the width of a row's interval at so many seeds."""
+        residual, own = self.variances.residual, self.variances.own
+        pooled_rows = int((~own).sum())
+        pool_df = max((seeds - 1) * (pooled_rows - 1 if self.paired else pooled_rows), 1)
+        df = np.where(own, seeds - 1, pool_df)
+        two = [0, place]
+        of_pool = residual[two][~own[two]].sum()
+        uncertainty = of_pool**2 / pool_df + (residual[two] ** 2 / df[two])[own[two]].sum()
+        of_difference = residual[two].sum()
+        loadings = np.sqrt(residual[0] / (residual[0] + residual[1:]))
+        limit = critical_values(np.array([of_difference**2 / uncertainty]), loadings, self.confidence)[0]
+        return float(limit * np.sqrt(of_difference / seeds))
