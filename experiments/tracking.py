@@ -37,7 +37,6 @@ __all__ = [
     "RunWriter",
     "StoreError",
     "git_state",
-    "make_store",
     "mark_killed",
     "open_finished",
     "resume_run",
@@ -163,15 +162,6 @@ def resume_run(run_id: str, *, step: int | None = None) -> "RunWriter | None":
     if step is not None:
         writer.set_tag("resumed_at_step", str(step))
     return writer
-
-
-def make_store() -> None:
-    """Make the store and the experiment where they are not there yet.
-
-    Raises:
-        StoreError: the store cannot be used.
-    """
-    open_for_writing(locate())
 
 
 def mark_killed(run_id: str) -> None:

@@ -155,16 +155,30 @@ def run_job(job: Job) -> None:
     shutil.rmtree(folder)
 
 
-def ensure_compared(spec: Spec) -> tuple[StoredRun, StoredRun | None]:
-    """The finished run of a spec and of its baseline, compared: certificates, and the timing pass.
+def stored_pair(spec: Spec) -> tuple[StoredRun, StoredRun | None]:
+    """The finished run of a spec, and that of its baseline where they are compared."""
+    return _finished(spec), _finished(spec.baseline) if is_compared(spec) else None
 
-    Both are made here where they are missing: when the two trained side by side, neither could.
+
+def is_complete(spec: Spec) -> bool:
+    """Whether a finished run is timed, and its certificate compared."""
+    stored, baseline = stored_pair(spec)
+    return _is_timed(stored, baseline) and (baseline is None or _uncompared(stored) is None)
+
+
+def complete(spec: Spec) -> None:
+    """Compare a finished run's certificate with its baseline's and time both, as far as that is missing.
+
+    When the two trained side by side, neither could. Timing waits until no job of ours is under way.
+
+    Raises:
+        StoreError: the store cannot be used.
     """
-    stored, baseline = _finished(spec), _finished(spec.baseline) if is_compared(spec) else None
+    stored, baseline = stored_pair(spec)
     if baseline is not None:
         _ensure_certified(spec, stored)
-    if ("step_time_s" if baseline is None else "step_time_ratio") in stored.metrics:
-        return stored, baseline
+    if _is_timed(stored, baseline):
+        return
     from experiments.training.build import pick_device
     from experiments.training.timing import time_rows
 
@@ -174,13 +188,22 @@ def ensure_compared(spec: Spec) -> tuple[StoredRun, StoredRun | None]:
     open_finished(stored.run_id).log_metrics(own.metrics())
     if baseline is not None and other is not None and "step_time_s" not in baseline.metrics:
         open_finished(baseline.run_id).log_metrics(other.metrics())
-    return _finished(spec), None if baseline is None else _finished(spec.baseline)
+
+
+def _is_timed(stored: StoredRun, baseline: StoredRun | None) -> bool:
+    return ("step_time_s" if baseline is None else "step_time_ratio") in stored.metrics
+
+
+def _uncompared(stored: StoredRun) -> dict[str, Any] | None:
+    """A certificate that was written before there was a baseline to compare it with."""
+    certificate = results.certificate(stored)
+    return certificate if certificate is not None and certificate.get("against") is None else None
 
 
 def _ensure_certified(spec: Spec, stored: StoredRun) -> None:
-    """Add the comparison with the baseline to a certificate that was written before there was one."""
-    certificate = results.certificate(stored)
-    if certificate is None or certificate.get("against") is not None:
+    """Add the comparison with the baseline to a certificate that has none."""
+    certificate = _uncompared(stored)
+    if certificate is None:
         return
     certificate["against"] = _against_baseline(spec, certificate)
     with TemporaryDirectory() as folder:

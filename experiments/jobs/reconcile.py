@@ -8,14 +8,15 @@ from experiments.analysis import results
 from experiments.analysis.results import StoredRun
 from experiments.cli import DONE, FAILED
 from experiments.jobs import lease
+from experiments.jobs.attempt import Outcome, attempt
 from experiments.jobs.display import make_display
 from experiments.jobs.executor import Executor, Here
-from experiments.jobs.job import Job, ensure_compared, is_compared, missing_jobs
+from experiments.jobs.job import Job, complete, is_complete, missing_jobs, stored_pair, wanted_jobs
 from experiments.jobs.local import Local, usable_cores
 from experiments.jobs.scheduler import Failure, run_jobs
 from experiments.record import HOST
 from experiments.spec import Spec
-from experiments.tracking import make_store, mark_killed
+from experiments.tracking import mark_killed
 
 Collect = Callable[[Spec, StoredRun, StoredRun | None], object]
 
@@ -32,14 +33,15 @@ def reconcile(
         KeyboardInterrupt: stopped; the same command goes on.
     """
     mark_lost_runs()
-    jobs = missing_jobs(specs)
-    failures = _run(jobs, workers or default_workers(specs), fail_fast=fail_fast) if jobs else {}
-    if not (failures and fail_fast):
-        for spec in specs:
-            needed = [(spec.hash, spec.seed), *([(spec.baseline_hash, spec.seed)] if is_compared(spec) else [])]
-            if not any(key in failures for key in needed):
-                collect(spec, *ensure_compared(spec))
-    return list(failures.values())
+    workers = workers or default_workers(specs)
+    failures = _run(missing_jobs(specs), workers, attempt, fail_fast=fail_fast)
+    if failures and fail_fast:
+        return list(failures.values())
+    done = [spec for spec in specs if not any(job.key in failures for job in wanted_jobs([spec]))]
+    untimed = _run([Job(spec) for spec in done if not is_complete(spec)], workers, _complete, at_once=1)
+    for spec in done:
+        collect(spec, *stored_pair(spec))
+    return [*failures.values(), *untimed.values()]
 
 
 def default_workers(specs: Sequence[Spec]) -> int:
@@ -71,12 +73,24 @@ def mark_lost_runs() -> None:
             print(f"{run.row} seed {run.seed}: run {run.run_id} was left running, it is marked KILLED", file=sys.stderr)
 
 
-def _run(jobs: Sequence[Job], workers: int, *, fail_fast: bool) -> dict[tuple[str, int], Failure]:
-    make_store()  # once, before several processes would
-    workers = min(workers, len(jobs))
-    executor: Executor = Here() if workers == 1 else Local(workers)
+def _complete(job: Job) -> Outcome:
+    complete(job.spec)
+    return Outcome("done")
+
+
+def _run(
+    jobs: Sequence[Job],
+    workers: int,
+    run: Callable[[Job], Outcome],
+    *,
+    at_once: int | None = None,
+    fail_fast: bool = False,
+) -> dict[tuple[str, int], Failure]:
+    """In this process where there is one job or one worker, else in workers, `at_once` of them or all."""
+    apart = min(workers, len(jobs)) > 1
+    executor: Executor = Local(min(at_once or workers, len(jobs)), run) if apart else Here(run)
     try:
-        with make_display(jobs, live=workers > 1) as display:
+        with make_display(jobs, live=apart) as display:
             return run_jobs(jobs, executor, display, fail_fast=fail_fast)
     finally:
         executor.close()
