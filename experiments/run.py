@@ -43,8 +43,10 @@ def run_all(
     """
     from experiments.jobs.job import ensure_compared, is_compared, missing_jobs
     from experiments.jobs.local import run_jobs, usable_cores
+    from experiments.jobs.waiting import deliver_all
     from experiments.training.build import pick_device
 
+    deliver_all()
     jobs = missing_jobs(specs)
     on_cpu = all(pick_device(spec.tree["device"]).type == "cpu" for spec in specs)  # jobs would fight over one GPU
     errors = run_jobs(jobs, workers=workers or (usable_cores() if on_cpu else 1))

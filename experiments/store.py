@@ -157,6 +157,8 @@ def patiently(store: Store, call: Callable[[], T]) -> T:
     while True:
         try:
             with errors(store):
+                if store.file is None:
+                    _knock(store.uri)
                 return call()
         except StoreError as error:
             # MLflow itself waits 20 s a call; what was locked has been rolled back, so that a second call is the first.

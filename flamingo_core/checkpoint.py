@@ -1,6 +1,6 @@
-"""Checkpoints of the trained part: safetensors, written whole or not at all, with a hash of their content, loaded strictly.
+"""Checkpoints of the trained part: safetensors, written whole or not at all, loaded strictly.
 
-safetensors notices a file that was cut short, and no byte that changed: the hash does.
+safetensors notices a file that was cut short, and no byte that changed: a hash of the content among the metadata does.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 
 def load_tensors(path: Path, *, hashed: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors by name and the metadata; `hashed` files must carry the hash of their content, in others it may be missing.
+    """Tensors by name and the metadata; a file that is `hashed` must carry the hash of its content.
 
     Raises:
         ValueError: the file is missing, cut short, no safetensors file, or not what was written.

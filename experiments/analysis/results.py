@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from experiments.published import BASELINE
 from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
-from experiments.store import SERVER_FOLDER, Store, errors, import_mlflow, locate, open_for_reading
+from experiments.store import SERVER_FOLDER, Store, errors, import_mlflow, locate, open_for_reading, patiently
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,15 +76,17 @@ def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
         conditions.append(f"attributes.status = '{status}'")
     found: list[StoredRun] = []
     token = None
-    with errors(store):
-        while True:
-            page = client.search_runs(
-                [experiment], filter_string=" and ".join(conditions), max_results=PAGE, page_token=token
-            )
-            found.extend(_stored(run) for run in page)
-            token = page.token
-            if not token:
-                return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
+    while True:
+        page = patiently(
+            store,
+            lambda after=token: client.search_runs(  # type: ignore[misc]
+                [experiment], filter_string=" and ".join(conditions), max_results=PAGE, page_token=after
+            ),
+        )
+        found.extend(_stored(run) for run in page)
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
 
 
 def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
