@@ -14,7 +14,7 @@ from typing import Any
 
 from experiments.record import ROOT
 
-# Where things are written, sent or removed, and where a step or an evaluated batch ends: what is called from here counts.
+# Where things are written, sent or removed, and where a step or an evaluated batch ends: calls made here count.
 WATCHED = (
     "experiments/jobs",
     "experiments/tracking.py",
@@ -28,6 +28,11 @@ WATCHED = (
 )
 
 
+STEPS = 6
+QUICK = ("scale=tiny", "data.world.queries=18", "eval.max_new_tokens=2", "compare=false")
+COMMAND = (*QUICK, f"train.steps={STEPS}", "train.checkpoint_every=2")
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended: its exit code (negative: the signal), what it printed, how many calls were counted."""
@@ -39,13 +44,13 @@ class Ended:
 
 
 class WarmProcess:
-    """Has done what `words` ask for once, in a store of its own; every command is a child of it."""
+    """Has done the command once, in a store of its own; every further command is a child of it."""
 
-    def __init__(self, words: Sequence[str]):
+    def __init__(self) -> None:
         context = get_context("forkserver")
         context.set_forkserver_preload(["experiments.jobs.preload"])
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, tuple(words)), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
         assert self._connection.poll(240) and self._connection.recv() == "warm"
@@ -65,12 +70,12 @@ class WarmProcess:
             self._process.kill()
 
 
-def _serve(connection: Connection, words: tuple[str, ...]) -> None:
+def _serve(connection: Connection) -> None:
     from tests.experiments.commands import run_here
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-        assert run_here(*words) == 0
+        assert run_here(*COMMAND) == 0
     connection.send("warm")
     while True:
         try:
