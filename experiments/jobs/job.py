@@ -1,6 +1,7 @@
 """One job: a spec on its seed, found where it is stored, continued where it was stopped, or run from the start."""
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -122,6 +123,7 @@ def run_job(job: Job) -> None:
             )
             evaluation = evaluate(model, spec, prompts, features, stop=stop)
             certificate["against"] = _against_baseline(spec, certificate)
+            shutil.rmtree(folder / waiting.RESULTS_FOLDER, ignore_errors=True)  # what a killed process began to write
             model.save_pretrained(folder / waiting.RESULTS_FOLDER, spec_hash=spec.hash)
             _write_results(folder / waiting.RESULTS_FOLDER, evaluation, certificate)
             costs = {**_costs(spec, model, mixture), "train_step_time_s": median(progressed.step_times_s)}
