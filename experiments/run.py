@@ -40,11 +40,13 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None") -> str
     """The printed row; pictures it names are drawn into the cache."""
     from experiments.analysis.render import printed_row
     from experiments.analysis.table import build
+    from experiments.data.scenes import parse_id
     from experiments.data.world import World, save_picture
 
     world = World(spec.data.world)
 
     def picture_file(medium: str) -> Path:
+        parse_id(medium)  # it comes from the store: what is no medium names no file
         path = ROOT / ".cache" / "pictures" / f"{world.config.image_size}px" / f"{medium}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_picture(world, medium, path)

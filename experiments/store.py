@@ -119,6 +119,7 @@ def open_for_reading(store: Store) -> "tuple[MlflowClient, str] | None":
     if not store.exists():
         return None
     with errors(store):
+        _check_schema(store)
         client = import_mlflow().MlflowClient(tracking_uri=store.uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
         return None if experiment is None else (client, experiment.experiment_id)
@@ -143,6 +144,7 @@ def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
             with FileLock(f"{store.file}.lock", timeout=LOCK_WAIT_S):
                 if not store.exists():
                     _create(store.file)
+                _check_schema(store)
                 _try_to_write(store.file)
                 return _open(store)
         except Timeout as error:
@@ -157,6 +159,8 @@ def patiently(store: Store, call: Callable[[], T]) -> T:
     while True:
         try:
             with errors(store):
+                if store.file is None:
+                    _knock(store.uri)
                 return call()
         except StoreError as error:
             # MLflow itself waits 20 s a call; what was locked has been rolled back, so that a second call is the first.
@@ -234,6 +238,26 @@ def _create(file: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
+def _check_schema(store: Store) -> None:
+    """Refuse a file of another MLflow's schema: MLflow would migrate one that lacks a table, unasked."""
+    if store.file is None:
+        return
+    import_mlflow()
+    from alembic.script import ScriptDirectory
+    from mlflow.store import db_migrations
+
+    newest = ScriptDirectory(str(Path(db_migrations.__file__).parent)).get_current_head()
+    connection = sqlite3.connect(f"{store.file.as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
+    try:
+        found = [revision for (revision,) in connection.execute("SELECT version_num FROM alembic_version")]
+    finally:
+        connection.close()
+    if found != [newest]:
+        raise sqlite3.DatabaseError(
+            f"its database schema is {', '.join(found) or 'unknown'}, this MLflow's is {newest}"
+        )
+
+
 def _tables(file: Path) -> set[str]:
     mode = "rw" if os.access(file, os.W_OK) else "ro"  # rw recovers what a killed writer left, and writes no more
     connection = sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=LOCK_WAIT_S)
@@ -278,7 +302,7 @@ def _explain(store: Store, reason: str) -> StoreError:
     elif "not a database" in reason:
         hint = f"is this the right file? move it away, or {elsewhere}"
     elif "database schema" in reason:
-        hint = f"copy the file for safety, then: mlflow db upgrade {store.uri}"
+        hint = f"copy the file for safety, then: mlflow db upgrade {store.uri} (with the newer MLflow, if it is newer)"
     elif "full" in reason or "No space" in reason:
         hint = f"free some space, or {elsewhere}"
     else:

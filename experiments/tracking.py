@@ -10,7 +10,7 @@ import math
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ __all__ = [
     "git_state",
     "mark_killed",
     "open_finished",
+    "reopen_run",
     "resume_run",
     "start_run",
     "use_store",
@@ -137,7 +138,7 @@ def start_run(spec: Spec, *, git: Git | None = None) -> "RunWriter":
     title = f"{spec.name} {spec.scale} seed {spec.seed}"
     tags = {name: whole_or_hash(value, LONGEST_TAG) for name, value in tags.items()}
     run = patiently(store, lambda: client.create_run(experiment, tags=tags, run_name=title))
-    writer = RunWriter(store, client, run.info.run_id)
+    writer = RunWriter(store, client, run.info.run_id, new=True)
     try:
         writer.log_params(flatten(spec.tree))
         writer.log_spec(spec.tree)
@@ -154,7 +155,7 @@ def resume_run(run_id: str, *, step: int | None = None) -> "RunWriter | None":
     Raises:
         StoreError: the store cannot be used.
     """
-    writer = _reopen(run_id)
+    writer = reopen_run(run_id)
     if writer is None:
         return None
     writer.mark_running()
@@ -181,13 +182,18 @@ def open_finished(run_id: str) -> "RunWriter":
     Raises:
         StoreError: the store cannot be used, or the run is not in it any more.
     """
-    writer = _reopen(run_id)
+    writer = reopen_run(run_id)
     if writer is None:
         raise StoreError(f"run {run_id} is not in the store any more", "start the command again: it makes a new run")
     return writer
 
 
-def _reopen(run_id: str) -> "RunWriter | None":
+def reopen_run(run_id: str) -> "RunWriter | None":
+    """Write to a run and leave its status as it is; None where it is not in the store any more.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
     store = locate()
     client, _ = open_for_writing(store)
     from mlflow.exceptions import MlflowException
@@ -207,12 +213,22 @@ def _reopen(run_id: str) -> "RunWriter | None":
 class RunWriter:
     """Writes to one run. Buffered metrics are sent by `flush` and by `finish`, never in between."""
 
-    def __init__(self, store: Store, client: "MlflowClient", run_id: str, nonfinite: list[str] | None = None):
+    def __init__(
+        self,
+        store: Store,
+        client: "MlflowClient",
+        run_id: str,
+        *,
+        nonfinite: Sequence[str] = (),
+        new: bool = False,
+    ):
         self.run_id = run_id
+        self._new = new
+        self._steps: dict[str, set[int]] = {}  # by metric, those that `send_once` knows to be stored
         self._store = store
         self._client = client
         self._buffer: list[tuple[str, float, int, int]] = []  # metric, value, milliseconds, step
-        self._nonfinite = dict.fromkeys(nonfinite or ())  # marks, in the order they came
+        self._nonfinite = dict.fromkeys(nonfinite)  # marks, in the order they came
         self._nonfinite_sent = len(self._nonfinite)
 
     def buffer(self, metric: str, value: float, step: int = 0) -> None:
@@ -237,6 +253,30 @@ class RunWriter:
         if len(self._nonfinite) > self._nonfinite_sent:
             self.set_tag("nonfinite", _listed(list(self._nonfinite)))
             self._nonfinite_sent = len(self._nonfinite)
+
+    def send_once(self, metrics: Mapping[str, Sequence[float]]) -> None:
+        """Send values of steps 0, 1, ... that the store does not have: each is stored once, whatever was cut off.
+
+        Raises:
+            StoreError: the store cannot be used; what it got of them is asked for at the next call.
+        """
+        try:
+            for metric, values in metrics.items():
+                if metric not in self._steps:
+                    self._steps[metric] = set() if self._new else self._stored_steps(metric)
+                for step in sorted(set(range(len(values))) - self._steps[metric]):
+                    self.buffer(metric, values[step], step)
+            self.flush()
+        except BaseException:
+            self._buffer.clear()
+            self._steps.clear()
+            self._new = False
+            raise
+        for metric, values in metrics.items():
+            self._steps[metric].update(range(len(values)))
+
+    def _stored_steps(self, metric: str) -> set[int]:
+        return {one.step for one in self._call(lambda: self._client.get_metric_history(self.run_id, metric))}
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Send these and what is buffered, now."""
@@ -284,7 +324,18 @@ class RunWriter:
         """
         assert status in STATUSES, status
         self.flush()
-        self._call(lambda: self._client.set_terminated(self.run_id, status))
+        end = self._end_time() if status == "FINISHED" else None
+        self._call(lambda: self._client.set_terminated(self.run_id, status, end))
+
+    def _end_time(self) -> int:
+        """Milliseconds since 1970, but later than of any finished run: the newest is last, whatever the clock did."""
+        experiment = self._call(lambda: self._client.get_run(self.run_id)).info.experiment_id
+        last = self._call(
+            lambda: self._client.search_runs(
+                [experiment], "attributes.status = 'FINISHED'", max_results=1, order_by=["attributes.end_time DESC"]
+            )
+        )
+        return max([int(time.time() * 1000), *((run.info.end_time or 0) + 1 for run in last)])
 
     def _call(self, call: Callable[[], T]) -> T:
         return patiently(self._store, call)

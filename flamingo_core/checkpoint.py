@@ -1,5 +1,9 @@
-"""Checkpoints of the trained part: safetensors, written whole or not at all, loaded strictly."""
+"""Checkpoints of the trained part: safetensors, written whole or not at all, loaded strictly.
 
+safetensors notices a file that was cut short, and no byte that changed: a hash of the content among the metadata does.
+"""
+
+import hashlib
 import json
 import os
 import tempfile
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo
 
 WEIGHTS_FILE = "weights.safetensors"
+CONTENT_HASH = "content_sha256"  # among the metadata
 
 Model = TypeVar("Model", bound="Flamingo")
 
@@ -37,23 +42,45 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def remove_drafts(folder: Path, name: str = "*") -> None:
+    """Remove what writers that were killed left of files of this name; no one else may be writing one now."""
+    for draft in folder.glob(f".{name}.????????"):
+        draft.unlink(missing_ok=True)
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors by name with string metadata, whole or not at all."""
+    """Write tensors by name with string metadata and a hash of it all, whole or not at all."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_whole(path, save(on_cpu, metadata=dict(metadata)))
+    write_whole(path, save(on_cpu, metadata={**metadata, CONTENT_HASH: content_hash(on_cpu, metadata)}))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors by name and the metadata.
+def load_tensors(path: Path, *, hashed: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name and the metadata; a file that is `hashed` must carry the hash of its content.
 
     Raises:
-        ValueError: the file is missing, cut short or no safetensors file.
+        ValueError: the file is missing, cut short, no safetensors file, or not what was written.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} cannot be read as safetensors: {error}") from error
+    written = metadata.pop(CONTENT_HASH, None)
+    if written is None and hashed:
+        raise ValueError(f"{path} has no hash of its content")
+    if written is not None and written != content_hash(tensors, metadata):
+        raise ValueError(f"{path} does not hold what was written")
+    return tensors, metadata
+
+
+def content_hash(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """sha256 of names, types, shapes, values and metadata, in whatever order they come; tensors on the CPU."""
+    digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def trained_state(model: "Flamingo") -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from experiments.analysis.results import StoredRun
 FOLLOWERS = {"vision": ("resampler",), "resampler": (), "xattn": ("lm",), "lm": ("resampler", "xattn")}
 # Keys that say which modules there are, or which are trained, and leave the weights of those that stay as they are.
 SAME_WEIGHTS = {"model.xattn.placement", "model.lm.freeze"}
-MIXTURE = "data.mixture"
+MIXTURE, LM_PATH = "data.mixture", "model.lm.path"  # a language model brings its tokenizer
 COMMON = ("batches", "prompts", "data")  # what is printed by name beside the modules
 WEIGHTS = "weights."
 LISTED = 8  # differences that are printed by name
@@ -110,7 +110,7 @@ def _is_declared(name: str, changed: set[str], *, resized: bool) -> bool:
             return slot in slots or any(slot in FOLLOWERS[other] for other in slots)
         return slot in _slots(changed - SAME_WEIGHTS)
     if group == "frozen":
-        return rest in _slots(changed)
+        return LM_PATH in changed if rest == "tokenizer" else rest in _slots(changed)
     if group in ("batches", "data"):
         return any(key.startswith("data.") for key in changed - {MIXTURE})
     return group == "prompts" and any(key.startswith(("eval.", "data.world.")) for key in changed)

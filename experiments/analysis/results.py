@@ -1,15 +1,17 @@
 """The only reader of MLflow: stored runs, which of them count, and their files. Writes nothing, imports no torch."""
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from experiments.published import BASELINE
 from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
-from experiments.store import SERVER_FOLDER, Store, errors, import_mlflow, locate, open_for_reading
+from experiments.store import SERVER_FOLDER, Store, errors, import_mlflow, locate, open_for_reading, patiently
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,15 +78,17 @@ def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
         conditions.append(f"attributes.status = '{status}'")
     found: list[StoredRun] = []
     token = None
-    with errors(store):
-        while True:
-            page = client.search_runs(
-                [experiment], filter_string=" and ".join(conditions), max_results=PAGE, page_token=token
-            )
-            found.extend(_stored(run) for run in page)
-            token = page.token
-            if not token:
-                return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
+    while True:
+        page = patiently(
+            store,
+            lambda after=token: client.search_runs(  # type: ignore[misc]
+                [experiment], filter_string=" and ".join(conditions), max_results=PAGE, page_token=after
+            ),
+        )
+        found.extend(_stored(run) for run in page)
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
 
 
 def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
@@ -211,14 +215,18 @@ def _local_candidates(store: Store, run: StoredRun, path: str) -> Iterable[Path]
 
 
 def _download(store: Store, run: StoredRun, path: str) -> Path | None:
-    folder = SERVER_FOLDER / "artifacts" / run.run_id
-    if (folder / path).is_file():
-        return folder / path  # a finished run's files do not change
+    if not run.run_id.isalnum():  # a server says it, and it becomes part of a path
+        raise ValueError(f"`{run.run_id}` is no run's id")
+    kept = SERVER_FOLDER / "artifacts" / run.run_id / path
+    if kept.is_file() and path != CERTIFICATE_FILE:  # which gets its comparison after the end; other files stay
+        return kept
     mlflow = import_mlflow()
     with errors(store):
         client = mlflow.MlflowClient(tracking_uri=store.uri)
         parent = path.rpartition("/")[0]
         if path not in {entry.path for entry in client.list_artifacts(run.run_id, parent or None)}:
             return None
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(client.download_artifacts(run.run_id, path, str(folder)))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=kept.parent) as folder:  # a download that is cut off leaves no half of a file
+            os.replace(client.download_artifacts(run.run_id, path, folder), kept)
+        return kept

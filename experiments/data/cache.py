@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo
 
 ENCODE_BATCH = 64  # media encoded at once
-_HASH, _FEATURES = "sha256", "features"
+_FEATURES, _HOLDS = "features", "holds"
 
 
 class FeatureCache:
@@ -74,10 +74,13 @@ class FeatureCache:
     def _load_or_make(self, split: str, source: str) -> "Tensor":
         from filelock import FileLock
 
+        from flamingo_core.checkpoint import remove_drafts
+
         count = _count(self.world.config, split, source)
         path = self._folder / f"{split}-{source}-{count}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # a second process waits, and reads what the first has made
+            remove_drafts(path.parent, path.name)
             if path.exists():
                 try:
                     return _load(path)
@@ -99,8 +102,7 @@ class FeatureCache:
                 pixels = torch.from_numpy(self.world.media(some)).to(self._model.device)
                 encoded.append(self._model.encode_media(pixels).to("cpu", torch.float16))
                 progress.advance(by=len(some))
-        features = torch.cat(encoded)
-        save_tensors(path, {_FEATURES: features}, {_HASH: _digest(features)})
+        save_tensors(path, {_FEATURES: torch.cat(encoded)}, {_HOLDS: _place(path)})
 
 
 def _load(path: Path) -> "Tensor":
@@ -111,14 +113,15 @@ def _load(path: Path) -> "Tensor":
     """
     from flamingo_core.checkpoint import load_tensors
 
-    tensors, metadata = load_tensors(path)
-    if _FEATURES not in tensors or _digest(tensors[_FEATURES]) != metadata.get(_HASH):
-        raise ValueError(f"{path} does not hold what was written")
+    tensors, metadata = load_tensors(path, hashed=True)
+    if metadata.get(_HOLDS) != _place(path):
+        raise ValueError(f"{path} holds other features")
     return tensors[_FEATURES]
 
 
-def _digest(features: "Tensor") -> str:
-    return hashlib.sha256(features.numpy().view(np.uint8).data).hexdigest()
+def _place(path: Path) -> str:
+    """What a file holds, as its folder and its name say."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _count(config: WorldConfig, split: str, source: str) -> int:

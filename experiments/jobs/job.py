@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
-from experiments.jobs import quiet
+from experiments.jobs import quiet, waiting
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
 from experiments.spec import Spec
-from experiments.tracking import RunWriter, flatten, open_finished, resume_run, start_run, work_folder
+from experiments.tracking import RunWriter, StoreError, flatten, open_finished, resume_run, start_run, work_folder
 
 if TYPE_CHECKING:
     from experiments.data.mixture import Mixture
@@ -85,10 +86,11 @@ def steps_done(job: Job) -> int:
 def run_job(job: Job) -> None:
     """Train, evaluate and store one job, from its last checkpoint unless `afresh`.
 
-    Its work folder goes when all of it is in the store.
+    Its work folder goes when all of it is in the store. A store that is lost on the way does not stop the job: what it
+    measured waits in the work folder.
 
     Raises:
-        StoreError: the store cannot be used.
+        StoreError: the store cannot be used at the beginning or at the end.
         NonFiniteLoss: training went wrong; the run is marked FAILED.
         KeyboardInterrupt: stopped; the run is marked KILLED and goes on when the job is asked for again.
     """
@@ -103,7 +105,10 @@ def run_job(job: Job) -> None:
 
     folder = work_folder(spec.hash, spec.seed)
     if afresh:
-        shutil.rmtree(folder, ignore_errors=True)
+        waiting.remove(folder)
+    elif waiting.deliver(folder) is not None:
+        _say(f"{spec.title}: its results waited in {folder} and are stored now")
+        return
     with StopRequest() as stop:
         device = pick_device(spec.tree["device"])
         model, mixture, prompts = build_model(spec, device), build_mixture(spec), all_prompts(spec)
@@ -116,16 +121,7 @@ def run_job(job: Job) -> None:
             _say(problem)
         if progressed is None and not afresh:
             progressed = _trained_before(spec, model)
-        progressed, run, sent = _open_run(spec, progressed or Progressed())
-
-        def store_losses(now: Progressed) -> None:
-            nonlocal sent
-            for dataset, values in now.losses.items():
-                for step in range(sent, now.step):
-                    run.buffer(loss(dataset), values[step], step)
-            run.flush()
-            sent = now.step
-
+        progressed, run = _open_run(spec, progressed or Progressed())
         try:
             train(
                 trainer,
@@ -134,25 +130,57 @@ def run_job(job: Job) -> None:
                 features=features,
                 folder=folder,
                 progressed=progressed,
-                before_checkpoint=store_losses,
+                before_checkpoint=_LossSender(run),
                 stop=stop,
             )
-            store_losses(progressed)
             evaluation = evaluate(model, spec, prompts, features, stop=stop)
-            run.log_metrics({**_costs(spec, model, mixture), "train_step_time_s": median(progressed.step_times_s)})
-            run.log_metrics(evaluation.scores)
             certificate["against"] = _against_baseline(spec, certificate)
-            model.save_pretrained(folder / "results", spec_hash=spec.hash)
-            _write_results(folder / "results", evaluation, certificate)
-            run.log_artifacts(folder / "results")
-            run.finish("FINISHED")
-        except KeyboardInterrupt:
-            run.finish("KILLED")
+            shutil.rmtree(folder / waiting.RESULTS_FOLDER, ignore_errors=True)  # what a killed process began to write
+            model.save_pretrained(folder / waiting.RESULTS_FOLDER, spec_hash=spec.hash)
+            _write_results(folder / waiting.RESULTS_FOLDER, evaluation, certificate)
+            costs = {**_costs(spec, model, mixture), "train_step_time_s": median(progressed.step_times_s)}
+            waiting.keep(folder, spec, run, losses=progressed.losses, metrics={**costs, **evaluation.scores})
+            _store_results(folder, spec.title)
+        except BaseException as error:
+            _end(run, "FAILED" if _is_its_own_fault(error) else "KILLED")
             raise
-        except BaseException:
-            run.finish("FAILED")
-            raise
-    shutil.rmtree(folder)
+        stop.check()  # one that came while results were stored stops what comes next
+
+
+def _store_results(folder: Path, title: str) -> None:
+    try:
+        delivered = waiting.deliver(folder)
+    except StoreError:
+        _say(f"{title}: its results wait in {folder}; the next command stores them, and runs nothing of it again")
+        raise
+    if delivered is None and folder.exists():  # where it is gone, another command was faster
+        raise OSError(f"what was written in {folder} cannot be read back")
+
+
+def _is_its_own_fault(error: BaseException) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, StoreError)
+
+
+def _end(run: RunWriter, status: str) -> None:
+    """End a run as far as the store lets us: what went wrong before is what the user is told."""
+    with suppress(StoreError):
+        run.finish(status)
+
+
+class _LossSender:
+    """Stores the losses up to a checkpoint; a store that is lost is told of once, and does not stop training."""
+
+    def __init__(self, run: RunWriter):
+        self._run = run
+        self._told = False
+
+    def __call__(self, progressed: "Progressed") -> None:
+        try:
+            self._run.send_once({loss(dataset): values for dataset, values in progressed.losses.items()})
+        except StoreError as error:
+            if not self._told:
+                _say(f"{error.message}; training goes on, what is measured waits until the end ({error.hint})")
+            self._told = True
 
 
 def stored_pair(spec: Spec) -> tuple[StoredRun, StoredRun | None]:
@@ -185,9 +213,10 @@ def complete(spec: Spec) -> None:
     device = pick_device(spec.tree["device"])
     with quiet.alone():
         own, other = time_rows(spec, None if baseline is None else spec.baseline, device)
-    open_finished(stored.run_id).log_metrics(own.metrics())
+    # the row's last: it is what says that this was done
     if baseline is not None and other is not None and "step_time_s" not in baseline.metrics:
         open_finished(baseline.run_id).log_metrics(other.metrics())
+    open_finished(stored.run_id).log_metrics(own.metrics())
 
 
 def _is_timed(stored: StoredRun, baseline: StoredRun | None) -> bool:
@@ -236,16 +265,15 @@ def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
     return Progressed(step=spec.train.steps, losses=results.losses(donor), step_times_s=times)
 
 
-def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWriter, int]:
-    """The run to write to, and up to which step its losses are stored."""
+def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWriter]:
+    """The run to write to; one that was deleted meanwhile is written anew."""
     run = None
     if progressed.run_id is not None:
         run = resume_run(progressed.run_id, step=progressed.step)
         _say(f"{spec.title} resumed at step {progressed.step}")
-    sent = progressed.step if run is not None else 0  # a run that was deleted meanwhile is written anew
     run = run or start_run(spec)
     progressed.run_id = run.run_id
-    return progressed, run, sent
+    return progressed, run
 
 
 def _costs(spec: Spec, model: "Flamingo", mixture: "Mixture") -> dict[str, float]:
@@ -266,8 +294,11 @@ def _against_baseline(spec: Spec, certificate: dict[str, Any]) -> dict[str, Any]
     """The certificate beside that of the baseline's finished run of the same seed; None without one."""
     if spec.hash == spec.baseline_hash:
         return None
-    baseline = results.find_finished(spec.baseline_hash, spec.seed, ablation=spec.baseline.name)
-    theirs = None if baseline is None else results.certificate(baseline)
+    try:
+        baseline = results.find_finished(spec.baseline_hash, spec.seed, ablation=spec.baseline.name)
+        theirs = None if baseline is None else results.certificate(baseline)
+    except StoreError:  # `complete` does it when the store is there again
+        return None
     if baseline is None or theirs is None:
         return None
     changed = pairing.changed_keys(flatten(spec.tree), flatten(spec.baseline.tree))

@@ -14,6 +14,7 @@ from experiments.jobs.executor import Executor, Here
 from experiments.jobs.job import Job, complete, is_complete, missing_jobs, stored_pair, wanted_jobs
 from experiments.jobs.local import Local, usable_cores
 from experiments.jobs.scheduler import Failure, run_jobs
+from experiments.jobs.waiting import deliver_all
 from experiments.record import HOST
 from experiments.spec import Spec
 from experiments.tracking import mark_killed
@@ -32,6 +33,7 @@ def reconcile(
         StoreError: the store cannot be used.
         KeyboardInterrupt: stopped; the same command goes on.
     """
+    deliver_all()
     mark_lost_runs()
     workers = workers or default_workers(specs)
     failures = _run(missing_jobs(specs), workers, attempt, fail_fast=fail_fast)

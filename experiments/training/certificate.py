@@ -7,15 +7,18 @@ import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
 from experiments.data.mixture import Mixture
+from experiments.data.tokenizer import tokenizer_of
 from experiments.data.world import fingerprint
 from experiments.spec import Spec
 from flamingo_core.flamingo import Flamingo
 
 NUM_BATCHES = 20
+PACKAGES = ("transformers", "tokenizers", "numpy", "safetensors")  # and torch, whose version says its build too
 
 
 @dataclass(kw_only=True)
@@ -28,7 +31,7 @@ class Certificate:
     shapes: dict[str, str]  # module -> shapes of its weights: other sizes are no other draw
     batches: list[str]  # `data set/step:sha256` of the first batches
     prompts: str
-    frozen: dict[str, str]
+    frozen: dict[str, str]  # vision, lm, tokenizer -> sha256
     data: str
     environment: dict[str, str]
     against: dict[str, Any] | None = None
@@ -51,9 +54,12 @@ def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str) -> C
             f"{name}/{step}:{mixture.batch(name, step).fingerprint()}" for name, step in islice(steps, NUM_BATCHES)
         ],
         prompts=prompts,
-        frozen={slot: _digest(f"{k}{v}" for k, v in _below(slot, weights).items()) for slot in ("lm", "vision")},
+        frozen={
+            **{slot: _digest(f"{k}{v}" for k, v in _below(slot, weights).items()) for slot in ("lm", "vision")},
+            "tokenizer": _tokenizer_hash(spec),
+        },
         data=fingerprint(spec.data),
-        environment=environment(model),
+        environment={**environment(model), "eval_batch_size": str(spec.eval.batch_size)},
     )
 
 
@@ -78,16 +84,20 @@ def module_shapes(model: Flamingo) -> dict[str, str]:
 def environment(model: Flamingo) -> dict[str, str]:
     """What results may depend on beside the spec."""
     import torch
-    import transformers
 
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "transformers": transformers.__version__,
+        **{package: version(package) for package in PACKAGES},
         "device": model.device.type,
         "cpu": platform.processor() or platform.machine(),
         "threads": str(torch.get_num_threads()),
     }
+
+
+def _tokenizer_hash(spec: Spec) -> str:
+    """Vocabulary, merges and processing, as the tokenizer writes itself down."""
+    return _digest([tokenizer_of(spec.model["lm"]["path"]).backend_tokenizer.to_str()])
 
 
 def _module_of(name: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flamingo_core.checkpoint import load_tensors, load_trained_state, save_tensors, trained_state
+from flamingo_core.checkpoint import load_tensors, load_trained_state, remove_drafts, save_tensors, trained_state
 from flamingo_core.flamingo import Flamingo
 
 KEEP = 2  # the newest, and the one before should it turn out damaged
@@ -46,12 +46,14 @@ def load_newest(
 ) -> tuple[Progressed | None, list[str]]:
     """Continue from the newest checkpoint that can be read; what was wrong with newer ones is told in the list.
 
-    A checkpoint is read and checked whole before anything is written into the model.
+    A checkpoint is read and checked whole before anything is written into the model. What a killed process left half
+    written is removed: nobody else is on the job.
     """
+    remove_drafts(folder)
     problems = []
     for path in _newest_first(folder):
         try:
-            tensors, metadata = load_tensors(path)
+            tensors, metadata = load_tensors(path, hashed=True)
             if metadata.get("spec_hash") != spec_hash:
                 raise ValueError(f"{path} belongs to another spec")
             progressed = Progressed(**json.loads(metadata["progressed"]))

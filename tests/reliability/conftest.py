@@ -1,0 +1,41 @@
+"""One warm process a test worker, and what its command ends with when nothing happens."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments.analysis import results
+from experiments.store import URI_VARIABLE
+from tests.reliability.stored import Stored
+from tests.reliability.warm import COMMAND, Ended, WarmProcess
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmProcess]:
+    """A process that has done the command once."""
+    process = WarmProcess()
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    warm: WarmProcess, empty_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Stored, Ended]:
+    """What the command stores, and how it ends."""
+    file = tmp_path_factory.mktemp("undisturbed") / "mlflow.db"
+    shutil.copy(empty_database, file)
+    ended = warm.run(*COMMAND, store=file, kill_at=0)
+    assert ended.code == 0, ended.err
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(URI_VARIABLE, f"sqlite:///{file}")
+        (run,) = results.runs()
+        return Stored.of(run), ended
+
+
+@pytest.fixture(scope="session")
+def expected(undisturbed: tuple[Stored, Ended]) -> Stored:
+    """What every disturbed command must end with too."""
+    return undisturbed[0]

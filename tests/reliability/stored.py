@@ -1,0 +1,55 @@
+"""What tests ask of a store: what one run left in it, and whether two runs ended the same."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from experiments.analysis import results
+from experiments.analysis.results import StoredRun
+from experiments.record import WEIGHTS_FILE
+from flamingo_core.checkpoint import load_tensors
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A finished run's scores, losses and weights."""
+
+    scores: dict[str, float]  # all metrics but times and peaks of memory
+    losses: dict[str, list[float]]
+    weights: dict[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, run: StoredRun) -> "Stored":
+        """What is in the store that the environment names."""
+        file = results.artifact(run, WEIGHTS_FILE)
+        assert file is not None
+        scores = {name: value for name, value in run.metrics.items() if "time" not in name and "peak" not in name}
+        return cls(scores, results.losses(run), load_tensors(file, hashed=True)[0])
+
+    def assert_equal(self, other: "Stored") -> None:
+        """Bit for bit."""
+        assert self.scores == other.scores
+        assert self.losses == other.losses
+        assert self.weights.keys() == other.weights.keys()
+        assert all(torch.equal(self.weights[name], other.weights[name]) for name in self.weights)
+
+
+def assert_each_step_is_stored_once(store: Path, run_id: str, steps: int) -> None:
+    """Every `loss/*` has one value a step, from 0 on."""
+    with sqlite3.connect(store) as database:
+        stored = database.execute(
+            "select key, count(*), count(distinct step), min(step), max(step) from metrics "
+            "where key like 'loss/%' and run_uuid = ? group by key",
+            (run_id,),
+        ).fetchall()
+    assert stored and {tuple(rest) for _, *rest in stored} == {(steps, steps, 0, steps - 1)}, stored
+
+
+def assert_nothing_is_left(store: Path) -> None:
+    """Beside the store there is no work, no draft, no half of a file."""
+    left = [path for path in store.parent.rglob("*") if path.is_file()]
+    beside = [path for path in left if not path.is_relative_to(store.parent / "artifacts")]
+    assert {path.name for path in beside} <= {store.name, f"{store.name}.lock"}, beside
+    assert not [path for path in left if path.name.startswith(".")]

@@ -1,0 +1,129 @@
+"""Commands in children of one warm process: imports are paid once, and a child may be killed at any of its steps."""
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from experiments.record import ROOT
+
+# Where things are written, sent or removed, and where a step or an evaluated batch ends: calls made here count.
+WATCHED = (
+    "experiments/jobs",
+    "experiments/tracking.py",
+    "experiments/store.py",
+    "experiments/training/checkpoint.py",
+    "experiments/training/loop.py",
+    "experiments/evaluation/evaluate.py",
+    "experiments/progress.py",
+    "experiments/data/cache.py",
+    "flamingo_core/checkpoint.py",
+)
+
+
+STEPS = 6
+QUICK = ("scale=tiny", "data.world.queries=18", "eval.max_new_tokens=2", "compare=false")
+COMMAND = (*QUICK, f"train.steps={STEPS}", "train.checkpoint_every=2")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code (negative: the signal), what it printed, how many calls were counted."""
+
+    code: int
+    out: str
+    err: str
+    calls: int
+
+
+class WarmProcess:
+    """Has done the command once, in a store of its own; every further command is a child of it."""
+
+    def __init__(self) -> None:
+        context = get_context("forkserver")
+        context.set_forkserver_preload(["experiments.jobs.preload"])
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        assert self._connection.poll(240) and self._connection.recv() == "warm"
+
+    def run(self, *words: str, store: Path, kill_at: int | None = None) -> Ended:
+        """`python -m experiments.run`; killed where the call with this number is made. At 0 calls are only counted."""
+        self._connection.send((words, store, kill_at))
+        assert self._connection.poll(240), "the command does not end"
+        ended: Ended = self._connection.recv()
+        return ended
+
+    def close(self) -> None:
+        """End it."""
+        self._connection.close()
+        self._process.join(30)
+        if self._process.is_alive():
+            self._process.kill()
+
+
+def _serve(connection: Connection) -> None:
+    from tests.experiments.commands import run_here
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        assert run_here(*COMMAND) == 0
+    connection.send("warm")
+    while True:
+        try:
+            words, store, kill_at = connection.recv()
+        except EOFError:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            child = os.fork()
+            if child == 0:
+                os._exit(_child(words, store, kill_at, Path(folder)))
+            _, status = os.waitpid(child, 0)
+            texts = [Path(folder, name) for name in ("out", "err", "calls")]
+            out, err, calls = (text.read_text() if text.exists() else "" for text in texts)
+        connection.send(Ended(os.waitstatus_to_exitcode(status), out, err, int(calls or 0)))
+
+
+def _child(words: Sequence[str], store: Path, kill_at: int | None, folder: Path) -> int:
+    from tests.experiments.commands import run_here
+
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{store}"
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
+    counter = _Counter(kill_at)
+    if kill_at is not None:
+        sys.setprofile(counter)
+    try:
+        return run_here(*words)
+    finally:
+        sys.setprofile(None)
+        (folder / "calls").write_text(str(counter.calls))
+
+
+class _Counter:
+    """Counts the calls that watched code makes, of Python or C, and may kill its process at one of them."""
+
+    def __init__(self, kill_at: int | None):
+        self.calls = 0
+        self._kill_at = kill_at
+        self._watched: dict[str, bool] = {}
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event not in ("call", "c_call"):
+            return
+        file = frame.f_code.co_filename
+        if file not in self._watched:
+            self._watched[file] = any(file.startswith(str(ROOT / place)) for place in WATCHED)
+        if self._watched[file]:
+            self.calls += 1
+            if self.calls == self._kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
