@@ -5,6 +5,7 @@ Of a sqlite file the tables themselves are read (`sqlite_runs`), of a server wha
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,15 @@ def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
     if found is None:
         found = _from_mlflow(store, status, tags)
     return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
+
+
+def run_ids() -> set[str] | None:
+    """Runs of the store that are not deleted; None where only reading all of them would tell."""
+    store = locate()
+    if store.file is None or not store.exists():
+        return None
+    with errors(store):
+        return sqlite_runs.run_ids(store.file)
 
 
 def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
@@ -111,6 +121,15 @@ def artifact(run: StoredRun, path: str) -> Path | None:
         if candidate.is_file():
             return candidate
     return None if urlsplit(run.artifact_uri).scheme in ("", "file") else _download(store, run, path)
+
+
+def stamp(run: StoredRun, path: str) -> list[int] | str | None:
+    """What changes when a file of a run does; None where it is not stored. A server's files are taken not to change."""
+    for candidate in _local_candidates(locate(), run, path):
+        with suppress(OSError):
+            found = candidate.stat()
+            return [found.st_size, found.st_mtime_ns]
+    return None if urlsplit(run.artifact_uri).scheme in ("", "file") else "remote"
 
 
 def load_predictions(run: StoredRun, benchmark: str) -> "pd.DataFrame | None":

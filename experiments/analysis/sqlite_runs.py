@@ -25,7 +25,8 @@ COLUMNS = {
     "params": {"run_uuid", "key", "value"},
     "latest_metrics": {"run_uuid", "key", "value", "is_nan"},
 }
-CHOSEN = "SELECT run_uuid FROM runs WHERE experiment_id = ? AND lifecycle_stage = 'active'"
+ACTIVE = "lifecycle_stage = 'active'"
+CHOSEN = f"SELECT run_uuid FROM runs WHERE experiment_id = ? AND {ACTIVE}"
 TAGGED = " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
 AT_ONCE = 200  # runs whose params are read together: opening the file costs as much as the params of ten runs
 
@@ -68,6 +69,14 @@ def read(file: Path, *, status: str | None, tags: Mapping[str, str]) -> list[Sto
     ]
 
 
+def run_ids(file: Path) -> set[str] | None:
+    """All runs that are not deleted, of any experiment; None where the schema is not the known one."""
+    with closing(_connect(file)) as connection:
+        if not _is_known(connection):
+            return None
+        return {run_id for (run_id,) in connection.execute(f"SELECT run_uuid FROM runs WHERE {ACTIVE}")}
+
+
 class Params(Mapping[str, str]):
     """A run's params, read when one is first asked for: most tables need none of them, and there are 90 a run."""
 
@@ -100,7 +109,7 @@ class _Shelf:
             some = self._run_ids[start : start + AT_ONCE]
             query = f"SELECT run_uuid, key, value FROM params WHERE run_uuid IN ({', '.join('?' * len(some))})"
             with errors(Store(f"{store.SQLITE}{self._file}", self._file)), closing(_connect(self._file)) as connection:
-                self._read |= dict.fromkeys(some, {}) | _by_run(connection, query, some)
+                self._read |= {run_id: {} for run_id in some} | _by_run(connection, query, some)
         return self._read[run_id]
 
 
