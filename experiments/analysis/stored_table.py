@@ -75,13 +75,14 @@ class Table:
         return cls(built, by_row, broken)
 
     def fill_command(self, name: str) -> str | None:
-        """The one command that runs what a row lacks; None where it lacks nothing."""
+        """The one command that runs what a row lacks, or again what cannot be read; None where nothing is."""
         runs = self.runs.get(name, {})
         missing = [seed for seed in self.table["seeds"] if seed not in runs]
         if not missing:
             return None
         further = table.origin(name, [*runs.values(), *self.runs.get(BASELINE, {}).values()])
-        return table.command(name, scale=self.table["scale"], seeds=missing, **further)
+        again = "rerun=true" if name in self.broken else ""
+        return table.command(name, scale=self.table["scale"], seeds=missing, overrides=again, **further)
 
     def effects(self) -> "pd.DataFrame":
         """A line a row and score, Overall last: mean, difference from the baseline with its interval, blind twin.

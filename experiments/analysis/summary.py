@@ -10,17 +10,16 @@ files are as they were. Two processes may write it at once: each writes all it k
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from experiments.analysis import examples, pairing, results
 from experiments.analysis.examples import Interval
 from experiments.analysis.results import StoredRun
+from experiments.analysis.whole_file import write_whole
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store import Store, StoreError, locate
 
@@ -109,12 +108,7 @@ def save(file: Path, pairs: Pairs) -> None:
     lines = [{"row": row, "baseline": baseline, **known} for (row, baseline), known in pairs.items()]
     body = "".join(json.dumps(line) + "\n" for line in lines).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{uuid4().hex}")
-    try:
-        draft.write_bytes(json.dumps(_header(body)).encode() + b"\n" + body)
-        os.replace(draft, file)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(file, json.dumps(_header(body)).encode() + b"\n" + body)
 
 
 def _joined(known: Pairs, new: Pairs, run_ids: set[str] | None) -> Pairs:

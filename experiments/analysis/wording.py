@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from experiments import published
+from experiments.analysis.render import points
 from experiments.analysis.table import Overall, Table
 from experiments.published import BASELINE
 
@@ -39,6 +40,13 @@ def answer(overall: Overall) -> str:
     if low is None or high is None:
         return "no interval"
     return "worse" if high < 0 else "better" if low > 0 else "unclear"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Both ends as they stand after a figure; nothing where there is no interval."""
+    if low is None or high is None:
+        return ""
+    return f" [{points(low, signed=True)}, {points(high, signed=True)}]"
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
