@@ -64,9 +64,7 @@ def _asked(
     scale, rows = said.pop(SCALE, default_scale()), None if names is None else names.split(",")
     for key, value in said.items():
         meant = {"ablation": "--rows", "seed": "--seeds"}.get(key)
-        hint = (
-            f"did you mean `{meant}`?" if meant else "of keys a table takes scale=NAME: its runs have no overrides"
-        )
+        hint = f"did you mean `{meant}`?" if meant else "of keys a table takes scale=NAME: its runs have no overrides"
         problems.append(wrong_value(key, value, "not here", hint))
     scales = list(dict.fromkeys([*known(SCALE), *sorted({run.tags.get(SCALE, "") for run in finished} - {""})]))
     stored = list(dict.fromkeys([*published.rows(), *sorted({run.row for run in finished})]))
