@@ -32,7 +32,7 @@ HEADS = (
 LEGEND = (
     "Strip: a diamond is our difference of Overall from the baseline in points, the line its 95% interval, the circle "
     "the paper's difference (no interval); the grey band is within \u00b1{delta:g} points. Under each score its "
-    "difference from the baseline with its interval, then the same score when pictures are shuffled among queries (blind)."
+    "difference from the baseline with its interval, then the score with pictures shuffled among queries (blind)."
 )
 
 

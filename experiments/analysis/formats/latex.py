@@ -28,8 +28,6 @@ HEADS = (
     "$n$",
 )
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-    zip("0123456789", ["Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"], strict=True)
-)
 SPECIAL = {
     "\\": "\\textbackslash{}",
     "~": "\\textasciitilde{}",
@@ -42,7 +40,7 @@ SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 UNPAIRED, INCOMPLETE = "\\textsuperscript{*}", "\\textsuperscript{\\dag}"
-ALONE = r"""% By itself this file is a page to look at; \input in the body of a document, it needs \usepackage{booktabs} there.
+ALONE = r"""% By itself this file is a page to look at; in the body of a document \input it, with \usepackage{booktabs}.
 \expandafter\ifx\csname @nodocument\endcsname\relax
   \let\endofreport\relax
 \else
