@@ -19,27 +19,9 @@ from experiments.analysis.wording import OWN_ROWS, answer
 from experiments.compose import default_scale
 from experiments.record import ROOT
 from tests.dashboard.reading import markup, page, read_table
-from tests.experiments.stored_runs import a_certificate, answers
+from tests.experiments.stored_runs import BAD
 
-EVERY = ("coco", "okvqa", "vqav2", "msvdqa", "vatex")
-COSTS = {"params_total": 2e6, "params_trainable": 1e6, "step_time_s": 0.3}
-RATIO = {"step_time_ratio": 0.5, "step_time_ratio_low": 0.45, "step_time_ratio_high": 0.55}
-GOOD, BAD = [80.0, 90.0, 70.0, 60.0], [10.0, 20.0, 15.0, 5.0]
 ROW = "xattn_every_4th"
-
-
-@pytest.fixture
-def store_row(store_run):
-    """Write a finished run with all that the table reads of it."""
-
-    def write(name="baseline", scores=GOOD, *, broken_pair=False, **spec):
-        certificate = a_certificate()
-        certificate["prompts"] = "other prompts" if broken_pair else certificate["prompts"]
-        metrics = COSTS if name == "baseline" else {**COSTS, **RATIO}
-        predictions = {benchmark: answers(scores, benchmark=benchmark) for benchmark in EVERY}
-        return store_run(name, metrics=metrics, predictions=predictions, certificate=certificate, **spec)
-
-    return write
 
 
 @pytest.fixture

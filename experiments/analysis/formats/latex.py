@@ -127,7 +127,8 @@ def _table(stored: Table) -> Iterator[str]:
     ]
     text = f"{escaped(own_caption(stored.table))} Published, in italics: {escaped(PUBLISHED)}. {' '.join(notes)}"
     yield f"\\caption{{{text.strip()}}}\\par\\smallskip"
-    yield f"\\begin{{tabular}}{{l{'r' * (len(HEADS) - 3)}lr}}"
+    # wider than some columns of text: then it stands in the middle of the page
+    yield f"\\makebox[\\textwidth][c]{{\\begin{{tabular}}{{l{'r' * (len(HEADS) - 3)}lr}}"
     yield "\\toprule"
     yield " & ".join(HEADS) + " \\\\"
     for (title, original), group in groupby(stored.table["rows"], key=lambda row: setting_of(row["row"])):
@@ -139,7 +140,7 @@ def _table(stored: Table) -> Iterator[str]:
             if row["row"] in published.rows():
                 yield _published_line(published.rows()[row["row"]])
     yield "\\bottomrule"
-    yield "\\end{tabular}"
+    yield "\\end{tabular}}"
     yield "\\end{table*}"
 
 
