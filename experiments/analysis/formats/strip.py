@@ -30,7 +30,7 @@ def axis(limits: Limits) -> str:
         if value or anchor == "middle":
             place = {"start": 0.0, "middle": _x(0.0, limits), "end": float(WIDTH)}[anchor]
             marks.append(f'<text x="{place:.1f}" y="12" text-anchor="{anchor}">{value:+g}</text>'.replace("+0<", "0<"))
-    return f'<svg width="{WIDTH}" height="{AXIS_HEIGHT}" aria-hidden="true">{"".join(marks)}</svg>'
+    return f'<svg {_size(AXIS_HEIGHT)} aria-hidden="true">{"".join(marks)}</svg>'
 
 
 def strip(
@@ -63,7 +63,11 @@ def strip(
             parts.append(f'<circle cx="{x:.1f}" cy="{middle}" r="4" fill="#fff" stroke="#111" stroke-width="1.3"/>')
         else:
             parts.append(f'<path d="M{x:.1f} {middle - 5}l5 5l-5 5l-5 -5z" fill="#111"/>')
-    return f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{said}">{"".join(parts)}</svg>'
+    return f'<svg {_size(HEIGHT)} role="img" aria-label="{said}">{"".join(parts)}</svg>'
+
+
+def _size(height: int) -> str:
+    return f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
 
 
 def _x(value: float, limits: Limits) -> float:
