@@ -4,19 +4,19 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
 
-from dashboard.cached import UNREADABLE, Stored
 from experiments import published
-from experiments.analysis import pairing
+from experiments.analysis import Table, pairing
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.results import StoredRun
-from experiments.analysis.table import Row, Score, command, origin
+from experiments.analysis.stored_table import UNREADABLE
+from experiments.analysis.table import Row, Score
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, OVERALL, SCORES
 
 SCORE_HEADS = (*(one.label for one in BENCHMARKS), "Overall")
 
 
-def html_details(name: str, stored: Stored, back: str = "?") -> str:
+def html_details(name: str, stored: Table, back: str = "?") -> str:
     """The block under the table. `back` is the address without it."""
     entry = next(row for row in stored.table["rows"] if row["row"] == name)
     base = next(row for row in stored.table["rows"] if row["row"] == BASELINE)
@@ -31,8 +31,7 @@ def html_details(name: str, stored: Stored, back: str = "?") -> str:
         parts += [figures(entry, base), seeds(runs, baselines)]
     missing = [seed for seed in stored.table["seeds"] if seed not in runs]
     if missing and name not in stored.broken:
-        further = origin(name, [*runs.values(), *baselines.values()])
-        words = escape(command(name, scale=stored.table["scale"], seeds=missing, **further))
+        words = escape(stored.fill_command(name) or "")
         parts.append(f"<p>Not stored yet: seed {', '.join(map(str, missing))}. This makes it:</p><pre>{words}</pre>")
     return f'<section aria-labelledby="details">{"".join(parts)}</section>'
 

@@ -4,11 +4,12 @@ from html import escape
 from itertools import groupby
 from urllib.parse import quote, urlencode
 
-from dashboard.cached import Stored
 from experiments import published
+from experiments.analysis import Table, table
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.results import StoredRun
-from experiments.analysis.table import Overall, Row, Table, command, origin
+from experiments.analysis.table import Row
+from experiments.analysis.wording import PAIRED, answer, label_of, own_caption, setting_of
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS
 
@@ -18,7 +19,6 @@ SHOWN = (SCORE, DELTA, PUBLISHED)  # what the columns of scores hold; the last l
 Cell = tuple[str, str]  # a figure, and what stands small beside it or under it
 
 CHOSEN = ' aria-current="true"'
-OWN_ROWS = "Combinations and rows of our own"
 BENCHMARK_HEADS: tuple[Cell, ...] = tuple((one.label, one.measure) for one in BENCHMARKS)
 PUBLISHED_HEADS: tuple[Cell, ...] = (
     ("params", ""),
@@ -38,52 +38,39 @@ OWN_HEADS: tuple[Cell, ...] = (
     ("params", ""),
     *BENCHMARK_HEADS,
 )
-WORDS = (
-    "Worse or better: the whole interval lies below or above zero; unclear: it holds zero. "
-    "It speaks of these weights, not of the design"
-)
-PAIRED = {"equal": "paired", "differs": "NOT PAIRED", None: "no certificate"}
 
 
-def html_table(stored: Stored, *, show: str, row: str = "", state: dict[str, str] | None = None, when: str = "") -> str:
+def html_table(stored: Table, *, show: str, row: str = "", state: dict[str, str] | None = None, when: str = "") -> str:
     """All rows in the paper's groups. `row` is the chosen one; `state` is what its links keep of the address."""
-    table = stored.table
+    built = stored.table
     spans = [("published (Flamingo-3B)", PUBLISHED_HEADS)] + ([] if show == PUBLISHED else [("ours", OWN_HEADS)])
     over = "".join(f'<th scope="colgroup" class="first" colspan="{len(heads)}">{title}</th>' for title, heads in spans)
     heads = "".join(cells("th", heads, ' scope="col"') for _, heads in spans)
     bodies = []
-    for setting, group in groupby(table["rows"], key=lambda entry: setting_of(entry["row"])):
+    for setting, group in groupby(built["rows"], key=lambda entry: setting_of(entry["row"])):
         entries = list(group)
         bodies.append("<tbody>")
         for place, entry in enumerate(entries):
             name = escape(entry["row"])
             bodies.append(f'<tr id="{name}"{CHOSEN * (entry["row"] == row)}>')
             if place == 0:
-                bodies.append(cell("th", setting, f' scope="rowgroup" rowspan="{len(entries)}"'))
+                title, original = setting
+                shown = title, f"{original} \u2192" if original else ""
+                bodies.append(cell("th", shown, f' scope="rowgroup" rowspan="{len(entries)}"'))
             bodies += [label(entry["row"], state or {}), figures(entry, stored, show), "</tr>"]
         bodies.append("</tbody>")
     return (
         '<div class="scroll" role="region" aria-label="Table 3" tabindex="0"><table class="rows">'
-        f"<caption><div>{escape(caption(table, show, when))}</div></caption>"
+        f"<caption><div>{escape(caption(built, show, when))}</div></caption>"
         f'<thead><tr><td colspan="2"></td>{over}</tr><tr><th scope="col">setting</th><th scope="col">row</th>{heads}'
         f"</tr></thead>{''.join(bodies)}</table></div>"
     )
 
 
-def caption(table: Table, show: str, when: str) -> str:
+def caption(built: table.Table, show: str, when: str) -> str:
     """What stands where, how it was computed, and what it is not."""
     paper = f"Published: Table 3 of the Flamingo paper, one run a row; {shown_scores(show)}."
-    if show == PUBLISHED:
-        return paper
-    seeds, scale = table["seeds"], table["scale"]
-    in_a_row = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
-    listed = f"{seeds[0]} to {seeds[-1]}" if in_a_row else ", ".join(map(str, seeds))
-    named = f"seed{'s' if len(seeds) > 1 else ''} {listed}"
-    words = f" {WORDS}." if any(row["overall"]["low"] is not None for row in table["rows"]) else ""
-    return (
-        f"Ours: scale {scale}, n = {len(seeds)} ({named}); {table['method']}.{words} Our Overall divides by the "
-        f"{scale} scale's ceilings: compare differences with the published ones, not levels. {paper}{when}"
-    )
+    return paper if show == PUBLISHED else f"{own_caption(built)} {paper}{when}"
 
 
 def shown_scores(show: str) -> str:
@@ -91,33 +78,22 @@ def shown_scores(show: str) -> str:
     return "scores are differences from the baseline, in points" if show == DELTA else "scores in points"
 
 
-def setting_of(name: str) -> Cell:
-    """Group and setting as the paper has them, with the value that the rows change; rows of our own come last."""
-    row = published.rows().get(name)
-    if row is None:
-        return OWN_ROWS, ""
-    return ("Baseline", "") if name == BASELINE else (f"({row.group}) {row.setting}", f"{row.original_value} \u2192")
-
-
 def label(name: str, state: dict[str, str]) -> str:
     """The changed value as the paper has it, and the row's name, which leads to what is stored of it."""
-    paper = published.rows().get(name)
-    text = "" if paper is None else paper.setting if name == BASELINE else paper.changed_value
     address = "?" + urlencode({"row": name, **state}, quote_via=quote)
     shown = escape(name).replace("+", "+<wbr>")  # a combination may take several lines
-    return f'<th scope="row">{escape(text)} <a href="{escape(address)}" target="_self">{shown}</a></th>'
+    return f'<th scope="row">{escape(label_of(name))} <a href="{escape(address)}" target="_self">{shown}</a></th>'
 
 
-def figures(entry: Row, stored: Stored, show: str) -> str:
+def figures(entry: Row, stored: Table, show: str) -> str:
     """What is published of a row, and ours or the command that makes it."""
-    name, table = entry["row"], stored.table
+    name = entry["row"]
     html = cells("td", published_cells(published.rows().get(name), show))
     if show == PUBLISHED:
         return html
     if name not in stored.broken and entry["n"]:
         return html + cells("td", own_cells(entry, stored, show))
-    further = origin(name, stored.runs.get(BASELINE, {}).values())
-    instead = f"<code>{escape(command(name, scale=table['scale'], seeds=table['seeds'], **further))}</code>"
+    instead = f"<code>{escape(stored.fill_command(name) or '')}</code>"
     if name in stored.broken:
         instead = f"cannot be read: {escape(stored.broken[name])}"
     return html + f'<td class="first wide" colspan="{len(OWN_HEADS)}">{instead}</td>'
@@ -140,7 +116,7 @@ def published_cells(paper: PublishedRow | None, show: str) -> list[Cell]:
     return [(figure, "") for figure in figures]
 
 
-def own_cells(entry: Row, stored: Stored, show: str) -> list[Cell]:
+def own_cells(entry: Row, stored: Table, show: str) -> list[Cell]:
     """Our figures of a row that is stored."""
     overall, scores, is_baseline = entry["overall"], entry["scores"], entry["row"] == BASELINE
     runs = list(stored.runs[entry["row"]].values())
@@ -152,7 +128,7 @@ def own_cells(entry: Row, stored: Stored, show: str) -> list[Cell]:
         deltas = [scores[one.metric] for one in BENCHMARKS]
         shown = [(points(one["difference"], signed=True), half_width(one["low"], one["high"])) for one in deltas]
     return [
-        ("", "") if is_baseline else (difference, word(overall)),
+        ("", "") if is_baseline else (difference, answer(overall)),
         (points(overall["mean"]), ""),
         (str(entry["n"]), f"of {wanted}" if entry["n"] < wanted else ""),
         ("", "") if is_baseline else (PAIRED[entry["certificate"]], ""),
@@ -161,18 +137,6 @@ def own_cells(entry: Row, stored: Stored, show: str) -> list[Cell]:
         (count(entry["params_total"]), ""),
         *shown,
     ]
-
-
-def word(overall: Overall) -> str:
-    """The answer without a number: the verdict where there is one, else where the interval over examples lies."""
-    low, high = overall["low"], overall["high"]
-    if overall["difference"] is None:
-        return "no seed in common"
-    if overall["verdict"] is not None:
-        return overall["verdict"]
-    if low is None or high is None:
-        return "no interval"
-    return "worse" if high < 0 else "better" if low > 0 else "unclear"
 
 
 def half_width(low: float | None, high: float | None, digits: int = 1) -> str:

@@ -37,6 +37,7 @@ __all__ = [
     "RunWriter",
     "StoreError",
     "git_state",
+    "make_store",
     "mark_killed",
     "open_finished",
     "reopen_run",
@@ -165,13 +166,22 @@ def resume_run(run_id: str, *, step: int | None = None) -> "RunWriter | None":
     return writer
 
 
+def make_store() -> None:
+    """Make the store and the experiment where they are not there yet.
+
+    Raises:
+        StoreError: the store cannot be used; nothing is written.
+    """
+    open_for_writing(locate())
+
+
 def mark_killed(run_id: str) -> None:
     """End a run whose process is gone.
 
     Raises:
         StoreError: the store cannot be used.
     """
-    writer = _reopen(run_id)
+    writer = reopen_run(run_id)
     if writer is not None:
         writer.finish("KILLED")
 

@@ -2,17 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from experiments.record import CERTIFICATE_FILE, PREDICTIONS_FOLDER
+from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store import import_mlflow
 from experiments.tracking import Git, start_run
-from tests.experiments.stored_runs import FakeSpec, a_tree, scored
+from tests.experiments.stored_runs import COST_METRICS, GOOD, RATIO, FakeSpec, a_certificate, a_tree, answers, scored
 
 
 @pytest.fixture(scope="session")
@@ -61,5 +61,19 @@ def store_run(store_file: Path, tmp_path: Path) -> Callable[..., str]:
         if status is not None:
             run.finish(status)
         return run.run_id
+
+    return write
+
+
+@pytest.fixture
+def store_row(store_run: Callable[..., str]) -> Callable[..., str]:
+    """Write a finished run with all that a table reads of it."""
+
+    def write(name: str = "baseline", scores: Sequence[float] = GOOD, *, broken_pair: bool = False, **spec: Any) -> str:
+        certificate = a_certificate()
+        certificate["prompts"] = "other prompts" if broken_pair else certificate["prompts"]
+        metrics = COST_METRICS if name == "baseline" else {**COST_METRICS, **RATIO}
+        predictions = {one.name: answers(list(scores), benchmark=one.name) for one in BENCHMARKS}
+        return store_run(name, metrics=metrics, predictions=predictions, certificate=certificate, **spec)
 
     return write

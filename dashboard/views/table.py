@@ -14,11 +14,12 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import cached
 from dashboard.html_details import html_details
 from dashboard.html_table import PUBLISHED, SHOWN, html_table
-from dashboard.twin import as_csv
+from experiments.analysis import Table
+from experiments.analysis.formats.csv_file import as_csv
+from experiments.analysis.stored_table import DEFAULT_SCALE
 from experiments.store import StoreError, locate
 
 STYLE = Path(__file__).parents[1] / "style.css"
-DEFAULT_SCALE = "desk"  # of a command that names none; `conf/config.yaml` says so, whose reader imports the core
 # The elements of a page appear in no fixed order: look again until the block is there, for at most ten seconds.
 TO_DETAILS = """<script>(function look(left) {
   const block = document.getElementById("details");
@@ -62,7 +63,7 @@ class Reading:
 
     scales: list[str]
     scale: str
-    stored: cached.Stored
+    stored: Table
     when: str = ""
     readable: bool = True
 

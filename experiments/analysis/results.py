@@ -1,14 +1,20 @@
-"""The only reader of MLflow: stored runs, which of them count, and their files. Writes nothing, imports no torch."""
+"""The only reader of stored runs: which there are, which of them count, and their files. Imports no torch.
+
+Of a sqlite file the tables themselves are read (`sqlite_runs`), of a server what MLflow answers.
+"""
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from experiments.analysis import sqlite_runs
+from experiments.analysis.stored_run import StoredRun as StoredRun
 from experiments.published import BASELINE
 from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
 from experiments.store import SERVER_FOLDER, Store, errors, import_mlflow, locate, open_for_reading, patiently
@@ -18,36 +24,6 @@ if TYPE_CHECKING:
 
 FINISHED = "FINISHED"
 PAGE = 1000  # runs asked for at once
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """One run as it is stored. Times are milliseconds since 1970; `ended` is 0 where it never ended."""
-
-    run_id: str
-    status: str
-    started: int
-    ended: int
-    artifact_uri: str
-    tags: dict[str, str] = field(repr=False, compare=False)
-    params: dict[str, str] = field(repr=False, compare=False)
-    metrics: dict[str, float] = field(repr=False, compare=False)
-
-    @property
-    def row(self) -> str:
-        """The ablation's name, `baseline`, or several names joined by `+`."""
-        return self.tags.get("ablation", "")
-
-    @property
-    def seed(self) -> int:
-        """The seed, -1 where the tag is no number."""
-        text = self.tags.get("seed", "")
-        return int(text) if text.isdecimal() else -1
-
-    @property
-    def job(self) -> tuple[str, int]:
-        """What was run: (spec hash, seed). Runs of the same job repeat each other."""
-        return self.tags.get("spec_hash", ""), self.seed
 
 
 @dataclass(frozen=True)
@@ -66,29 +42,20 @@ def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
     Raises:
         StoreError: the store is there and cannot be read.
     """
-    if any("'" in value for value in tags.values()):
-        return []  # no tag of ours has a quote in it, and MLflow's query language could not ask for one
     store = locate()
-    opened = open_for_reading(store)
-    if opened is None:
-        return []
-    client, experiment = opened
-    conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
-    if status is not None:
-        conditions.append(f"attributes.status = '{status}'")
-    found: list[StoredRun] = []
-    token = None
-    while True:
-        page = patiently(
-            store,
-            lambda after=token: client.search_runs(  # type: ignore[misc]
-                [experiment], filter_string=" and ".join(conditions), max_results=PAGE, page_token=after
-            ),
-        )
-        found.extend(_stored(run) for run in page)
-        token = page.token
-        if not token:
-            return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
+    found = _from_tables(store, status, tags)
+    if found is None:
+        found = _from_mlflow(store, status, tags)
+    return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
+
+
+def run_ids() -> set[str] | None:
+    """Runs of the store that are not deleted; None where only reading all of them would tell."""
+    store = locate()
+    if store.file is None or not store.exists():
+        return None
+    with errors(store):
+        return sqlite_runs.run_ids(store.file)
 
 
 def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
@@ -139,9 +106,16 @@ def newest_of_each_job(newest_first: Iterable[StoredRun]) -> list[StoredRun]:
     return list(jobs.values())
 
 
-def select(scale: str) -> Selection:
-    """The finished runs of a scale that are comparable: no overrides, and the newest finished baseline's hash."""
-    finished = newest_of_each_job(runs(scale=scale))
+def select(scale: str, finished: Iterable[StoredRun] | None = None) -> Selection:
+    """The finished runs of a scale that are comparable: no overrides, and the newest finished baseline's hash.
+
+    `finished` are all finished runs, the newest first, where they were read before.
+    """
+    found = runs(scale=scale) if finished is None else [run for run in finished if run.tags.get("scale") == scale]
+    return _comparable(scale, newest_of_each_job(found))
+
+
+def _comparable(scale: str, finished: Sequence[StoredRun]) -> Selection:
     plain = [run for run in finished if not run.tags.get("overrides")]
     baseline = next((run for run in plain if run.row == BASELINE), None)
     if baseline is None:
@@ -158,6 +132,15 @@ def artifact(run: StoredRun, path: str) -> Path | None:
         if candidate.is_file():
             return candidate
     return None if urlsplit(run.artifact_uri).scheme in ("", "file") else _download(store, run, path)
+
+
+def stamp(run: StoredRun, path: str) -> list[int] | str | None:
+    """What changes when a file of a run does; None where it is not stored. A server's files are taken not to change."""
+    for candidate in _local_candidates(locate(), run, path):
+        with suppress(OSError):
+            found = candidate.stat()
+            return [found.st_size, found.st_mtime_ns]
+    return None if urlsplit(run.artifact_uri).scheme in ("", "file") else "remote"
 
 
 def load_predictions(run: StoredRun, benchmark: str) -> "pd.DataFrame | None":
@@ -191,6 +174,42 @@ def ceilings(run: StoredRun) -> dict[str, float]:
     """What Overall divides each score by at the run's scale, by metric."""
     prefix = "eval.ceilings."
     return {name.removeprefix(prefix): float(value) for name, value in run.params.items() if name.startswith(prefix)}
+
+
+def _from_tables(store: Store, status: str | None, tags: Mapping[str, str]) -> list[StoredRun] | None:
+    """From a sqlite file; None for a server, or where the file's schema is not the one we know."""
+    if store.file is None:
+        return None
+    with errors(store):
+        if not store.exists():
+            return []
+        return sqlite_runs.read(store.file, status=status, tags=tags)
+
+
+def _from_mlflow(store: Store, status: str | None, tags: Mapping[str, str]) -> list[StoredRun]:
+    """From whatever MLflow can open, page by page."""
+    if any("'" in value for value in tags.values()):
+        return []  # no tag of ours has a quote in it, and MLflow's query language could not ask for one
+    opened = open_for_reading(store)
+    if opened is None:
+        return []
+    client, experiment = opened
+    conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+    if status is not None:
+        conditions.append(f"attributes.status = '{status}'")
+    found: list[StoredRun] = []
+    token = None
+    while True:
+        page = patiently(
+            store,
+            lambda after=token: client.search_runs(  # type: ignore[misc]
+                [experiment], filter_string=" and ".join(conditions), max_results=PAGE, page_token=after
+            ),
+        )
+        found.extend(_stored(run) for run in page)
+        token = page.token
+        if not token:
+            return found
 
 
 def _stored(run: Any) -> StoredRun:

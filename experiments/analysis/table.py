@@ -11,8 +11,9 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, TypedDict
 
 from experiments import published
-from experiments.analysis import examples, pairing, results
+from experiments.analysis import examples, results, summary
 from experiments.analysis.results import StoredRun
+from experiments.analysis.summary import Summary
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
 
@@ -87,12 +88,17 @@ def build(
     `left_out` is how many finished runs the selection did not take: it is said in `method`.
     """
     wanted = published.in_order(tuple(dict.fromkeys(rows if rows is not None else (run.row for run in runs))))
-    by_row = {name: {run.seed: run for run in runs if run.row == name and run.seed in seeds} for name in wanted}
-    baseline = {run.seed: run for run in runs if run.row == BASELINE and run.seed in seeds}
+    asked = set(seeds)
+    by_row: dict[str, dict[int, StoredRun]] = {name: {} for name in (*wanted, BASELINE)}
+    for run in runs:
+        if run.row in by_row and run.seed in asked:
+            by_row[run.row][run.seed] = run
     predictions = cache(_predictions)
-    built = [
-        _row(name, by_row[name], baseline, predictions, scale=scale, seeds=sorted(seeds), like=runs) for name in wanted
-    ]
+    with summary.opened() as known:
+        built = [
+            _row(name, by_row[name], by_row[BASELINE], predictions, known, scale=scale, seeds=sorted(seeds), like=runs)
+            for name in wanted
+        ]
     return Table(
         scale=scale,
         seeds=sorted(seeds),
@@ -152,6 +158,7 @@ def _row(
     runs: dict[int, StoredRun],
     baseline: dict[int, StoredRun],
     predictions: "Callable[[StoredRun], dict[str, pd.DataFrame]]",
+    known: Summary,
     *,
     scale: str,
     seeds: Sequence[int],
@@ -161,7 +168,11 @@ def _row(
     intervals: dict[str, examples.Interval] = {}
     if len(both) == 1:
         ours, theirs = runs[both[0]], baseline[both[0]]
-        intervals = examples.intervals(predictions(ours), predictions(theirs), results.ceilings(ours))
+        intervals = known.intervals(
+            ours,
+            theirs,
+            lambda: examples.intervals(predictions(ours), predictions(theirs), results.ceilings(ours)),
+        )
     stored = [runs[seed] for seed in seeds if seed in runs]
     overrides = next((run.tags.get("overrides", "") for run in like), "")
     further = origin(name, like)
@@ -189,7 +200,7 @@ def _row(
         step_time_ratio=1.0 if name == BASELINE and stored else _over(median, stored, "step_time_ratio"),
         scores={metric: score(metric) for metric in SCORES},
         overall=Overall(**whole, verdict=None),
-        certificate=_certificate([(runs[seed], baseline[seed]) for seed in both]),
+        certificate=_certificate([known.certificate(runs[seed], baseline[seed]) for seed in both]),
         run_ids=[run.run_id for run in stored],
         missing=[
             command(name, scale=scale, seeds=[seed], overrides=overrides, **further)
@@ -215,11 +226,10 @@ def _count(runs: Sequence[StoredRun], metric: str) -> int | None:
     return None if value is None else round(value)
 
 
-def _certificate(pairs: Sequence[tuple[StoredRun, StoredRun]]) -> str | None:
-    compared = [pairing.of_runs(ours, theirs) for ours, theirs in pairs]
+def _certificate(compared: Sequence[str | None]) -> str | None:
     if not compared or None in compared:
         return None
-    return "equal" if all(one is not None and one.paired for one in compared) else "differs"
+    return "differs" if "differs" in compared else "equal"
 
 
 def _method(rows: Sequence[Row], left_out: int) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from experiments.analysis import results
 from experiments.jobs import lease, quiet
 from experiments.jobs.job import Job, run_job
+from experiments.tracking import make_store
 
 # done: it is stored. failed: an error of its own. stopped: asked to, it left a checkpoint. lost: its process is gone.
 # taken: another process is on it.
@@ -27,8 +28,9 @@ def attempt(job: Job) -> Outcome:
     """Run a job under its lease, unless another process is on it or has finished it by now.
 
     Raises:
-        StoreError: nothing can be written beside the store.
+        StoreError: the store cannot be used, or nothing can be written beside it.
     """
+    make_store()  # a store that cannot be used is refused before anything is written beside it
     with lease.hold(job.key) as held:
         if held is None:
             return Outcome("taken")

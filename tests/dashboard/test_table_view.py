@@ -11,34 +11,17 @@ from pathlib import Path
 import pytest
 
 from dashboard.cached import nothing_stored
-from dashboard.html_table import OWN_ROWS, html_table, word
-from dashboard.twin import as_csv
-from dashboard.views.table import DEFAULT_SCALE
+from dashboard.html_table import html_table
 from experiments import published, store
+from experiments.analysis.formats.csv_file import as_csv
+from experiments.analysis.stored_table import DEFAULT_SCALE
+from experiments.analysis.wording import OWN_ROWS, answer
 from experiments.compose import default_scale
 from experiments.record import ROOT
 from tests.dashboard.reading import markup, page, read_table
-from tests.experiments.stored_runs import a_certificate, answers
+from tests.experiments.stored_runs import BAD
 
-EVERY = ("coco", "okvqa", "vqav2", "msvdqa", "vatex")
-COSTS = {"params_total": 2e6, "params_trainable": 1e6, "step_time_s": 0.3}
-RATIO = {"step_time_ratio": 0.5, "step_time_ratio_low": 0.45, "step_time_ratio_high": 0.55}
-GOOD, BAD = [80.0, 90.0, 70.0, 60.0], [10.0, 20.0, 15.0, 5.0]
 ROW = "xattn_every_4th"
-
-
-@pytest.fixture
-def store_row(store_run):
-    """Write a finished run with all that the table reads of it."""
-
-    def write(name="baseline", scores=GOOD, *, broken_pair=False, **spec):
-        certificate = a_certificate()
-        certificate["prompts"] = "other prompts" if broken_pair else certificate["prompts"]
-        metrics = COSTS if name == "baseline" else {**COSTS, **RATIO}
-        predictions = {benchmark: answers(scores, benchmark=benchmark) for benchmark in EVERY}
-        return store_run(name, metrics=metrics, predictions=predictions, certificate=certificate, **spec)
-
-    return write
 
 
 @pytest.fixture
@@ -114,7 +97,7 @@ def test_the_caption_says_how_it_was_computed(store_row):
 def test_every_difference_has_a_word(difference, low, high, verdict, said):
     """The answer is read without colour and without the figure; a verdict comes before it."""
     score = {"mean": 1.0, "difference": difference, "low": low, "high": high, "verdict": verdict, "blind": None}
-    assert word(score) == said
+    assert answer(score) == said
 
 
 def test_the_columns_of_scores_hold_what_is_asked_for(two_runs):
@@ -199,10 +182,14 @@ def test_what_finishes_appears_with_the_next_look(store_row):
 
 
 def test_looking_changes_nothing(two_runs, store_file):
-    """Every file of the store is as it was."""
+    """Every file of the store is as it was; the summary beside it is all that is new, and only once."""
     before = contents(store_file.parent)
     page(row=ROW)
-    assert contents(store_file.parent) == before
+    after = contents(store_file.parent)
+    assert after.keys() - before.keys() == {"mlflow.db.summary.jsonl"}
+    assert {name: after[name] for name in before} == before
+    page(row=ROW)
+    assert contents(store_file.parent) == after
 
 
 def test_a_row_whose_files_are_spoilt_takes_no_other_with_it(store_row, store_file):

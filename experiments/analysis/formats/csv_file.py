@@ -1,18 +1,18 @@
-"""The table's twin for a spreadsheet: every figure that stands in it, and more digits."""
+"""The table for a spreadsheet or a program: one line a row, every figure in full precision."""
 
 import csv
 import io
 from typing import Any
 
-from dashboard.cached import Stored
+from experiments.analysis import Table
 from experiments.analysis.table import Row
 from experiments.record import OVERALL
 
 RATIO_ENDS = ("step_time_ratio_low", "step_time_ratio_high")  # of one run; several have none together
 
 
-def as_csv(stored: Stored) -> str:
-    """One line a row, with a heading."""
+def as_csv(stored: Table) -> str:
+    """One line a row, under a heading; what is not known is empty, run ids and commands stand with spaces or `; `."""
     text = io.StringIO()
     lines = [_line(row, stored) for row in stored.table["rows"]]
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
@@ -21,7 +21,7 @@ def as_csv(stored: Stored) -> str:
     return text.getvalue()
 
 
-def _line(row: Row, stored: Stored) -> dict[str, Any]:
+def _line(row: Row, stored: Table) -> dict[str, Any]:
     runs = list(stored.runs.get(row["row"], {}).values())
     ratio = {end: runs[0].metrics.get(end) if len(runs) == 1 else None for end in RATIO_ENDS}
     keys = ("row", "group", "n", "params_total", "params_trainable", "step_time_s", "step_time_ratio")
@@ -33,5 +33,7 @@ def _line(row: Row, stored: Stored) -> dict[str, Any]:
         **{f"{OVERALL}_{key}": value for key, value in row["overall"].items()},
         "certificate": row["certificate"],
         "run_ids": " ".join(row["run_ids"]),
+        "missing": "; ".join(row["missing"]),
+        "broken": stored.broken.get(row["row"]),
         **{f"published_{name}": value for name, value in row["published"].items()},
     }

@@ -1,0 +1,55 @@
+"""How long a table takes from many stored runs: `experiments.report`, and the dashboard's first table.
+
+python -m benchmarks.report [1000 10000]
+
+Each figure is of a process of its own, imports included. Cold: the summary beside the store is not there; warm: it is.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.measure import print_table
+from benchmarks.stored import make_store
+from experiments.record import ROOT
+
+SIZES = (1000, 10_000)
+# The app as it draws itself, less the server: what stands between the request and the first table.
+DASHBOARD = "from tests.dashboard.reading import markup, page; assert 'scale desk, n = ' in markup(page())"
+MLFLOW = "from experiments.analysis import results; from experiments.store import locate; "
+COMMANDS = {
+    "report": [sys.executable, "-m", "experiments.report", "--format", "html", "--out", os.devnull],
+    "first dashboard table": [sys.executable, "-c", DASHBOARD],
+}
+SEARCH_RUNS = [sys.executable, "-c", MLFLOW + "assert results._from_mlflow(locate(), 'FINISHED', {'scale': 'desk'})"]
+
+
+def main(arguments: list[str]) -> None:
+    """Make a store of each size and time every reader of it."""
+    lines = []
+    for runs in [int(argument) for argument in arguments] or SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "mlflow.db"
+            make_store(file, runs)
+            for name, command in COMMANDS.items():
+                for summary in file.parent.glob("*.summary.jsonl"):
+                    summary.unlink()
+                lines.append([f"{runs:,} runs: {name}", *(f"{_seconds(command, file):.1f} s" for _ in range(2))])
+            lines.append([f"{runs:,} runs: search_runs alone", f"{_seconds(SEARCH_RUNS, file):.1f} s", ""])
+    print_table(["", "cold", "warm"], lines)
+
+
+def _seconds(command: list[str], store: Path) -> float:
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"}
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    taken = time.perf_counter() - started
+    assert done.returncode == 0, done.stderr[-2000:]
+    return taken
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,31 @@
+"""A stored table as a file: one module a format, each a function from a `Table` to text."""
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from experiments.analysis import Table
+
+
+def as_text(stored: "Table", format_: str) -> str:
+    """The table as `md`, `csv`, `json`, `latex` or `html`; `json` is the object that every command prints."""
+    match format_:
+        case "md":
+            from experiments.analysis.formats.markdown import as_markdown
+
+            return as_markdown(stored)
+        case "csv":
+            from experiments.analysis.formats.csv_file import as_csv
+
+            return as_csv(stored)
+        case "json":
+            return json.dumps(stored.table, indent=1) + "\n"
+        case "latex":
+            from experiments.analysis.formats.latex import as_latex
+
+            return as_latex(stored)
+        case "html":
+            from experiments.analysis.formats.html_page import as_html
+
+            return as_html(stored)
+    raise ValueError(f"no format {format_}")

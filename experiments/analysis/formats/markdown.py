@@ -1,0 +1,111 @@
+"""The table as Markdown, for a pull request or a page: ours, differences, blind twins, the published row."""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from experiments import published
+from experiments.analysis import Table
+from experiments.analysis.render import UNKNOWN, count, points, seconds
+from experiments.analysis.table import Row
+from experiments.analysis.wording import PAIRED, PUBLISHED, answer, interval, label_of, own_caption, setting_of
+from experiments.published import BASELINE, PublishedRow
+from experiments.record import BENCHMARKS, SCORES
+
+HEADS = (
+    "row",
+    "n",
+    "params",
+    "trained",
+    "step time",
+    "ratio",
+    *(f"{one.label} {one.measure}" for one in BENCHMARKS),
+    "Overall",
+    "verdict",
+    "certificate",
+)
+SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
+
+
+def as_markdown(stored: Table) -> str:
+    """A caption, one table with the paper's groups as rows of their own, and the commands that fill what is missing."""
+    lines = [_line(HEADS), _line(["---", *["---:"] * (len(HEADS) - 3), "---", "---"])]
+    for (title, original), group in groupby(stored.table["rows"], key=lambda row: setting_of(row["row"])):
+        said = f"{title}: {original} \u2192" if original else title
+        lines.append(_line([f"**{escaped(said)}**", *[""] * (len(HEADS) - 1)]))
+        for row in group:
+            lines += _lines_of(row, stored)
+    text = [
+        f"**Table 3 at scale {escaped(stored.table['scale'])}, and as published.** "
+        f"{escaped(own_caption(stored.table))} Published: {escaped(PUBLISHED)}.",
+        "",
+        *lines,
+    ]
+    commands = [(row["row"], stored.fill_command(row["row"])) for row in stored.table["rows"]]
+    if missing := [(name, command) for name, command in commands if command is not None]:
+        text += ["", "Not stored yet:", "", *(f"- {code(name)}: {code(command)}" for name, command in missing)]
+    return "\n".join(text) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """Text in backticks, more of them than stand in it; a bar would end a table's cell."""
+    plain = " ".join(text.split()).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall(r"`+", plain)), default=0)
+    fence, pad = "`" * (longest + 1), " " if plain.startswith("`") or plain.endswith("`") else ""
+    return f"{fence}{pad}{plain}{pad}{fence}"
+
+
+def _lines_of(row: Row, stored: Table) -> list[str]:
+    name, paper = row["row"], published.rows().get(row["row"])
+    label = f"{escaped(label_of(name))} {code(name)}".strip()
+    lines = []
+    if name in stored.broken:
+        lines.append(_line([f"{label}: cannot be read: {escaped(stored.broken[name])}", *[""] * (len(HEADS) - 1)]))
+    elif not row["n"]:
+        lines.append(_line([f"{label}: not stored yet", "0", *[""] * (len(HEADS) - 2)]))
+    else:
+        lines += _own_lines(label, row, wanted=len(stored.table["seeds"]))
+    return lines if paper is None else [*lines, _published_line(paper)]
+
+
+def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
+    scores = [*(row["scores"][metric] for metric in SCORES), row["overall"]]
+    is_baseline = row["row"] == BASELINE
+    lines = [
+        _line(
+            [
+                f"**{label}**",
+                str(row["n"]) if row["n"] == wanted else f"{row['n']} of {wanted}",
+                count(row["params_total"]),
+                count(row["params_trainable"], like=row["params_total"]),
+                seconds(row["step_time_s"]),
+                UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}",
+                *(points(score["mean"]) for score in scores),
+                "" if is_baseline else answer(row["overall"]),
+                "" if is_baseline else PAIRED[row["certificate"]],
+            ]
+        )
+    ]
+    if not is_baseline:
+        shown = [points(one["difference"], signed=True) + interval(one["low"], one["high"]) for one in scores]
+        lines.append(_line(["difference", *[""] * 5, *shown, "", ""]))
+    return [*lines, _line(["blind", *[""] * 5, *(points(score["blind"]) for score in scores), "", ""])]
+
+
+def _published_line(paper: PublishedRow) -> str:
+    base = published.rows()[BASELINE]
+    pairs = [*((paper.scores[metric], base.scores[metric]) for metric in SCORES), (paper.overall, base.overall)]
+    is_baseline = paper.row == BASELINE
+    shown = [points(ours) + ("" if is_baseline else f" ({points(ours - its, signed=True)})") for ours, its in pairs]
+    costs = [f"{paper.params_b:.1f}B", UNKNOWN, f"{paper.step_time_s:.2f} s"]
+    ratio = f"{paper.step_time_s / base.step_time_s:.2f}"
+    return _line(["published" if is_baseline else "published (difference)", "1", *costs, ratio, *shown, "", ""])
+
+
+def _line(cells: Sequence[str] | Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,85 @@
+"""A strip of intervals as SVG: every row's on one scale, zero where the baseline is."""
+
+from experiments import published
+from experiments.analysis.table import Table
+from experiments.published import BASELINE
+
+WIDTH, HEIGHT, EDGE = 220, 18, 8  # pixels; the edge keeps marks whole
+AXIS_HEIGHT = 16
+STEPS = (1, 2, 5)
+
+Limits = tuple[float, float]
+
+
+def scale_of(table: Table) -> Limits:
+    """The left and right end of the scale in points: round numbers around all that is drawn, and zero."""
+    paper, drawn = published.rows(), [0.0, -table["delta"], table["delta"]]
+    for row in table["rows"]:
+        overall, said = row["overall"], paper.get(row["row"])
+        drawn += [value for value in (overall["difference"], overall["low"], overall["high"]) if value is not None]
+        if said is not None:
+            drawn.append(said.overall - paper[BASELINE].overall)
+    step = _step(max(drawn) - min(drawn))
+    return step * (min(drawn) // step), step * -(-max(drawn) // step)
+
+
+def axis(limits: Limits) -> str:
+    """The figures above the strip: both ends, and zero."""
+    marks = []
+    for value, anchor in ((limits[0], "start"), (0.0, "middle"), (limits[1], "end")):
+        if value or anchor == "middle":
+            place = {"start": 0.0, "middle": _x(0.0, limits), "end": float(WIDTH)}[anchor]
+            marks.append(f'<text x="{place:.1f}" y="12" text-anchor="{anchor}">{value:+g}</text>'.replace("+0<", "0<"))
+    return f'<svg {_size(AXIS_HEIGHT)} aria-hidden="true">{"".join(marks)}</svg>'
+
+
+def strip(
+    difference: float | None,
+    low: float | None,
+    high: float | None,
+    limits: Limits,
+    delta: float,
+    *,
+    paper: bool = False,
+) -> str:
+    """One mark with its interval, in words too: a diamond, for the paper a hollow circle."""
+    middle = HEIGHT / 2
+    parts = [
+        f'<rect x="{_x(-delta, limits):.1f}" y="0" width="{_x(delta, limits) - _x(-delta, limits):.1f}" '
+        f'height="{HEIGHT}" fill="#e4e4e4"/>',
+        f'<line x1="{_x(0, limits):.1f}" y1="0" x2="{_x(0, limits):.1f}" y2="{HEIGHT}" stroke="#777"/>',
+    ]
+    said = "no difference is known"
+    if difference is not None:
+        said, x = f"{difference:+.1f} points", _x(difference, limits)
+        if low is not None and high is not None:
+            said += f", 95% from {low:+.1f} to {high:+.1f}"
+            left, right = _x(low, limits), _x(high, limits)
+            parts.append(
+                f'<path d="M{left:.1f} {middle - 4}V{middle + 4}M{left:.1f} {middle}H{right:.1f}'
+                f'M{right:.1f} {middle - 4}V{middle + 4}" stroke="#111" stroke-width="1.5" fill="none"/>'
+            )
+        if paper:
+            parts.append(f'<circle cx="{x:.1f}" cy="{middle}" r="4" fill="#fff" stroke="#111" stroke-width="1.3"/>')
+        else:
+            parts.append(f'<path d="M{x:.1f} {middle - 5}l5 5l-5 5l-5 -5z" fill="#111"/>')
+    return f'<svg {_size(HEIGHT)} role="img" aria-label="{said}">{"".join(parts)}</svg>'
+
+
+def _size(height: int) -> str:
+    return f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
+
+
+def _x(value: float, limits: Limits) -> float:
+    left, right = limits
+    return EDGE + (WIDTH - 2 * EDGE) * (value - left) / (right - left)
+
+
+def _step(span: float) -> float:
+    """A round number of which a few make the span."""
+    power = 1.0
+    while True:
+        for step in STEPS:
+            if span <= 12 * step * power:
+                return step * power
+        power *= 10

@@ -1,0 +1,112 @@
+"""A scale's stored runs as a table: what `report` prints, the dashboard shows, and a notebook gets as a frame."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments import published
+from experiments.analysis import results, table
+from experiments.analysis.results import StoredRun
+from experiments.published import BASELINE
+from experiments.record import OVERALL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_SCALE = "desk"  # of a command that names none; `conf/config.yaml` says so, whose reader imports the core
+# What files that were cut short, edited or lost raise where they are parsed.
+UNREADABLE = (ValueError, OSError, LookupError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A scale's table, the runs in it by row and seed, and why a row's files could not be read.
+
+    >>> Table.load(scale="desk").effects()  # doctest: +SKIP
+    """
+
+    table: table.Table  # what `--json` prints
+    runs: dict[str, dict[int, StoredRun]]
+    broken: dict[str, str]
+
+    @classmethod
+    def load(
+        cls,
+        scale: str = DEFAULT_SCALE,
+        *,
+        rows: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+        finished: Iterable[StoredRun] | None = None,
+    ) -> "Table":
+        """The comparable runs of a scale; on an empty store the published figures alone.
+
+        `rows` are those asked for beside the baseline, by default all published ones and whatever else is stored.
+        `seeds` are by default those that any of the runs has. `finished` are all finished runs, where they were read
+        before.
+
+        Raises:
+            StoreError: the store is there and cannot be read.
+        """
+        chosen = results.select(scale, finished)
+        if rows is None:
+            rows = [*published.rows(), *(run.row for run in chosen.runs)]
+        names = list(dict.fromkeys([BASELINE, *rows]))
+        kept = [run for run in chosen.runs if run.row in set(names) and (seeds is None or run.seed in set(seeds))]
+        if seeds is None:
+            seeds = sorted({run.seed for run in kept}) or [0]
+
+        def build(runs: Sequence[StoredRun], names: list[str]) -> table.Table:
+            return table.build(runs, scale=scale, seeds=seeds, rows=names, left_out=chosen.left_out)
+
+        broken: dict[str, str] = {}
+        try:
+            built = build(kept, names)
+        except UNREADABLE:  # one row's files must not take the others with them: find out whose they are
+            for name in names:
+                try:
+                    build([run for run in kept if run.row in (name, BASELINE)], [name])
+                except UNREADABLE as error:
+                    broken[name] = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            kept = [run for run in kept if run.row not in broken]
+            built = build(kept, names)
+        by_row: dict[str, dict[int, StoredRun]] = {}
+        for run in kept:
+            by_row.setdefault(run.row, {})[run.seed] = run
+        return cls(built, by_row, broken)
+
+    def fill_command(self, name: str) -> str | None:
+        """The one command that runs what a row lacks, or again what cannot be read; None where nothing is."""
+        runs = self.runs.get(name, {})
+        missing = [seed for seed in self.table["seeds"] if seed not in runs]
+        if not missing:
+            return None
+        further = table.origin(name, [*runs.values(), *self.runs.get(BASELINE, {}).values()])
+        again = "rerun=true" if name in self.broken else ""
+        return table.command(name, scale=self.table["scale"], seeds=missing, overrides=again, **further)
+
+    def effects(self) -> "pd.DataFrame":
+        """A line a row and score, Overall last: mean, difference from the baseline with its interval, blind twin.
+
+        `published` and `published_difference` are the paper's; what is not known is missing.
+        """
+        import pandas as pd
+
+        paper = published.rows()[BASELINE]
+        reference = {**paper.scores, OVERALL: paper.overall}
+        lines: list[dict[str, Any]] = []
+        for row in self.table["rows"]:
+            for metric, score in (*row["scores"].items(), (OVERALL, row["overall"])):
+                said = row["published"][metric]
+                is_own = row["row"] != BASELINE and said is not None
+                lines.append(
+                    {
+                        "row": row["row"],
+                        "group": row["group"],
+                        "metric": metric,
+                        "n": row["n"],
+                        **score,
+                        "published": said,
+                        "published_difference": said - reference[metric] if is_own and said is not None else None,
+                    }
+                )
+        return pd.DataFrame(lines)

@@ -1,0 +1,125 @@
+"""What a table needs of two runs and what takes long to work out, kept in a file beside the store.
+
+For a row's run and its baseline's: whether their certificates are equal, and the intervals over examples. The second
+takes 0.3 s a row, and files of both to be read; tags and metrics come out of the store in less time than a copy would.
+
+The file is a cache and nothing depends on it: it is made from the store whenever it is not there, is cut short, was
+altered, or was written by other code. What it says of a pair counts only while both runs ended when they did and their
+files are as they were. Two processes may write it at once: each writes all it knows and moves it into place.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.analysis import examples, pairing, results
+from experiments.analysis.examples import Interval
+from experiments.analysis.results import StoredRun
+from experiments.analysis.whole_file import write_whole
+from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
+from experiments.store import Store, StoreError, locate
+
+CERTIFICATE, INTERVALS = "certificate", "intervals"
+# What each is worked out from; of other files nothing is asked.
+FILES = {
+    CERTIFICATE: (CERTIFICATE_FILE,),
+    INTERVALS: tuple(f"{PREDICTIONS_FOLDER}/{benchmark.name}.parquet" for benchmark in BENCHMARKS),
+}
+
+Pairs = dict[tuple[str, str], dict[str, Any]]  # (row's run id, baseline's run id) -> what is known, each with its stamp
+
+
+class Summary:
+    """What is known of pairs of runs; what is not known is worked out when it is asked for."""
+
+    def __init__(self, pairs: Pairs):
+        self.new: Pairs = {}
+        self._pairs = pairs
+
+    def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
+        """`equal` or `differs`; None where either has no certificate."""
+
+        def compare() -> str | None:
+            pair = pairing.of_runs(row, baseline)
+            return None if pair is None else "equal" if pair.paired else "differs"
+
+        found: str | None = self._known(CERTIFICATE, row, baseline, compare)
+        return found
+
+    def intervals(
+        self, row: StoredRun, baseline: StoredRun, work_out: Callable[[], dict[str, Interval]]
+    ) -> dict[str, Interval]:
+        """The intervals over examples by metric."""
+        found = self._known(
+            INTERVALS, row, baseline, lambda: {metric: asdict(one) for metric, one in work_out().items()}
+        )
+        return {metric: Interval(**ends) for metric, ends in found.items()}
+
+    def _known(self, what: str, row: StoredRun, baseline: StoredRun, work_out: Callable[[], Any]) -> Any:
+        stamp = [[run.ended, *(results.stamp(run, path) for path in FILES[what])] for run in (row, baseline)]
+        pair = row.run_id, baseline.run_id
+        known = self._pairs.get(pair, {}).get(what)
+        if known is None or known["stamp"] != stamp:
+            known = {"stamp": stamp, "value": work_out()}
+            for pairs in (self._pairs, self.new):
+                pairs.setdefault(pair, {})[what] = known
+        return known["value"]
+
+
+@contextmanager
+def opened() -> Iterator[Summary]:
+    """The summary of the store that the environment names; what is new in it is written at the end."""
+    store = locate()
+    file = summary_file(store)
+    summary = Summary(load(file))
+    try:
+        yield summary
+    finally:
+        if summary.new:
+            with suppress(OSError, StoreError):  # a folder that is not ours to write in: worked out again next time
+                save(file, _joined(load(file), summary.new, results.run_ids()))
+
+
+def summary_file(store: Store) -> Path:
+    """Beside the sqlite file; for a server in the cache, by its address."""
+    if store.file is not None:
+        return store.file.with_name(f"{store.file.name}.summary.jsonl")
+    return store.folder / f"{hashlib.sha256(store.uri.encode()).hexdigest()[:16]}.summary.jsonl"
+
+
+def load(file: Path) -> Pairs:
+    """What a file says; nothing where it is not exactly what `save` wrote with this code."""
+    try:
+        header, _, body = file.read_bytes().partition(b"\n")
+        if json.loads(header) != _header(body):
+            return {}
+        lines = [json.loads(line) for line in body.splitlines()]
+    except (OSError, ValueError):
+        return {}
+    return {(line.pop("row"), line.pop("baseline")): line for line in lines}
+
+
+def save(file: Path, pairs: Pairs) -> None:
+    """Write the whole file or nothing: one line a pair, under a line that says of what code and which lines."""
+    lines = [{"row": row, "baseline": baseline, **known} for (row, baseline), known in pairs.items()]
+    body = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, json.dumps(_header(body)).encode() + b"\n" + body)
+
+
+def _joined(known: Pairs, new: Pairs, run_ids: set[str] | None) -> Pairs:
+    """Both, without pairs of runs that are in the store no more; another process may have written `known`."""
+    joined: Pairs = {pair: {**known.get(pair, {}), **new.get(pair, {})} for pair in {**known, **new}}
+    return {pair: one for pair, one in joined.items() if run_ids is None or run_ids.issuperset(pair)}
+
+
+def _header(body: bytes) -> Mapping[str, str]:
+    """What a file must begin with to be taken: any change of the code that works things out makes another."""
+    code = hashlib.sha256()
+    for module in (__file__, examples.__file__, pairing.__file__):
+        code.update(Path(module).read_bytes())
+    return {"code": code.hexdigest(), "lines": hashlib.sha256(body).hexdigest()}

@@ -1,0 +1,69 @@
+"""How a table is put into words, wherever it stands: settings, labels, answers, and what a reader must be told."""
+
+from collections.abc import Sequence
+
+from experiments import published
+from experiments.analysis.render import points
+from experiments.analysis.table import Overall, Table
+from experiments.published import BASELINE
+
+OWN_ROWS = "Combinations and rows of our own"
+PAIRED = {"equal": "paired", "differs": "NOT PAIRED", None: "no certificate"}
+WORSE_OR_BETTER = (
+    "Worse or better: the whole interval lies below or above zero; unclear: it holds zero. "
+    "It speaks of these weights, not of the design"
+)
+PUBLISHED = "Table 3 of the Flamingo paper (Flamingo-3B, 4 shots), one run a row"
+
+
+def setting_of(name: str) -> tuple[str, str]:
+    """Group and setting as the paper has them, and the value that the rows change; rows of our own come last."""
+    row = published.rows().get(name)
+    if row is None:
+        return OWN_ROWS, ""
+    return ("Baseline", "") if name == BASELINE else (f"({row.group}) {row.setting}", row.original_value)
+
+
+def label_of(name: str) -> str:
+    """The changed value as the paper has it; nothing for a row that it does not have."""
+    row = published.rows().get(name)
+    return "" if row is None else row.setting if name == BASELINE else row.changed_value
+
+
+def answer(overall: Overall) -> str:
+    """The answer without a number: the verdict where there is one, else where the interval over examples lies."""
+    low, high = overall["low"], overall["high"]
+    if overall["difference"] is None:
+        return "no seed in common"
+    if overall["verdict"] is not None:
+        return overall["verdict"]
+    if low is None or high is None:
+        return "no interval"
+    return "worse" if high < 0 else "better" if low > 0 else "unclear"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Both ends as they stand after a figure; nothing where there is no interval."""
+    if low is None or high is None:
+        return ""
+    return f" [{points(low, signed=True)}, {points(high, signed=True)}]"
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """`seed 0`, `seeds 0, 2`, `seeds 0 to 4`."""
+    in_a_row = len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1))
+    listed = f"{seeds[0]} to {seeds[-1]}" if in_a_row else ", ".join(map(str, seeds))
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed}"
+
+
+def own_caption(table: Table) -> str:
+    """Scale, seeds, method and what Overall divides by: what nobody may have to look for."""
+    scale, seeds = table["scale"], table["seeds"]
+    if not any(row["n"] for row in table["rows"]):
+        return f"Ours: no finished baseline is stored at scale {scale}; {table['method']}."
+    has_examples = any(row["overall"]["low"] is not None and row["overall"]["verdict"] is None for row in table["rows"])
+    words = f" {WORSE_OR_BETTER}." if has_examples else ""
+    return (
+        f"Ours: scale {scale}, n = {len(seeds)} ({seeds_in_words(seeds)}); {table['method']}.{words} Our Overall "
+        f"divides by the {scale} scale's ceilings: compare differences with the published ones, not levels."
+    )
