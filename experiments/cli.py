@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.spec import Spec
 
 DONE, FAILED, REFUSED, STOPPED = 0, 1, 2, 130
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 The level of the check follows from what it is for. With few seeds a row's own variance is hardly known, and a check at
 the usual levels would miss most rows that spoil the intervals; so the level is that at which a row with three times the
-standard deviation is missed in 10% of tables, within bounds. At 3 seeds that is every fifth row of a table in which all
-rows are alike: the price is paid in width, never in error.
+standard deviation is missed in 10% of tables, but between 1% and 20%. At 3 seeds it is 20%: where all rows are alike,
+every fifth is judged by its own variance all the same, and its interval is wide.
 
 1. Clearly noisier rows, at 0.1% over all rows, leave the pool one after another. What stays gives the pooled variance.
 2. Each row is checked against that pool at the level above; a row that fails it keeps its own variance.
@@ -22,8 +22,8 @@ from experiments.analysis.mixed_model import Array, Variances
 
 NOISIER = 3.0  # times the standard deviation of the others: what the check is to find
 MISSED = 0.10  # of such rows
-LEVELS = 0.01, 0.20  # of the check of one row, at most and at least this strict
-BASELINE_LEVEL = 0.05  # at most: every interval depends on the baseline's variance
+LEVELS = 0.01, 0.20  # of the check of one row: the strictest and the least strict
+BASELINE_LEVEL = 0.05  # the least strict for the baseline, whose own variance widens every interval
 CLEAR_LEVEL = 0.001  # over all rows, for a row to leave the pool
 SMALLEST_DF = 0.5  # of a variance that is judged at all
 FEWEST_ROWS = 3  # with two rows in pairs only the variance of their difference can be told
