@@ -1,6 +1,6 @@
 """What is stored of one row, as HTML: what it changes, its figures, each seed's values, and whether it is paired."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from html import escape
 
@@ -9,7 +9,8 @@ from experiments.analysis import Table, pairing
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.results import StoredRun
 from experiments.analysis.stored_table import UNREADABLE
-from experiments.analysis.table import Row, Score
+from experiments.analysis.table import Part, Row, Score
+from experiments.analysis.wording import over
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, OVERALL, SCORES
 
@@ -71,10 +72,24 @@ def figures(row: Row, base: Row) -> str:
             only("difference", (points(score["difference"], signed=True) for score in scores(row))),
         ]
         if row["overall"]["low"] is not None:
-            lines.append(only("95% over examples", (ends(score["low"], score["high"]) for score in scores(row))))
+            lines.append(only(over(row["overall"]), (ends(score["low"], score["high"]) for score in scores(row))))
+        for part in ("vision", "language"):
+            lines += parts(part, row, only)
         lines.append(only("blind: baseline", (points(score["blind"]) for score in scores(base))))
     lines.append(only("blind: this row", (points(score["blind"]) for score in scores(row))))
     return grid("Figures, means over seeds", ("", "params", "trained", "step time", *SCORE_HEADS), lines)
+
+
+def parts(which: str, row: Row, only: Callable[[str, Iterable[str]], list[str]]) -> list[list[str]]:
+    """One part of each difference, and under it its interval; nothing at one seed."""
+    found: list[Part | None] = [score[which] for score in scores(row)]  # type: ignore[literal-required]
+    if None in found:
+        return []
+    known = [part for part in found if part is not None]
+    return [
+        only(f"of it {which}", (points(part["difference"], signed=True) for part in known)),
+        only("95% over seeds", (ends(part["low"], part["high"]) for part in known)),
+    ]
 
 
 def seeds(runs: dict[int, StoredRun], baselines: dict[int, StoredRun]) -> str:

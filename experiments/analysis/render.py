@@ -78,9 +78,10 @@ def printed_table(table: Table, *, width: int | None = None) -> str:
         lines.append((row["row"], _level(row)))
         if row["row"] != BASELINE:
             cells = {name: points(score["difference"], signed=True) for name, score in _by_column(row).items()}
-            lines.append(("  difference", cells))
+            verdict = row["overall"]["verdict"]
+            lines.append(("  difference" if verdict is None else f"  {verdict}{_needed(row)}", cells))
             if row["overall"]["low"] is not None:
-                lines.append(("  95% over examples", _half_widths(row)))
+                lines.append((f"  95% over {'examples' if verdict is None else 'seeds'}", _half_widths(row)))
         lines += [(f"  {label}", cells) for label, cells in _published_lines(row["row"], alone=True)[:1]]
     seeds = ", ".join(map(str, table["seeds"]))
     title = f"{table['scale']}, seed{'s' if len(table['seeds']) > 1 else ''} {seeds}   {table['method']}"
@@ -90,6 +91,11 @@ def printed_table(table: Table, *, width: int | None = None) -> str:
     ]
     text += [f"missing: {command}" for row in table["rows"] for command in row["missing"]]
     return "\n".join(text) + "\n"
+
+
+def _needed(row: Row) -> str:
+    needed = row["overall"]["seeds_needed"]
+    return f": needs {needed} seeds" if needed else ""
 
 
 def count(value: float | None, *, like: float | None = None, signed: bool = False) -> str:

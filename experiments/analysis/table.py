@@ -1,10 +1,10 @@
 """From stored runs to the table: the object that `--json` prints, and that every view is made from.
 
-A row is the mean over its seeds; its difference is row minus baseline, over the seeds that both have. At one seed the
-interval is over examples; over several seeds there is none here, and no verdict at any number.
+A row is the mean over its seeds. At one seed its difference is row minus baseline and the interval is over examples.
+Over several seeds both are those of one model of all rows (`seeds`), with a verdict and the parts of the difference.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from shlex import quote, split
 from statistics import fmean, median
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypedDict
 from experiments import published
 from experiments.analysis import examples, results, summary
 from experiments.analysis.results import StoredRun
+from experiments.analysis.seeds import effects
 from experiments.analysis.summary import Summary
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
@@ -20,28 +21,37 @@ from experiments.record import BENCHMARKS, COMPONENTS, CONFIG_DIR, OVERALL, SCOR
 if TYPE_CHECKING:
     import pandas as pd
 
+    from experiments.analysis.seeds import Effect, Effects
+    from experiments.analysis.seeds import Part as SeedsPart
+
 DELTA = 1.0  # Overall points within which a difference would be called harmless
 
 
+class Part(TypedDict):
+    """What of a difference is language, or vision, with its interval over seeds."""
+
+    difference: float
+    low: float
+    high: float
+
+
 class Score(TypedDict):
-    """One score of a row, in points; `difference` is from the baseline."""
+    """One score of a row, in points; `difference` is from the baseline, and the sum of its parts to the last bit."""
 
     mean: float | None
     difference: float | None
     low: float | None
     high: float | None
     blind: float | None
+    language: Part | None
+    vision: Part | None
 
 
-class Overall(TypedDict):
-    """The Overall score of a row."""
+class Overall(Score):
+    """The Overall score of a row, and what its interval over seeds says."""
 
-    mean: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
     verdict: str | None
-    blind: float | None
+    seeds_needed: int | None
 
 
 class Row(TypedDict):
@@ -69,6 +79,7 @@ class Table(TypedDict):
     seeds: list[int]
     baseline_hash: str | None
     delta: float
+    detectable: float | None  # the Overall difference that the median row would have shown with 80% probability
     method: str
     rows: list[Row]
 
@@ -94,17 +105,30 @@ def build(
         if run.row in by_row and run.seed in asked:
             by_row[run.row][run.seed] = run
     predictions = cache(_predictions)
+    over_seeds = {metric: effects(by_row, metric, delta=delta) for metric in (*SCORES, OVERALL)}
     with summary.opened() as known:
         built = [
-            _row(name, by_row[name], by_row[BASELINE], predictions, known, scale=scale, seeds=sorted(seeds), like=runs)
+            _row(
+                name,
+                by_row[name],
+                by_row[BASELINE],
+                predictions,
+                known,
+                {metric: found.rows.get(name) for metric, found in over_seeds.items() if found is not None},
+                scale=scale,
+                seeds=sorted(seeds),
+                like=runs,
+            )
             for name in wanted
         ]
+    overall = over_seeds[OVERALL]
     return Table(
         scale=scale,
         seeds=sorted(seeds),
         baseline_hash=next((run.tags["baseline_hash"] for run in runs), None),
         delta=delta,
-        method=_method(built, left_out),
+        detectable=None if overall is None else overall.detectable,
+        method=_method(built, overall, left_out, delta),
         rows=built,
     )
 
@@ -159,6 +183,7 @@ def _row(
     baseline: dict[int, StoredRun],
     predictions: "Callable[[StoredRun], dict[str, pd.DataFrame]]",
     known: Summary,
+    over_seeds: "Mapping[str, Effect | None]",
     *,
     scale: str,
     seeds: Sequence[int],
@@ -166,7 +191,7 @@ def _row(
 ) -> Row:
     both = [] if name == BASELINE else [seed for seed in seeds if seed in runs and seed in baseline]
     intervals: dict[str, examples.Interval] = {}
-    if len(both) == 1:
+    if len(both) == 1 and not over_seeds:
         ours, theirs = runs[both[0]], baseline[both[0]]
         intervals = known.intervals(
             ours,
@@ -180,16 +205,20 @@ def _row(
     def score(metric: str) -> Score:
         pairs = [(runs[seed].metrics.get(metric), baseline[seed].metrics.get(metric)) for seed in both]
         differences = [ours - theirs for ours, theirs in pairs if ours is not None and theirs is not None]
-        interval = intervals.get(metric)
+        effect = over_seeds.get(metric)
+        interval = effect or intervals.get(metric)
+        mean = fmean(differences) if differences else None
         return Score(
             mean=_over(fmean, stored, metric),
-            difference=fmean(differences) if differences else None,
+            difference=effect.difference if effect else mean,
             low=interval.low if interval else None,
             high=interval.high if interval else None,
             blind=_over(fmean, stored, blind(metric)),
+            language=_part(effect.language) if effect else None,
+            vision=_part(effect.vision) if effect else None,
         )
 
-    whole = score(OVERALL)
+    whole, on_the_whole = score(OVERALL), over_seeds.get(OVERALL)
     return Row(
         row=name,
         group=published.group_of(tuple(name.split("+"))),
@@ -199,7 +228,11 @@ def _row(
         step_time_s=_over(median, stored, "step_time_s"),
         step_time_ratio=1.0 if name == BASELINE and stored else _over(median, stored, "step_time_ratio"),
         scores={metric: score(metric) for metric in SCORES},
-        overall=Overall(**whole, verdict=None),
+        overall=Overall(
+            **whole,
+            verdict=on_the_whole.verdict if on_the_whole else None,
+            seeds_needed=on_the_whole.seeds_needed if on_the_whole else None,
+        ),
         certificate=_certificate([known.certificate(runs[seed], baseline[seed]) for seed in both]),
         run_ids=[run.run_id for run in stored],
         missing=[
@@ -232,12 +265,23 @@ def _certificate(compared: Sequence[str | None]) -> str | None:
     return "differs" if "differs" in compared else "equal"
 
 
-def _method(rows: Sequence[Row], left_out: int) -> str:
+def _part(part: "SeedsPart | None") -> Part | None:
+    return None if part is None else Part(difference=part.difference, low=part.low, high=part.high)
+
+
+def _method(rows: Sequence[Row], overall: "Effects | None", left_out: int, delta: float) -> str:
     parts = ["difference: row - baseline, paired by seed"]
-    if any(row["overall"]["low"] is not None for row in rows):
+    if overall is not None:
+        parts.append(
+            f"95% intervals over seeds, simultaneous for {overall.num_compared} rows (one model: row + random seed, "
+            f"REML, Dunnett-type); harmless: within {delta:g} Overall points"
+        )
+        if overall.detectable is not None:
+            parts.append(f"a difference of {overall.detectable:.1f} Overall would have been seen with 80% probability")
+        if overall.own_variance:
+            parts.append(f"judged by their own, larger noise: {', '.join(overall.own_variance)}")
+    elif any(row["overall"]["low"] is not None for row in rows):
         parts.append(f"interval: {examples.METHOD}")
-    if any(row["n"] > 1 for row in rows):
-        parts.append("several seeds: means, no interval")
     if left_out:
         parts.append(f"left out: {left_out} finished runs with overrides or of another baseline")
     return "; ".join(parts)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from experiments import published
 from experiments.analysis.render import points
-from experiments.analysis.table import Overall, Table
+from experiments.analysis.table import Overall, Score, Table
 from experiments.published import BASELINE
 
 OWN_ROWS = "Combinations and rows of our own"
@@ -36,7 +36,7 @@ def answer(overall: Overall) -> str:
     if overall["difference"] is None:
         return "no seed in common"
     if overall["verdict"] is not None:
-        return overall["verdict"]
+        return overall["verdict"] + (f", {overall['seeds_needed']} seeds needed" if overall["seeds_needed"] else "")
     if low is None or high is None:
         return "no interval"
     return "worse" if high < 0 else "better" if low > 0 else "unclear"
@@ -47,6 +47,20 @@ def interval(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return ""
     return f" [{points(low, signed=True)}, {points(high, signed=True)}]"
+
+
+def over(overall: Overall) -> str:
+    """What an interval is over: seeds, or at one seed examples."""
+    return "95% over examples" if overall["verdict"] is None else "95% over seeds"
+
+
+def parts_in_words(score: Score) -> str:
+    """How a difference splits: what is no longer seen, and what is no longer said. Nothing at one seed."""
+    vision, language = score["vision"], score["language"]
+    if vision is None or language is None:
+        return ""
+    shown = (points(part["difference"], signed=True) for part in (vision, language))
+    return "vision {}, language {}".format(*shown)
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:

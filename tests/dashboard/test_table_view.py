@@ -92,12 +92,13 @@ def test_the_caption_says_how_it_was_computed(store_row):
         (-1.0, None, None, None, "no interval"),
         (None, None, None, None, "no seed in common"),
         (-5.0, -9.0, -1.0, "hurts", "hurts"),
+        (-5.0, -9.0, 1.0, "undecided", "undecided, 7 seeds needed"),
     ],
 )
 def test_every_difference_has_a_word(difference, low, high, verdict, said):
     """The answer is read without colour and without the figure; a verdict comes before it."""
-    score = {"mean": 1.0, "difference": difference, "low": low, "high": high, "verdict": verdict, "blind": None}
-    assert answer(score) == said
+    score = {"difference": difference, "low": low, "high": high, "verdict": verdict}
+    assert answer({**score, "seeds_needed": 7 if verdict == "undecided" else None}) == said
 
 
 def test_the_columns_of_scores_hold_what_is_asked_for(two_runs):
@@ -118,7 +119,7 @@ def test_a_row_that_is_not_paired_says_so(store_row):
 
 
 def test_seeds_that_are_missing_are_counted_and_come_with_their_command(store_row):
-    """Two seeds of the baseline, one of the row: 1 of 2, and how to make the other; over seeds there is no interval."""
+    """Two seeds of the baseline, one of the row: 1 of 2, and how to make the other; several seeds have verdicts."""
     store_row()
     store_row(seed=1)
     store_row(ROW, BAD)
@@ -127,7 +128,7 @@ def test_seeds_that_are_missing_are_counted_and_come_with_their_command(store_ro
     text = markup(page(row=ROW))
     rows = read_table(text)
     assert rows[ROW]["ours: seeds"] == "1 of 2" and rows["baseline"]["ours: seeds"] == "2"
-    assert rows["resampler_mlp"]["ours: difference Overall, 95%"].endswith("no interval")
+    assert rows["resampler_mlp"]["ours: difference Overall, 95%"].endswith("hurts")
     assert f"<pre>python -m experiments.run ablation={ROW} scale=tiny seed=1</pre>" in text
     assert rows["xattn_vanilla"]["ours: Overall"].endswith("scale=tiny seed=0,1")
 

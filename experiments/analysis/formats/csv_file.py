@@ -5,9 +5,10 @@ import io
 from typing import Any
 
 from experiments.analysis import Table
-from experiments.analysis.table import Row
+from experiments.analysis.table import Overall, Row, Score
 from experiments.record import OVERALL
 
+PARTS = ("language", "vision")
 RATIO_ENDS = ("step_time_ratio_low", "step_time_ratio_high")  # of one run; several have none together
 
 
@@ -29,11 +30,27 @@ def _line(row: Row, stored: Table) -> dict[str, Any]:
         "scale": stored.table["scale"],
         **{key: row[key] for key in keys},  # type: ignore[literal-required]
         **ratio,
-        **{f"{metric}_{key}": value for metric, score in row["scores"].items() for key, value in score.items()},
-        **{f"{OVERALL}_{key}": value for key, value in row["overall"].items()},
+        **{
+            f"{metric}_{key}": value
+            for metric, score in (*row["scores"].items(), (OVERALL, row["overall"]))
+            for key, value in _flat(score).items()
+        },
         "certificate": row["certificate"],
         "run_ids": " ".join(row["run_ids"]),
         "missing": "; ".join(row["missing"]),
         "broken": stored.broken.get(row["row"]),
         **{f"published_{name}": value for name, value in row["published"].items()},
     }
+
+
+def _flat(score: Score | Overall) -> dict[str, Any]:
+    """A score's figures, those of its parts as `vision_low` and so on."""
+    flat: dict[str, Any] = {}
+    for key, value in score.items():
+        if key in PARTS:
+            part: Any = value or {}
+            flat[key] = part.get("difference")
+            flat |= {f"{key}_{end}": part.get(end) for end in ("low", "high")}
+        else:
+            flat[key] = value
+    return flat

@@ -10,7 +10,16 @@ from experiments.analysis import Table
 from experiments.analysis.formats.strip import Limits, axis, scale_of, strip
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.table import Overall, Row, Score
-from experiments.analysis.wording import PAIRED, PUBLISHED, answer, interval, label_of, own_caption, setting_of
+from experiments.analysis.wording import (
+    PAIRED,
+    PUBLISHED,
+    answer,
+    interval,
+    label_of,
+    own_caption,
+    parts_in_words,
+    setting_of,
+)
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS, SCORES
 
@@ -144,7 +153,7 @@ def _own_cells(row: Row, limits: Limits, delta: float, *, wanted: int, command: 
     drawn = "" if is_baseline else strip(overall["difference"], overall["low"], overall["high"], limits, delta)
     cells = [
         _cell(drawn, raw=True),
-        _cell(difference(overall)),
+        _cell(difference(overall), "" if is_baseline else parts_in_words(overall)),
         _cell("" if is_baseline else answer(overall), kind="text"),
         _cell(points(overall["mean"]), f"blind {points(overall['blind'])}"),
         *(_cell(points(score["mean"]), difference(score), f"blind {points(score['blind'])}") for score in scores),

@@ -8,7 +8,16 @@ from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.table import Row
-from experiments.analysis.wording import PAIRED, PUBLISHED, answer, interval, label_of, own_caption, setting_of
+from experiments.analysis.wording import (
+    PAIRED,
+    PUBLISHED,
+    answer,
+    interval,
+    label_of,
+    own_caption,
+    parts_in_words,
+    setting_of,
+)
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS, SCORES
 
@@ -93,7 +102,7 @@ def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
     ]
     if not is_baseline:
         shown = [points(one["difference"], signed=True) + interval(one["low"], one["high"]) for one in scores]
-        lines.append(_line(["difference", *[""] * 5, *shown, "", ""]))
+        lines.append(_line(["difference", *[""] * 5, *shown, parts_in_words(row["overall"]), ""]))
     return [*lines, _line(["blind", *[""] * 5, *(points(score["blind"]) for score in scores), "", ""])]
 
 

@@ -1,0 +1,106 @@
+"""A table over several seeds: verdicts, intervals and parts come from one model; at one seed from examples alone."""
+
+import pytest
+
+from experiments.analysis import Table, results
+from experiments.analysis.seeds import effects
+from experiments.analysis.significance import compare
+from experiments.record import OVERALL, SCORES, blind
+
+# Overall and its blind twin by row and seed: the noise within a seed is about 0.1 points.
+OVERALL_POINTS = {
+    "baseline": [(60.0, 6.0), (61.0, 6.2), (59.5, 6.1)],
+    "xattn_every_4th": [(55.1, 5.9), (56.0, 6.3), (54.4, 6.0)],
+    "resampler_mlp": [(60.1, 6.1), (61.0, 6.1), (59.6, 6.2)],
+    "xattn_vanilla": [(60.6, 6.0), (62.1, 6.2), (59.4, 6.1)],
+}
+
+
+@pytest.fixture
+def three_seeds(store_run):
+    for row, values in OVERALL_POINTS.items():
+        for seed, (score, its_blind) in enumerate(values):
+            metrics = {OVERALL: score, blind(OVERALL): its_blind}
+            metrics |= {name: score for metric in SCORES for name in (metric, blind(metric))}
+            store_run(row, seed=seed, metrics=metrics)
+    return Table.load("tiny")
+
+
+def rows_of(table):
+    return {row["row"]: row for row in table.table["rows"] if row["n"]}
+
+
+def test_verdicts_are_those_of_the_model(three_seeds):
+    """Every figure of the table is the model's of the same scores."""
+    import pandas as pd
+
+    scores = pd.DataFrame(
+        [
+            {"row": row, "seed": seed, "score": score}
+            for row, values in OVERALL_POINTS.items()
+            for seed, (score, _) in enumerate(values)
+        ]
+    )
+    model = compare(scores, "baseline")
+    rows = rows_of(three_seeds)
+    assert rows.keys() == OVERALL_POINTS.keys()
+    for name, row in rows.items():
+        if name == "baseline":
+            assert row["overall"]["verdict"] is None
+            assert row["overall"]["difference"] is None
+            continue
+        for key in ("difference", "low", "high"):
+            assert row["overall"][key] == pytest.approx(model.loc[name, key], abs=1e-9)
+        assert row["overall"]["verdict"] == model.loc[name, "verdict"]
+    assert rows["xattn_every_4th"]["overall"]["verdict"] == "hurts"
+
+
+def test_undecided_rows_say_how_many_seeds_it_would_take(three_seeds):
+    """Decided ones do not."""
+    rows = rows_of(three_seeds)
+    undecided = [row["overall"] for row in rows.values() if row["overall"]["verdict"] == "undecided"]
+    assert undecided, "the noise was chosen so"
+    assert all(one["seeds_needed"] is None or one["seeds_needed"] > 3 for one in undecided)
+    assert rows["xattn_every_4th"]["overall"]["seeds_needed"] is None
+
+
+def test_parts_add_up_exactly(three_seeds):
+    """Vision and language part of each difference, to the last bit."""
+    for name, row in rows_of(three_seeds).items():
+        for score in (*row["scores"].values(), row["overall"]):
+            if name != "baseline":
+                assert score["vision"]["difference"] + score["language"]["difference"] == score["difference"]
+                assert score["language"]["low"] < score["language"]["difference"] < score["language"]["high"]
+
+
+def test_the_caption_says_how_it_was_done(three_seeds):
+    """How many rows share the confidence, and what the table could have seen."""
+    method = three_seeds.table["method"]
+    assert "simultaneous for 3 rows" in method
+    assert "harmless: within 1 Overall points" in method
+    assert f"a difference of {three_seeds.table['detectable']:.1f} Overall would have been seen" in method
+
+
+def test_one_seed_says_nothing_of_other_seeds(store_run):
+    """No model, no verdict."""
+    for row in ("baseline", "xattn_every_4th"):
+        store_run(row, metrics={OVERALL: 50.0, blind(OVERALL): 5.0})
+    table = Table.load("tiny")
+    (row,) = (row for row in table.table["rows"] if row["row"] == "xattn_every_4th")
+    assert row["overall"]["verdict"] is None
+    assert row["overall"]["vision"] is None
+    assert table.table["detectable"] is None
+
+
+def test_a_row_of_one_seed_is_judged_by_the_noise_of_the_others(store_run):
+    """Where other rows have several seeds, and only then."""
+    for row, seeds in (("baseline", 3), ("xattn_every_4th", 3), ("resampler_mlp", 1)):
+        for seed in range(seeds):
+            noise = {"baseline": 0.1, "xattn_every_4th": -0.2, "resampler_mlp": 0.0}[row] * (-1) ** seed
+            store_run(row, seed=seed, metrics={OVERALL: 50.0 + noise, blind(OVERALL): 5.0})
+    runs: dict = {}
+    for run in results.runs():
+        runs.setdefault(run.row, {})[run.seed] = run
+    found = effects(runs, OVERALL, delta=1.0)
+    one, three = found.rows["resampler_mlp"], found.rows["xattn_every_4th"]
+    assert one.high - one.low > three.high - three.low
