@@ -128,19 +128,25 @@ def _comparable(scale: str, finished: Sequence[StoredRun]) -> Selection:
 def artifact(run: StoredRun, path: str) -> Path | None:
     """A file of a run on this machine, fetched from the server where it is not here; None where it is not stored."""
     store = locate()
-    for candidate in _local_candidates(store, run, path):
-        if candidate.is_file():
+    folders = _local_folders(store, run)
+    for folder in folders:
+        if (candidate := Path(folder) / path).is_file():
             return candidate
-    return None if urlsplit(run.artifact_uri).scheme in ("", "file") else _download(store, run, path)
+    return None if folders else _download(store, run, path)
 
 
-def stamp(run: StoredRun, path: str) -> list[int] | str | None:
-    """What changes when a file of a run does; None where it is not stored. A server's files are taken not to change."""
-    for candidate in _local_candidates(locate(), run, path):
-        with suppress(OSError):
-            found = candidate.stat()
-            return [found.st_size, found.st_mtime_ns]
-    return None if urlsplit(run.artifact_uri).scheme in ("", "file") else "remote"
+def stamps(run: StoredRun, paths: Iterable[str]) -> list[list[int] | str | None]:
+    """What changes when files of a run do; None for one that is not stored. A server's are taken not to change."""
+    folders = _local_folders(locate(), run)
+
+    def stamp(path: str) -> list[int] | str | None:
+        for folder in folders:
+            with suppress(OSError):
+                found = os.stat(f"{folder}/{path}")
+                return [found.st_size, found.st_mtime_ns]
+        return None if folders else "remote"
+
+    return [stamp(path) for path in paths]
 
 
 def load_predictions(run: StoredRun, benchmark: str) -> "pd.DataFrame | None":
@@ -225,12 +231,13 @@ def _stored(run: Any) -> StoredRun:
     )
 
 
-def _local_candidates(store: Store, run: StoredRun, path: str) -> Iterable[Path]:
+def _local_folders(store: Store, run: StoredRun) -> list[str]:
+    """Where a run's files may lie on this machine; none where they are a server's."""
     parts = urlsplit(run.artifact_uri)
-    if parts.scheme in ("", "file"):
-        yield Path(unquote(parts.path)) / path
-        if store.file is not None:  # the folder of the store was moved after the run was written
-            yield store.file.parent / "artifacts" / run.run_id / "artifacts" / path
+    if parts.scheme not in ("", "file"):
+        return []
+    moved = [] if store.file is None else [f"{store.file.parent}/artifacts/{run.run_id}/artifacts"]
+    return [unquote(parts.path), *moved]  # the folder of the store may have been moved after the run was written
 
 
 def _download(store: Store, run: StoredRun, path: str) -> Path | None:

@@ -39,6 +39,7 @@ class Summary:
     def __init__(self, pairs: Pairs):
         self.new: Pairs = {}
         self._pairs = pairs
+        self._stamps: dict[tuple[str, str], list[Any]] = {}
 
     def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
         """`equal` or `differs`; None where either has no certificate."""
@@ -60,7 +61,7 @@ class Summary:
         return {metric: Interval(**ends) for metric, ends in found.items()}
 
     def _known(self, what: str, row: StoredRun, baseline: StoredRun, work_out: Callable[[], Any]) -> Any:
-        stamp = [[run.ended, *(results.stamp(run, path) for path in FILES[what])] for run in (row, baseline)]
+        stamp = [self._stamp(what, run) for run in (row, baseline)]
         pair = row.run_id, baseline.run_id
         known = self._pairs.get(pair, {}).get(what)
         if known is None or known["stamp"] != stamp:
@@ -68,6 +69,13 @@ class Summary:
             for pairs in (self._pairs, self.new):
                 pairs.setdefault(pair, {})[what] = known
         return known["value"]
+
+    def _stamp(self, what: str, run: StoredRun) -> list[Any]:
+        """When the run ended, and its files as they are: looked at once a table, however many rows a baseline has."""
+        key = what, run.run_id
+        if key not in self._stamps:
+            self._stamps[key] = [run.ended, *results.stamps(run, FILES[what])]
+        return self._stamps[key]
 
 
 @contextmanager
