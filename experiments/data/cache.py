@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo
 
 ENCODE_BATCH = 64  # media encoded at once
-_FEATURES, _HOLDS = "features", "holds"
 
 
 class FeatureCache:
@@ -102,7 +101,7 @@ class FeatureCache:
                 pixels = torch.from_numpy(self.world.media(some)).to(self._model.device)
                 encoded.append(self._model.encode_media(pixels).to("cpu", torch.float16))
                 progress.advance(by=len(some))
-        save_tensors(path, {_FEATURES: torch.cat(encoded)}, {_HOLDS: _place(path)})
+        save_tensors(path, {_name(path): torch.cat(encoded)}, {})
 
 
 def _load(path: Path) -> "Tensor":
@@ -113,15 +112,15 @@ def _load(path: Path) -> "Tensor":
     """
     from flamingo_core.checkpoint import load_tensors
 
-    tensors, metadata = load_tensors(path, hashed=True)
-    if metadata.get(_HOLDS) != _place(path):
+    tensors, _ = load_tensors(path, hashed=True)
+    if _name(path) not in tensors:
         raise ValueError(f"{path} holds other features")
-    return tensors[_FEATURES]
+    return tensors[_name(path)]
 
 
-def _place(path: Path) -> str:
-    """What a file holds, as its folder and its name say."""
-    return f"{path.parent.name}/{path.name}"
+def _name(path: Path) -> str:
+    """What a file holds, as its folder and its name say: the name of the tensor in it."""
+    return f"{path.parent.name}/{path.stem}"
 
 
 def _count(config: WorldConfig, split: str, source: str) -> int:

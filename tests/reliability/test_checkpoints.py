@@ -106,3 +106,18 @@ def test_their_order_is_that_of_steps_not_of_clocks(folder: Path) -> None:
     assert progressed is not None and (progressed.step, problems) == (3, [])
     checkpoint.save(folder, model, optimizer, Progressed(step=4), "a spec")
     assert [file.name for file in files(folder)] == ["step-00000003.safetensors", "step-00000004.safetensors"]
+
+
+def test_features_of_another_source_are_not_taken_for_these(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A whole file in the place of another of the same size is told of, and made again."""
+    from experiments.data.cache import FeatureCache
+    from experiments.data.world import World
+    from tests.experiments.tiny_world import tiny_config
+
+    model, _ = build()
+    ids = ["test/coco/1", "test/vqav2/1"]
+    first = FeatureCache(model, World(tiny_config(image_size=24)), folder=tmp_path).of(ids)
+    (coco,), (vqa,) = tmp_path.glob("*/test-coco-*.safetensors"), tmp_path.glob("*/test-vqav2-*.safetensors")
+    coco.write_bytes(vqa.read_bytes())
+    assert torch.equal(FeatureCache(model, World(tiny_config(image_size=24)), folder=tmp_path).of(ids), first)
+    assert "holds other features; encoding again" in capsys.readouterr().err
