@@ -5,6 +5,7 @@ Hydra's grammar and composition, not its `main`: that would write folders, chang
 
 import errno
 import json
+import math
 import os
 import sys
 import traceback
@@ -34,6 +35,7 @@ HELP = Flag(("--help", "-h"))
 JSON = Flag(("--json",))
 CONFIG_DIR = Flag(("--config-dir",), ())
 WORKERS = Flag(("--workers",), ())
+DELTA = Flag(("--delta",), ())
 COUNTED = {"--workers": "without it, one job a core", "--seeds": "--seeds 3 runs seeds 0, 1 and 2"}  # hints
 RUN_FLAGS = (HELP, JSON, CONFIG_DIR, WORKERS, Flag(("--multirun", "-m")), Flag(("--cfg",), ("job",)))
 
@@ -110,6 +112,18 @@ def number(name: str, flags: Mapping[str, str], problems: list[Problem]) -> int 
         problems.append(wrong_value(name, said, "a number from 1", COUNTED.get(name)))
         return None
     return int(said) if name in flags else None
+
+
+def points(name: str, flags: Mapping[str, str], default: float, problems: list[Problem]) -> float:
+    """How many points a flag such as `--delta` says."""
+    said = flags.get(name, str(default))
+    try:
+        value = float(said)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        problems.append(wrong_value(name, said, "points from 0, as 1.0", "within so many, a difference is harmless"))
+    return value
 
 
 def split_flags(

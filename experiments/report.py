@@ -1,7 +1,9 @@
 """The table from what is stored; nothing is trained.
 
 python -m experiments.report [scale=desk] [--format md|csv|json|latex|html] [--out FILE] [--rows a,b] [--seeds N]
+                             [--delta POINTS]
 
+A difference of Overall within --delta (default 1) is harmless.
 Without --rows all published rows and whatever else is stored, without --seeds all seeds that are. On an empty store it
 is the published table with the command that makes each row. latex also holds a macro for each figure, html is one file.
 """
@@ -10,14 +12,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.cli import DONE, HELP, Flag, main, split_flags
+from experiments.cli import DELTA, DONE, HELP, Flag, main, number, points, split_flags
+from experiments.published import HARMLESS_POINTS
 from experiments.refusal import Problem, refuse, wrong_value
 
 if TYPE_CHECKING:
     from experiments.analysis.results import StoredRun
 
 FORMATS = ("md", "csv", "json", "latex", "html")
-FLAGS = (HELP, Flag(("--format",), FORMATS), Flag(("--out",), ()), Flag(("--rows",), ()), Flag(("--seeds",), ()))
+FLAGS = (HELP, Flag(("--format",), FORMATS), Flag(("--out",), ()), Flag(("--rows",), ()), Flag(("--seeds",), ()), DELTA)
 
 
 def report(argv: list[str]) -> int:
@@ -34,13 +37,12 @@ def report(argv: list[str]) -> int:
     out = Path(flags["--out"]) if "--out" in flags else None
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         problems.append(wrong_value("--out", out, "a file in a folder that exists", f"mkdir -p {out.parent}"))
-    seeds = flags.get("--seeds", "1")
-    if not (seeds.isascii() and seeds.isdecimal() and int(seeds) > 0):
-        problems.append(wrong_value("--seeds", seeds, "a number from 1", "--seeds 3 takes seeds 0, 1 and 2"))
+    seeds = number("--seeds", flags, problems)
+    delta = points("--delta", flags, HARMLESS_POINTS, problems)
     finished = results.runs()
     scale, rows = _asked(overrides, flags.get("--rows"), finished, problems)
     refuse(problems)
-    table = Table.load(scale, rows=rows, seeds=range(int(seeds)) if "--seeds" in flags else None, finished=finished)
+    table = Table.load(scale, rows=rows, seeds=range(seeds) if seeds else None, finished=finished, delta=delta)
     text = as_text(table, flags.get("--format", FORMATS[0]))
     if not table.runs:
         print(f"no finished baseline is stored at scale {scale}: {table.fill_command('baseline')}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from experiments import published
 from experiments.analysis import results, table
 from experiments.analysis.results import StoredRun
-from experiments.published import BASELINE
+from experiments.published import BASELINE, HARMLESS_POINTS
 from experiments.record import OVERALL
 
 if TYPE_CHECKING:
@@ -37,12 +37,14 @@ class Table:
         rows: Sequence[str] | None = None,
         seeds: Sequence[int] | None = None,
         finished: Iterable[StoredRun] | None = None,
+        delta: float = HARMLESS_POINTS,
     ) -> "Table":
         """The comparable runs of a scale; on an empty store the published figures alone.
 
         `rows` are those asked for beside the baseline, by default all published ones and whatever else is stored.
-        `seeds` are by default those that any of the runs has. `finished` are all finished runs, where they were read
-        before.
+        `seeds` are by default those that any of the runs has; further ones of the baseline count in any case.
+        `finished` are all finished runs, where they were read before. A difference within `delta` Overall points is
+        harmless.
 
         Raises:
             StoreError: the store is there and cannot be read.
@@ -51,12 +53,25 @@ class Table:
         if rows is None:
             rows = [*published.rows(), *(run.row for run in chosen.runs)]
         names = list(dict.fromkeys([BASELINE, *rows]))
-        kept = [run for run in chosen.runs if run.row in set(names) and (seeds is None or run.seed in set(seeds))]
+        kept = [
+            run
+            for run in chosen.runs
+            if run.row in set(names) and (seeds is None or run.row == BASELINE or run.seed in set(seeds))
+        ]
+        more = sorted({run.seed for run in kept if run.row == BASELINE})
         if seeds is None:
             seeds = sorted({run.seed for run in kept}) or [0]
 
         def build(runs: Sequence[StoredRun], names: list[str]) -> table.Table:
-            return table.build(runs, scale=scale, seeds=seeds, rows=names, left_out=chosen.left_out)
+            return table.build(
+                runs,
+                scale=scale,
+                seeds=seeds,
+                baseline_seeds=more,
+                rows=names,
+                left_out=chosen.left_out,
+                delta=delta,
+            )
 
         broken: dict[str, str] = {}
         try:

@@ -15,7 +15,7 @@ from experiments.analysis import examples, results, summary
 from experiments.analysis.results import StoredRun
 from experiments.analysis.seeds import effects
 from experiments.analysis.summary import Summary
-from experiments.published import BASELINE
+from experiments.published import BASELINE, HARMLESS_POINTS
 from experiments.record import BENCHMARKS, COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from experiments.analysis.seeds import Effect, Effects
     from experiments.analysis.seeds import Part as SeedsPart
-
-DELTA = 1.0  # Overall points within which a difference would be called harmless
 
 
 class Part(TypedDict):
@@ -89,20 +87,22 @@ def build(
     *,
     scale: str,
     seeds: Sequence[int],
+    baseline_seeds: Sequence[int] = (),
     rows: Sequence[str] | None = None,
     left_out: int = 0,
-    delta: float = DELTA,
+    delta: float = HARMLESS_POINTS,
 ) -> Table:
     """The table of `runs`, which are comparable and one a job.
 
     `rows` (all that the runs are of) and `seeds` are what is wanted: what of it is missing is said in each row.
+    `baseline_seeds` are more seeds of the baseline: they count in its mean and in the model.
     `left_out` is how many finished runs the selection did not take: it is said in `method`.
     """
     wanted = published.in_order(tuple(dict.fromkeys(rows if rows is not None else (run.row for run in runs))))
-    asked = set(seeds)
     by_row: dict[str, dict[int, StoredRun]] = {name: {} for name in (*wanted, BASELINE)}
+    asked = {name: set(seeds) for name in by_row} | {BASELINE: {*seeds, *baseline_seeds}}
     for run in runs:
-        if run.row in by_row and run.seed in asked:
+        if run.row in by_row and run.seed in asked[run.row]:
             by_row[run.row][run.seed] = run
     predictions = cache(_predictions)
     over_seeds = {metric: effects(by_row, metric, delta=delta) for metric in (*SCORES, OVERALL)}
@@ -116,7 +116,7 @@ def build(
                 known,
                 {metric: found.rows.get(name) for metric, found in over_seeds.items() if found is not None},
                 scale=scale,
-                seeds=sorted(seeds),
+                seeds=sorted({*seeds, *baseline_seeds} if name == BASELINE else seeds),
                 like=runs,
             )
             for name in wanted

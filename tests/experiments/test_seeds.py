@@ -104,3 +104,16 @@ def test_a_row_of_one_seed_is_judged_by_the_noise_of_the_others(store_run):
     found = effects(runs, OVERALL, delta=1.0)
     one, three = found.rows["resampler_mlp"], found.rows["xattn_every_4th"]
     assert one.high - one.low > three.high - three.low
+
+
+def test_more_seeds_of_the_baseline_count_and_leave_no_row_incomplete(store_run):
+    """They are in its mean and its n; no other row lacks them."""
+    for seed in range(4):
+        store_run(seed=seed, metrics={OVERALL: 50.0 + seed, blind(OVERALL): 5.0})
+    for seed in range(2):
+        store_run("xattn_every_4th", seed=seed, metrics={OVERALL: 48.1 + seed, blind(OVERALL): 5.0})
+    table = Table.load("tiny", seeds=range(2))
+    rows = rows_of(table)
+    assert (rows["baseline"]["n"], rows["baseline"]["overall"]["mean"]) == (4, 51.5)
+    assert rows["xattn_every_4th"]["missing"] == []
+    assert table.fill_command("baseline") is None

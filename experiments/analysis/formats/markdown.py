@@ -89,7 +89,7 @@ def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
         _line(
             [
                 f"**{label}**",
-                str(row["n"]) if row["n"] == wanted else f"{row['n']} of {wanted}",
+                str(row["n"]) if row["n"] >= wanted else f"{row['n']} of {wanted}",
                 count(row["params_total"]),
                 count(row["params_trainable"], like=row["params_total"]),
                 seconds(row["step_time_s"]),
