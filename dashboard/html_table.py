@@ -4,8 +4,10 @@ from html import escape
 from itertools import groupby
 from urllib.parse import quote, urlencode
 
+from dashboard.html_strip import html_axis, html_strip
 from experiments import published
 from experiments.analysis import Table, table
+from experiments.analysis.formats.strip import scale_of
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.results import StoredRun
 from experiments.analysis.table import Row
@@ -18,7 +20,7 @@ SHOWN = (SCORE, DELTA, PUBLISHED)  # what the columns of scores hold; the last l
 
 Cell = tuple[str, str]  # a figure, and what stands small beside it or under it
 
-CHOSEN = ' aria-current="true"'
+CHOSEN, COLUMN = ' aria-current="true"', ' scope="col"'
 BENCHMARK_HEADS: tuple[Cell, ...] = tuple((one.label, one.measure) for one in BENCHMARKS)
 PUBLISHED_HEADS: tuple[Cell, ...] = (
     ("params", ""),
@@ -43,9 +45,12 @@ OWN_HEADS: tuple[Cell, ...] = (
 def html_table(stored: Table, *, show: str, row: str = "", state: dict[str, str] | None = None, when: str = "") -> str:
     """All rows in the paper's groups. `row` is the chosen one; `state` is what its links keep of the address."""
     built = stored.table
-    spans = [("published (Flamingo-3B)", PUBLISHED_HEADS)] + ([] if show == PUBLISHED else [("ours", OWN_HEADS)])
-    over = "".join(f'<th scope="colgroup" class="first" colspan="{len(heads)}">{title}</th>' for title, heads in spans)
-    heads = "".join(cells("th", heads, ' scope="col"') for _, heads in spans)
+    over = span("published (Flamingo-3B)", len(PUBLISHED_HEADS))
+    heads = cells("th", PUBLISHED_HEADS, COLUMN)
+    if show != PUBLISHED:
+        over += span("ours", len(OWN_HEADS) + 1)
+        drawn = f'{html_axis(scale_of(built))}<span class="unseen">difference, drawn</span>'
+        heads += f'<th scope="col" class="first strip">{drawn}</th>{cells("th", OWN_HEADS, COLUMN, first=False)}'
     bodies = []
     for setting, group in groupby(built["rows"], key=lambda entry: setting_of(entry["row"])):
         entries = list(group)
@@ -92,11 +97,18 @@ def figures(entry: Row, stored: Table, show: str) -> str:
     if show == PUBLISHED:
         return html
     if name not in stored.broken and entry["n"]:
-        return html + cells("td", own_cells(entry, stored, show))
+        return html + drawn_cell(entry, stored) + cells("td", own_cells(entry, stored, show), first=False)
     instead = f"<code>{escape(stored.fill_command(name) or '')}</code>"
     if name in stored.broken:
         instead = f"cannot be read: {escape(stored.broken[name])}"
-    return html + f'<td class="first wide" colspan="{len(OWN_HEADS)}">{instead}</td>'
+    return html + f'<td class="first wide" colspan="{len(OWN_HEADS) + 1}">{instead}</td>'
+
+
+def drawn_cell(entry: Row, stored: Table) -> str:
+    """The difference of Overall with its interval, on the scale that all rows share."""
+    overall, built = entry["overall"], stored.table
+    drawn = html_strip(overall, scale_of(built), built["delta"])
+    return f'<td class="first strip">{"" if entry["row"] == BASELINE else drawn}</td>'
 
 
 def published_cells(paper: PublishedRow | None, show: str) -> list[Cell]:
@@ -150,9 +162,16 @@ def ratio_half_width(runs: list[StoredRun]) -> str:
     return half_width(low[0], high[0], digits=2) if len(runs) == 1 else ""
 
 
-def cells(tag: str, pairs: "list[Cell] | tuple[Cell, ...]", attributes: str = "") -> str:
-    """Cells of one side of the table, the first of which is set apart."""
-    return "".join(cell(tag, pair, attributes + ' class="first"' * (place == 0)) for place, pair in enumerate(pairs))
+def span(title: str, columns: int) -> str:
+    """The heading over one side of the table."""
+    return f'<th scope="colgroup" class="first" colspan="{columns}">{title}</th>'
+
+
+def cells(tag: str, pairs: "list[Cell] | tuple[Cell, ...]", attributes: str = "", *, first: bool = True) -> str:
+    """Cells of one side of the table, the first of which is set apart where these are the `first` of it."""
+    return "".join(
+        cell(tag, pair, attributes + ' class="first"' * (first and place == 0)) for place, pair in enumerate(pairs)
+    )
 
 
 def cell(tag: str, pair: Cell, attributes: str = "") -> str:

@@ -1,4 +1,4 @@
-"""A strip of intervals as SVG: every row's on one scale, zero where the baseline is."""
+"""A strip of intervals as SVG: every row's on one scale, zero where the baseline is, in the colour of the text."""
 
 from experiments import published
 from experiments.analysis.table import Table
@@ -46,24 +46,32 @@ def strip(
     middle = HEIGHT / 2
     parts = [
         f'<rect x="{_x(-delta, limits):.1f}" y="0" width="{_x(delta, limits) - _x(-delta, limits):.1f}" '
-        f'height="{HEIGHT}" fill="#e4e4e4"/>',
-        f'<line x1="{_x(0, limits):.1f}" y1="0" x2="{_x(0, limits):.1f}" y2="{HEIGHT}" stroke="#777"/>',
+        f'height="{HEIGHT}" fill="currentColor" opacity="0.12"/>',
+        f'<path d="M{_x(0, limits):.1f} 0V{HEIGHT}" stroke="currentColor" opacity="0.5"/>',
     ]
-    said = "no difference is known"
     if difference is not None:
-        said, x = f"{difference:+.1f} points", _x(difference, limits)
+        x = _x(difference, limits)
         if low is not None and high is not None:
-            said += f", 95% from {low:+.1f} to {high:+.1f}"
             left, right = _x(low, limits), _x(high, limits)
             parts.append(
                 f'<path d="M{left:.1f} {middle - 4}V{middle + 4}M{left:.1f} {middle}H{right:.1f}'
-                f'M{right:.1f} {middle - 4}V{middle + 4}" stroke="#111" stroke-width="1.5" fill="none"/>'
+                f'M{right:.1f} {middle - 4}V{middle + 4}" stroke="currentColor" stroke-width="1.5" fill="none"/>'
             )
         if paper:
-            parts.append(f'<circle cx="{x:.1f}" cy="{middle}" r="4" fill="#fff" stroke="#111" stroke-width="1.3"/>')
+            parts.append(
+                f'<circle cx="{x:.1f}" cy="{middle}" r="4" fill="none" stroke="currentColor" stroke-width="1.3"/>'
+            )
         else:
-            parts.append(f'<path d="M{x:.1f} {middle - 5}l5 5l-5 5l-5 -5z" fill="#111"/>')
-    return f'<svg {_size(HEIGHT)} role="img" aria-label="{said}">{"".join(parts)}</svg>'
+            parts.append(f'<path d="M{x:.1f} {middle - 5}l5 5l-5 5l-5 -5z" fill="currentColor"/>')
+    return f'<svg {_size(HEIGHT)} role="img" aria-label="{in_words(difference, low, high)}">{"".join(parts)}</svg>'
+
+
+def in_words(difference: float | None, low: float | None, high: float | None) -> str:
+    """What is drawn, for those who do not see it."""
+    if difference is None:
+        return "no difference is known"
+    ends = "" if low is None or high is None else f", 95% from {low:+.1f} to {high:+.1f}"
+    return f"{difference:+.1f} points{ends}"
 
 
 def _size(height: int) -> str:

@@ -1,0 +1,32 @@
+"""The difference of Overall as a mark with its interval, all rows on one scale: HTML, because a page drops SVG."""
+
+from experiments.analysis.formats.strip import Limits, in_words
+from experiments.analysis.table import Overall
+
+
+def html_strip(overall: Overall, limits: Limits, delta: float) -> str:
+    """A diamond on a line from end to end; the band around zero is what counts as harmless."""
+    difference, low, high = overall["difference"], overall["low"], overall["high"]
+    marks = [mark("band", -delta, delta, limits), mark("zero", 0.0, 0.0, limits)]
+    if difference is not None:
+        if low is not None and high is not None:
+            marks.append(mark("line", low, high, limits))
+        marks.append(mark("difference", difference, difference, limits))
+    return f'<div class="drawn" role="img" aria-label="{in_words(difference, low, high)}">{"".join(marks)}</div>'
+
+
+def html_axis(limits: Limits) -> str:
+    """The figures over the strips: both ends, and zero."""
+    ends = [f'<i style="left: {percent(end, limits):.1f}%">{end:+g}</i>' for end in limits if end]
+    return f'<div class="drawn axis">{"".join(ends)}<i style="left: {percent(0.0, limits):.1f}%">0</i></div>'
+
+
+def mark(kind: str, low: float, high: float, limits: Limits) -> str:
+    """Something that is drawn from one value to another."""
+    left = percent(low, limits)
+    return f'<i class="{kind}" style="left: {left:.1f}%; width: {percent(high, limits) - left:.1f}%"></i>'
+
+
+def percent(value: float, limits: Limits) -> float:
+    """Where a value lies between both ends."""
+    return 100 * (value - limits[0]) / (limits[1] - limits[0])
