@@ -29,6 +29,9 @@ Model = TypeVar("Model", bound="Flamingo")
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed over it."""
+    if path.exists() and not path.is_file():  # a device or a pipe is written to, never replaced by a file
+        path.write_bytes(content)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -12,7 +12,7 @@ from experiments.training import checkpoint
 from experiments.training.build import build_model
 from experiments.training.checkpoint import Progressed
 from experiments.training.optimizer import make_optimizer
-from flamingo_core.checkpoint import load_tensors, save_tensors, trained_state
+from flamingo_core.checkpoint import load_tensors, save_tensors, trained_state, write_whole
 from flamingo_core.flamingo import Flamingo
 from tests.experiments.commands import tiny_spec
 
@@ -121,3 +121,14 @@ def test_features_of_another_source_are_not_taken_for_these(tmp_path: Path, caps
     coco.write_bytes(vqa.read_bytes())
     assert torch.equal(FeatureCache(model, World(tiny_config(image_size=24)), folder=tmp_path).of(ids), first)
     assert "holds other features; encoding again" in capsys.readouterr().err
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    """What is no file, such as `/dev/null`, is not replaced by one: root could."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    write_whole(pipe, b"content")
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)
+    assert pipe.is_fifo()
