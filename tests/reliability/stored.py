@@ -48,8 +48,9 @@ def assert_each_step_is_stored_once(store: Path, run_id: str, steps: int) -> Non
 
 
 def assert_nothing_is_left(store: Path) -> None:
-    """Beside the store there is no work, no draft, no half of a file."""
+    """Beside the store there is no work, no lease, no draft, no half of a file: two locks of the machine alone."""
     left = [path for path in store.parent.rglob("*") if path.is_file()]
     beside = [path for path in left if not path.is_relative_to(store.parent / "artifacts")]
-    assert {path.name for path in beside} <= {store.name, f"{store.name}.lock"}, beside
+    locks = {f"{store.name}.lock", "gate.lock", "machine.db"}
+    assert {path.name for path in beside} <= {store.name, *locks}, beside
     assert not [path for path in left if path.name.startswith(".")]
