@@ -28,6 +28,7 @@ def test_killed_anywhere_it_ends_the_same(
     again = warm.run(*COMMAND, store=store_file)
     assert again.code == 0, again.err
     (run,) = results.runs()
+    assert results.runs(status="RUNNING") == []
     Stored.of(run).assert_equal(expected)
     assert_each_step_is_stored_once(store_file, run.run_id, STEPS)
     assert_nothing_is_left(store_file)
