@@ -35,7 +35,8 @@ HELP = Flag(("--help", "-h"))
 JSON = Flag(("--json",))
 CONFIG_DIR = Flag(("--config-dir",), ())
 WORKERS = Flag(("--workers",), ())
-DELTA = Flag(("--delta",), ())
+# What every command on a table says of it.
+TABLE_FLAGS = (HELP, *(Flag((name,), ()) for name in ("--rows", "--seeds", "--baseline-seeds", "--delta")))
 COUNTED = {"--workers": "without it, one job a core", "--seeds": "--seeds 3 runs seeds 0, 1 and 2"}  # hints
 RUN_FLAGS = (HELP, JSON, CONFIG_DIR, WORKERS, Flag(("--multirun", "-m")), Flag(("--cfg",), ("job",)))
 

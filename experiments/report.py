@@ -1,26 +1,23 @@
 """The table from what is stored; nothing is trained.
 
-python -m experiments.report [scale=desk] [--format md|csv|json|latex|html] [--out FILE] [--rows a,b] [--seeds N]
-                             [--delta POINTS]
+python -m experiments.report [scale=desk] [--format md|brief|csv|json|latex|html] [--out FILE] [--rows a,b] [--seeds N]
+                             [--baseline-seeds N] [--delta POINTS]
 
-A difference of Overall within --delta (default 1) is harmless.
+A difference of Overall within --delta (default 1) is harmless. More of the baseline counts where it is asked for.
 Without --rows all published rows and whatever else is stored, without --seeds all seeds that are. On an empty store it
 is the published table with the command that makes each row. latex also holds a macro for each figure, html is one file.
 """
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from experiments.cli import DELTA, DONE, HELP, Flag, main, number, points, split_flags
+from experiments.cli import DONE, TABLE_FLAGS, Flag, main, number, points, split_flags
 from experiments.published import HARMLESS_POINTS
 from experiments.refusal import Problem, refuse, wrong_value
+from experiments.rows import stored_rows
 
-if TYPE_CHECKING:
-    from experiments.analysis.results import StoredRun
-
-FORMATS = ("md", "csv", "json", "latex", "html")
-FLAGS = (HELP, Flag(("--format",), FORMATS), Flag(("--out",), ()), Flag(("--rows",), ()), Flag(("--seeds",), ()), DELTA)
+FORMATS = ("md", "brief", "csv", "json", "latex", "html")
+FLAGS = (*TABLE_FLAGS, Flag(("--format",), FORMATS), Flag(("--out",), ()))
 
 
 def report(argv: list[str]) -> int:
@@ -38,11 +35,19 @@ def report(argv: list[str]) -> int:
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         problems.append(wrong_value("--out", out, "a file in a folder that exists", f"mkdir -p {out.parent}"))
     seeds = number("--seeds", flags, problems)
+    baseline_seeds = number("--baseline-seeds", flags, problems) or 0
     delta = points("--delta", flags, HARMLESS_POINTS, problems)
     finished = results.runs()
-    scale, rows = _asked(overrides, flags.get("--rows"), finished, problems)
+    scale, rows = stored_rows(overrides, flags.get("--rows"), finished, problems)
     refuse(problems)
-    table = Table.load(scale, rows=rows, seeds=range(seeds) if seeds else None, finished=finished, delta=delta)
+    table = Table.load(
+        scale,
+        rows=rows,
+        seeds=range(seeds) if seeds else None,
+        baseline_seeds=range(baseline_seeds),
+        finished=finished,
+        delta=delta,
+    )
     text = as_text(table, flags.get("--format", FORMATS[0]))
     if not table.runs:
         print(f"no finished baseline is stored at scale {scale}: {table.fill_command('baseline')}", file=sys.stderr)
@@ -53,26 +58,6 @@ def report(argv: list[str]) -> int:
     else:
         write_whole(out, text.encode())
     return DONE
-
-
-def _asked(
-    overrides: list[str], names: str | None, finished: "list[StoredRun]", problems: list[Problem]
-) -> tuple[str, list[str] | None]:
-    """Scale and rows of the command: ours, published, or what runs are stored of."""
-    from experiments import published
-    from experiments.compose import SCALE, default_scale, known
-
-    said = {key: value for key, _, value in (override.partition("=") for override in overrides)}
-    scale, rows = said.pop(SCALE, default_scale()), None if names is None else names.split(",")
-    for key, value in said.items():
-        meant = {"ablation": "--rows", "seed": "--seeds"}.get(key)
-        hint = f"did you mean `{meant}`?" if meant else "of keys a table takes scale=NAME: its runs have no overrides"
-        problems.append(wrong_value(key, value, "not here", hint))
-    scales = list(dict.fromkeys([*known(SCALE), *sorted({run.tags.get(SCALE, "") for run in finished} - {""})]))
-    stored = list(dict.fromkeys([*published.rows(), *sorted({run.row for run in finished})]))
-    for key, values, allowed in ((SCALE, [scale], scales), ("--rows", rows or [], stored)):
-        problems += [wrong_value(key, value, allowed) for value in values if value not in allowed]
-    return scale, rows
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Rows x seeds of a table, as a command names them, become one spec a job; all that is wrong with it is found first."""
+"""The rows that a command names: those to run, one spec a job, and those that are stored."""
 
 from typing import TYPE_CHECKING
 
 from experiments.refusal import Problem, refuse, wrong_value
 
 if TYPE_CHECKING:
+    from experiments.analysis.results import StoredRun
     from experiments.spec import Spec
 
 
@@ -41,3 +42,23 @@ def wanted(
             [f"ablation={','.join(some)}", f"seed={','.join(map(str, numbers))}", *overrides], sweeps=True
         )
     ]
+
+
+def stored_rows(
+    overrides: list[str], names: str | None, finished: "list[StoredRun]", problems: list[Problem]
+) -> tuple[str, list[str] | None]:
+    """Scale and rows of a command that reads: ours, published, or what runs are stored of; others are problems."""
+    from experiments import published
+    from experiments.compose import SCALE, default_scale, known
+
+    said = {key: value for key, _, value in (override.partition("=") for override in overrides)}
+    scale, rows = said.pop(SCALE, default_scale()), None if names is None else names.split(",")
+    for key, value in said.items():
+        meant = {"ablation": "--rows", "seed": "--seeds"}.get(key)
+        hint = f"did you mean `{meant}`?" if meant else "of keys a table takes scale=NAME: its runs have no overrides"
+        problems.append(wrong_value(key, value, "not here", hint))
+    scales = list(dict.fromkeys([*known(SCALE), *sorted({run.tags.get(SCALE, "") for run in finished} - {""})]))
+    stored = list(dict.fromkeys([*published.rows(), *sorted({run.row for run in finished})]))
+    for key, values, allowed in ((SCALE, [scale], scales), ("--rows", rows or [], stored)):
+        problems += [wrong_value(key, value, allowed) for value in values if value not in allowed]
+    return scale, rows

@@ -17,7 +17,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from experiments.cli import DELTA, DONE, HELP, JSON, WORKERS, Flag, main, number, points, split_flags
+from experiments import cli
+from experiments.cli import DONE, Flag, main, number, points, split_flags
 from experiments.published import HARMLESS_POINTS
 from experiments.refusal import Problem
 from experiments.rows import wanted
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from experiments.analysis.results import StoredRun
     from experiments.spec import Spec
 
-ROWS, SEEDS, BASELINE_SEEDS = Flag(("--rows",), ()), Flag(("--seeds",), ()), Flag(("--baseline-seeds",), ())
 FAIL_FAST, DRY_RUN = Flag(("--fail-fast",)), Flag(("--dry-run",))
 EXECUTOR = Flag(("--executor",), ("local",))
-FLAGS = (HELP, JSON, ROWS, SEEDS, BASELINE_SEEDS, EXECUTOR, WORKERS, DELTA, FAIL_FAST, DRY_RUN)
+FLAGS = (*cli.TABLE_FLAGS, cli.JSON, EXECUTOR, cli.WORKERS, FAIL_FAST, DRY_RUN)
 
 
 def table3(argv: list[str]) -> int:

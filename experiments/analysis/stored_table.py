@@ -36,13 +36,14 @@ class Table:
         *,
         rows: Sequence[str] | None = None,
         seeds: Sequence[int] | None = None,
+        baseline_seeds: Sequence[int] = (),
         finished: Iterable[StoredRun] | None = None,
         delta: float = HARMLESS_POINTS,
     ) -> "Table":
         """The comparable runs of a scale; on an empty store the published figures alone.
 
         `rows` are those asked for beside the baseline, by default all published ones and whatever else is stored.
-        `seeds` are by default those that any of the runs has; further ones of the baseline count in any case.
+        `seeds` are by default those that any of the runs has; `baseline_seeds` are more of the baseline.
         `finished` are all finished runs, where they were read before. A difference within `delta` Overall points is
         harmless.
 
@@ -53,21 +54,18 @@ class Table:
         if rows is None:
             rows = [*published.rows(), *(run.row for run in chosen.runs)]
         names = list(dict.fromkeys([BASELINE, *rows]))
-        kept = [
-            run
-            for run in chosen.runs
-            if run.row in set(names) and (seeds is None or run.row == BASELINE or run.seed in set(seeds))
-        ]
-        more = sorted({run.seed for run in kept if run.row == BASELINE})
+        kept = [run for run in chosen.runs if run.row in set(names)]
         if seeds is None:
             seeds = sorted({run.seed for run in kept}) or [0]
+        of_baseline = {*seeds, *baseline_seeds}
+        kept = [run for run in kept if run.seed in (of_baseline if run.row == BASELINE else set(seeds))]
 
         def build(runs: Sequence[StoredRun], names: list[str]) -> table.Table:
             return table.build(
                 runs,
                 scale=scale,
                 seeds=seeds,
-                baseline_seeds=more,
+                baseline_seeds=baseline_seeds,
                 rows=names,
                 left_out=chosen.left_out,
                 delta=delta,

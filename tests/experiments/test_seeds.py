@@ -112,7 +112,7 @@ def test_more_seeds_of_the_baseline_count_and_leave_no_row_incomplete(store_run)
         store_run(seed=seed, metrics={OVERALL: 50.0 + seed, blind(OVERALL): 5.0})
     for seed in range(2):
         store_run("xattn_every_4th", seed=seed, metrics={OVERALL: 48.1 + seed, blind(OVERALL): 5.0})
-    table = Table.load("tiny", seeds=range(2))
+    table = Table.load("tiny", seeds=range(2), baseline_seeds=range(4))
     rows = rows_of(table)
     assert (rows["baseline"]["n"], rows["baseline"]["overall"]["mean"]) == (4, 51.5)
     assert rows["xattn_every_4th"]["missing"] == []

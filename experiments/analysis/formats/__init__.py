@@ -8,12 +8,16 @@ if TYPE_CHECKING:
 
 
 def as_text(stored: "Table", format_: str) -> str:
-    """The table as `md`, `csv`, `json`, `latex` or `html`; `json` is the object that every command prints."""
+    """The table as `md`, `brief`, `csv`, `json`, `latex` or `html`; `json` is the object that every command prints."""
     match format_:
         case "md":
             from experiments.analysis.formats.markdown import as_markdown
 
             return as_markdown(stored)
+        case "brief":
+            from experiments.analysis.formats.brief import as_brief
+
+            return as_brief(stored)
         case "csv":
             from experiments.analysis.formats.csv_file import as_csv
 

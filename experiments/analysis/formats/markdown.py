@@ -38,10 +38,10 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 
 def as_markdown(stored: Table) -> str:
     """A caption, one table with the paper's groups as rows of their own, and the commands that fill what is missing."""
-    lines = [_line(HEADS), _line(["---", *["---:"] * (len(HEADS) - 3), "---", "---"])]
+    lines = [line(HEADS), line(["---", *["---:"] * (len(HEADS) - 3), "---", "---"])]
     for (title, original), group in groupby(stored.table["rows"], key=lambda row: setting_of(row["row"])):
         said = f"{title}: {original} \u2192" if original else title
-        lines.append(_line([f"**{escaped(said)}**", *[""] * (len(HEADS) - 1)]))
+        lines.append(line([f"**{escaped(said)}**", *[""] * (len(HEADS) - 1)]))
         for row in group:
             lines += _lines_of(row, stored)
     text = [
@@ -74,9 +74,9 @@ def _lines_of(row: Row, stored: Table) -> list[str]:
     label = f"{escaped(label_of(name))} {code(name)}".strip()
     lines = []
     if name in stored.broken:
-        lines.append(_line([f"{label}: cannot be read: {escaped(stored.broken[name])}", *[""] * (len(HEADS) - 1)]))
+        lines.append(line([f"{label}: cannot be read: {escaped(stored.broken[name])}", *[""] * (len(HEADS) - 1)]))
     elif not row["n"]:
-        lines.append(_line([f"{label}: not stored yet", "0", *[""] * (len(HEADS) - 2)]))
+        lines.append(line([f"{label}: not stored yet", "0", *[""] * (len(HEADS) - 2)]))
     else:
         lines += _own_lines(label, row, wanted=len(stored.table["seeds"]))
     return lines if paper is None else [*lines, _published_line(paper)]
@@ -86,7 +86,7 @@ def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
     scores = [*(row["scores"][metric] for metric in SCORES), row["overall"]]
     is_baseline = row["row"] == BASELINE
     lines = [
-        _line(
+        line(
             [
                 f"**{label}**",
                 str(row["n"]) if row["n"] >= wanted else f"{row['n']} of {wanted}",
@@ -102,8 +102,8 @@ def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
     ]
     if not is_baseline:
         shown = [points(one["difference"], signed=True) + interval(one["low"], one["high"]) for one in scores]
-        lines.append(_line(["difference", *[""] * 5, *shown, parts_in_words(row["overall"]), ""]))
-    return [*lines, _line(["blind", *[""] * 5, *(points(score["blind"]) for score in scores), "", ""])]
+        lines.append(line(["difference", *[""] * 5, *shown, parts_in_words(row["overall"]), ""]))
+    return [*lines, line(["blind", *[""] * 5, *(points(score["blind"]) for score in scores), "", ""])]
 
 
 def _published_line(paper: PublishedRow) -> str:
@@ -113,8 +113,9 @@ def _published_line(paper: PublishedRow) -> str:
     shown = [points(ours) + ("" if is_baseline else f" ({points(ours - its, signed=True)})") for ours, its in pairs]
     costs = [f"{paper.params_b:.1f}B", UNKNOWN, f"{paper.step_time_s:.2f} s"]
     ratio = f"{paper.step_time_s / base.step_time_s:.2f}"
-    return _line(["published" if is_baseline else "published (difference)", "1", *costs, ratio, *shown, "", ""])
+    return line(["published" if is_baseline else "published (difference)", "1", *costs, ratio, *shown, "", ""])
 
 
-def _line(cells: Sequence[str] | Iterable[str]) -> str:
+def line(cells: Sequence[str] | Iterable[str]) -> str:
+    """A line of a table."""
     return "| " + " | ".join(cells) + " |"
