@@ -1,6 +1,6 @@
 """Runs straight from MLflow's tables in a sqlite file: read-only SQL, without importing MLflow.
 
-`search_runs` takes 6 s for 1,000 runs and 39 s for 10,000, MLflow's import 2 s of it; these queries take 0.1 s and 0.8 s
+`search_runs` takes 6 s for 1,000 runs and 39 s for 10,000, MLflow's import 2 s of it; these queries 0.1 s and 0.8 s
 (`benchmarks/README.md`). They name columns of MLflow's schema, which is not its interface: a file that has not these
 columns is left to MLflow itself, and a test holds what both say of the same runs against each other.
 """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
-from experiments.jobs import quiet, waiting
+from experiments.jobs import lease, quiet, waiting
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
 from experiments.spec import Spec
 from experiments.tracking import RunWriter, StoreError, flatten, open_finished, resume_run, start_run, work_folder
@@ -68,6 +68,7 @@ def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
         if run is None:
             missing.append(job)
         else:
+            lease.forget(job.key)
             _say(f"{job.title}: finished run {run.run_id} is stored, nothing is run (rerun=true would)")
     return missing
 

@@ -133,6 +133,14 @@ def look(key: tuple[str, int]) -> Note | None:
     return _lost(read)
 
 
+def forget(key: tuple[str, int]) -> None:
+    """Remove what a process left that was killed between storing a job and giving its lease back."""
+    if _file(key).exists():
+        with hold(key) as lease:
+            if lease is not None:
+                lease.end("done")
+
+
 def _file(key: tuple[str, int]) -> Path:
     spec_hash, seed = key
     return work_folder(spec_hash, seed).parent / "leases" / f"{spec_hash}-{seed}.json"
