@@ -2,36 +2,48 @@
 
 from experiments import published
 from experiments.analysis import Table
-from experiments.analysis.formats.markdown import code, escaped, line
+from experiments.analysis.formats.markdown import code, escaped, line, what_is_missing
 from experiments.analysis.render import UNKNOWN, count, points
 from experiments.analysis.table import Row
 from experiments.analysis.wording import answer, interval, label_of, own_caption
-from experiments.published import BASELINE
+from experiments.published import BASELINE, PublishedRow
 
-HEADS = ("row", "n", "params", "step time", "Overall", "difference, 95%", "verdict", "published difference")
+HEADS = ("row", "n", "params", "step time", "Overall", "difference, 95%", "verdict", "published")
 
 
 def as_brief(stored: Table) -> str:
-    """One table and its caption; step time is the ratio to the baseline's, ours and then the paper's."""
+    """One table, its caption, what is missing; step time is the ratio to the baseline's, ours and then the paper's."""
     lines = [line(HEADS), line(["---", *["---:"] * (len(HEADS) - 1)])]
-    lines += [_line_of(row) for row in stored.table["rows"]]
-    return "\n".join([*lines, "", f"*{escaped(own_caption(stored.table))}*"]) + "\n"
+    lines += [_line_of(row, stored) for row in stored.table["rows"]]
+    return "\n".join([*lines, "", f"*{escaped(own_caption(stored.table))}*", *what_is_missing(stored)]) + "\n"
 
 
-def _line_of(row: Row) -> str:
-    overall, is_baseline = row["overall"], row["row"] == BASELINE
-    paper, base = published.rows().get(row["row"]), published.rows()[BASELINE]
+def _line_of(row: Row, stored: Table) -> str:
+    overall, name = row["overall"], row["row"]
+    paper, base = published.rows().get(name), published.rows()[BASELINE]
     ratios = [row["step_time_ratio"], paper.step_time_s / base.step_time_s if paper else None]
     difference = points(overall["difference"], signed=True) + interval(overall["low"], overall["high"])
+    verdict = answer(overall)
+    if name in stored.broken:
+        verdict = f"cannot be read: {escaped(stored.broken[name])}"
+    elif not row["n"]:
+        difference, verdict = "", "not stored yet"
+    elif name == BASELINE:
+        difference, verdict = "", ""
     return line(
         [
-            f"{escaped(label_of(row['row']))} {code(row['row'])}".strip(),
+            f"{escaped(label_of(name))} {code(name)}".strip(),
             str(row["n"]),
             count(row["params_total"]),
             " / ".join(UNKNOWN if ratio is None else f"{ratio:.2f}" for ratio in ratios),
             points(overall["mean"]),
-            "" if is_baseline else difference,
-            "" if is_baseline else answer(overall),
-            "" if paper is None or paper is base else points(paper.overall - base.overall, signed=True),
+            difference,
+            verdict,
+            "" if paper is None else _published(paper, base),
         ]
     )
+
+
+def _published(paper: PublishedRow, base: PublishedRow) -> str:
+    difference = "" if paper is base else f" ({points(paper.overall - base.overall, signed=True)})"
+    return points(paper.overall) + difference

@@ -50,10 +50,14 @@ def as_markdown(stored: Table) -> str:
         "",
         *lines,
     ]
+    return "\n".join([*text, *what_is_missing(stored)]) + "\n"
+
+
+def what_is_missing(stored: Table) -> list[str]:
+    """The command that fills each row that is not whole, or cannot be read."""
     commands = [(row["row"], stored.fill_command(row["row"])) for row in stored.table["rows"]]
-    if missing := [(name, command) for name, command in commands if command is not None]:
-        text += ["", "Not stored yet:", "", *(f"- {code(name)}: {code(command)}" for name, command in missing)]
-    return "\n".join(text) + "\n"
+    missing = [f"- {code(name)}: {code(command)}" for name, command in commands if command is not None]
+    return ["", "Not stored yet:", "", *missing] if missing else []
 
 
 def escaped(text: str) -> str:
