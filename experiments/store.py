@@ -139,12 +139,13 @@ def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
         if store.file is None:
             _knock(store.uri)
             return _open(store)
+        if store.exists():
+            _check_schema(store)  # before anything is written beside it
         store.file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(f"{store.file}.lock", timeout=LOCK_WAIT_S):
                 if not store.exists():
                     _create(store.file)
-                _check_schema(store)
                 _try_to_write(store.file)
                 return _open(store)
         except Timeout as error:

@@ -6,7 +6,10 @@ from uuid import uuid4
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write beside it, then move it into place."""
+    """Write beside it, then move it into place; what is no file, such as a pipe or `/dev/null`, is written to."""
+    if file.exists() and not file.is_file():
+        file.write_bytes(content)
+        return
     draft = file.with_name(f".{file.name}.{uuid4().hex}")
     try:
         draft.write_bytes(content)

@@ -8,6 +8,7 @@ from typing import Literal
 from experiments.analysis import results
 from experiments.jobs import lease, quiet
 from experiments.jobs.job import Job, run_job
+from experiments.refusal import UserError
 from experiments.tracking import make_store
 
 # done: it is stored. failed: an error of its own. stopped: asked to, it left a checkpoint. lost: its process is gone.
@@ -35,7 +36,9 @@ def attempt(job: Job) -> Outcome:
         if held is None:
             return Outcome("taken")
         outcome = guarded(_under_lease, job, held.left_by)
-        if outcome.kind in ("done", "stopped", "failed"):
+        if isinstance(outcome.error, UserError):
+            held.end("done")  # nothing was begun, there is nothing to go on from
+        elif outcome.kind in ("done", "stopped", "failed"):
             held.end(outcome.kind, outcome.reason)
         return outcome
 

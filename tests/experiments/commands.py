@@ -28,6 +28,12 @@ def start(module: str, *arguments: str, store: Path, cwd: Path | None = None) ->
     )
 
 
+def left_in_work(store: Path) -> list[str]:
+    """What lies in the work folder beside a store, less the two locks that every job of the machine shares."""
+    files = (path for path in (store.parent / "work").rglob("*") if path.is_file())
+    return sorted({path.name for path in files} - {"gate.lock", "machine.lock"})
+
+
 def tiny_spec(*arguments: str, config_dir: Path | None = None) -> Spec:
     """`make_spec` at the tiny scale."""
     return make_spec("scale=tiny", *arguments, config_dir=config_dir)

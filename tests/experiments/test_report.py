@@ -255,7 +255,10 @@ def test_out_writes_the_file_whole_and_prints_nothing(two_runs, tmp_path, capsys
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--format", "cvs"), ("`--format` is `cvs`; allowed: md, brief, csv, json, latex, html", "did you mean `csv`?")),
+        (
+            ("--format", "cvs"),
+            ("`--format` is `cvs`; allowed: md, brief, csv, json, latex, html", "did you mean `csv`?"),
+        ),
         (("--out", "no/such/folder/x.md"), ("`--out` is `no/such/folder/x.md`", "mkdir -p no/such/folder")),
         (("--out", "."), ("`--out` is `.`; allowed: a file",)),
         (("scale=dsk",), ("`scale` is `dsk`; allowed: desk, smol, tiny", "did you mean `desk`?")),

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import socket
 import sqlite3
 import subprocess
 from dataclasses import replace
@@ -49,6 +50,7 @@ def test_what_is_written_is_read_back(store_file: Path, tmp_path: Path) -> None:
         "baseline_hash": "b" * 16,
         "git_commit": "c" * 40,
         "dirty": "true",
+        "host": socket.gethostname(),
         "components": "my.module",
         "config_dir": "/home/me/conf",
     }

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from experiments.analysis import results
 from flamingo_core import registry
 from tests.core import lm_checkpoints
-from tests.experiments.commands import QUICK, run_here, tiny_spec
+from tests.experiments.commands import QUICK, left_in_work, run_here, tiny_spec
 
 LM, NFNET, CLIP = "model.lm.path", "model.vision.nfnet_f6.path", "model.vision.clip_vit_l14.path"
 LARGE_ENOUGH = {"vocab_size": 256, "max_position_embeddings": 1024}
@@ -83,7 +83,7 @@ def test_weights_that_do_not_fit_are_refused(
     assert len(errors) == 2 and errors[0].startswith(f"error: `{key}` is `{value}`, "), output.err
     assert f"leave `{key}` out" in errors[1]
     assert results.runs(status=None) == []
-    assert not (store_file.parent / "work").exists()
+    assert left_in_work(store_file) == []
 
 
 @pytest.mark.parametrize("key", [LM, NFNET, CLIP])
