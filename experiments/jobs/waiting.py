@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from experiments.jobs import lease
 from experiments.record import loss
 from experiments.store import StoreError, locate
 from experiments.tracking import Git, RunWriter, Spec, git_state, reopen_run, start_run
@@ -157,6 +158,7 @@ def deliver_all() -> None:
             _say(f"the results in {file.parent} still wait for the store")
             raise
         if delivered is not None:
+            lease.forget((delivered.spec.hash, delivered.spec.seed))
             _say(f"{delivered.title}: its results waited in {file.parent}, run {delivered.run_id} has them now")
 
 
