@@ -15,8 +15,9 @@ from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
 from experiments.jobs import lease, quiet, waiting
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
+from experiments.run_writer import RunWriter, flatten
 from experiments.spec import Spec
-from experiments.tracking import RunWriter, StoreError, flatten, open_finished, resume_run, start_run, work_folder
+from experiments.tracking import StoreError, open_finished, resume_run, start_run, work_folder
 
 if TYPE_CHECKING:
     from experiments.data.mixture import Mixture

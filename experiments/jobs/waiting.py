@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 from experiments.jobs import lease
 from experiments.record import loss
+from experiments.run_writer import RunWriter
 from experiments.store import StoreError, locate
-from experiments.tracking import Git, RunWriter, Spec, git_state, reopen_run, start_run
+from experiments.tracking import Git, Spec, git_state, reopen_run, start_run
 
 LIST_FILE = "waiting.json"
 RESULTS_FOLDER = "results"  # beside the list: what is stored as the run's files

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from experiments import record, store, tracking
+from experiments import record, run_writer, store, tracking
 from experiments.analysis import results
-from experiments.tracking import Git, StoreError, flatten, git_state, resume_run, start_run
+from experiments.run_writer import flatten
+from experiments.tracking import Git, StoreError, git_state, resume_run, start_run
 from tests.experiments.stored_runs import FakeSpec, a_tree
 
 
@@ -97,7 +98,7 @@ def test_many_numbers_that_are_not_finite_fit_the_tag(store_file: Path) -> None:
 def test_metrics_wait_for_the_flush_and_are_stored_once(store_file: Path) -> None:
     """Buffering sends nothing; a flush sends everything, more than one request holds too, each step once."""
     run = start_run(FakeSpec())
-    steps = 2 * tracking.METRICS_A_BATCH + 7
+    steps = 2 * run_writer.METRICS_A_BATCH + 7
     for step in range(steps):
         run.buffer("loss/ltip", step / 2, step)
     assert client().get_run(run.run_id).data.metrics == {}

@@ -12,7 +12,7 @@ import pytest
 from experiments import store
 from experiments.analysis import results
 from experiments.jobs.waiting import LIST_FILE
-from experiments.tracking import RunWriter
+from experiments.run_writer import RunWriter
 from tests.experiments.commands import left_in_work, run_here
 from tests.reliability.servers import MlflowServer
 from tests.reliability.stored import Stored, assert_each_step_is_stored_once, assert_nothing_is_left

@@ -18,6 +18,7 @@ from experiments.record import ROOT
 WATCHED = (
     "experiments/jobs",
     "experiments/tracking.py",
+    "experiments/run_writer.py",
     "experiments/store.py",
     "experiments/training/checkpoint.py",
     "experiments/training/loop.py",
