@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 from dashboard.html_strip import html_axis, html_strip
 from experiments import published
 from experiments.analysis import Table, table
+from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.strip import scale_of
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.results import StoredRun
@@ -75,7 +76,9 @@ def html_table(stored: Table, *, show: str, row: str = "", state: dict[str, str]
 def caption(built: table.Table, show: str, when: str) -> str:
     """What stands where, how it was computed, and what it is not."""
     paper = f"Published: Table 3 of the Flamingo paper, one run a row; {shown_scores(show)}."
-    return paper if show == PUBLISHED else f"{own_caption(built)} {paper}{when}"
+    if show == PUBLISHED:
+        return paper
+    return " ".join(filter(None, (own_caption(built), paper, agreement_in_words(built)))) + when
 
 
 def shown_scores(show: str) -> str:

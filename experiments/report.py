@@ -1,33 +1,38 @@
 """The table from what is stored; nothing is trained.
 
-python -m experiments.report [scale=desk] [--format md|brief|csv|json|latex|html] [--out FILE] [--rows a,b] [--seeds N]
-                             [--baseline-seeds N] [--delta POINTS]
+python -m experiments.report [scale=desk] [--format md|brief|csv|json|latex|html|svg|runs] [--out FILE] [--from FILE]
+                             [--rows a,b] [--seeds N] [--baseline-seeds N] [--delta POINTS]
 
 A difference of Overall within --delta (default 1) is harmless. More of the baseline counts where it is asked for.
 Without --rows all published rows and whatever else is stored, without --seeds all seeds that are. On an empty store it
-is the published table with the command that makes each row. latex also holds a macro for each figure, html is one file.
+is the published table with the command that makes each row. latex also holds a macro for each figure, html is one file,
+svg the picture of its intervals. runs is a line a run; --from makes the table again from such a file, with no store.
 """
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.cli import DONE, TABLE_FLAGS, Flag, main, number, points, split_flags
 from experiments.published import HARMLESS_POINTS
-from experiments.refusal import Problem, refuse, wrong_value
+from experiments.refusal import Problem, UserError, refuse, wrong_value
 from experiments.rows import stored_rows
 
-FORMATS = ("md", "brief", "csv", "json", "latex", "html")
-FLAGS = (*TABLE_FLAGS, Flag(("--format",), FORMATS), Flag(("--out",), ()))
+if TYPE_CHECKING:
+    from experiments.analysis.runs_file import RunsFile
+
+FORMATS = ("md", "brief", "csv", "json", "latex", "html", "svg", "runs")
+FLAGS = (*TABLE_FLAGS, Flag(("--format",), FORMATS), Flag(("--out",), ()), Flag(("--from",), ()))
 
 
 def report(argv: list[str]) -> int:
-    """Read the store and print the table, or write it to a file."""
+    """Read the store, or a file of runs, and print the table, or write it to a file."""
     problems: list[Problem] = []
     flags, overrides = split_flags(argv, FLAGS, problems)
     if "--help" in flags:
         print(__doc__)
         return DONE
-    from experiments.analysis import Table, results
+    from experiments.analysis import Table, results, summary
     from experiments.analysis.formats import as_text
     from experiments.analysis.whole_file import write_whole
 
@@ -37,8 +42,9 @@ def report(argv: list[str]) -> int:
     seeds = number("--seeds", flags, problems)
     baseline_seeds = number("--baseline-seeds", flags, problems) or 0
     delta = points("--delta", flags, HARMLESS_POINTS, problems)
-    finished = results.runs()
-    scale, rows = stored_rows(overrides, flags.get("--rows"), finished, problems)
+    kept = _file_of_runs(flags["--from"], problems) if "--from" in flags else None
+    finished = results.runs() if kept is None else list(kept.runs)
+    scale, rows = stored_rows(overrides, flags.get("--rows"), finished, problems, of_file=kept is not None)
     refuse(problems)
     table = Table.load(
         scale,
@@ -47,6 +53,7 @@ def report(argv: list[str]) -> int:
         baseline_seeds=range(baseline_seeds),
         finished=finished,
         delta=delta,
+        evidence=summary.opened if kept is None else kept.evidence,
     )
     text = as_text(table, flags.get("--format", FORMATS[0]))
     if not table.runs:
@@ -58,6 +65,16 @@ def report(argv: list[str]) -> int:
     else:
         write_whole(out, text.encode())
     return DONE
+
+
+def _file_of_runs(name: str, problems: list[Problem]) -> "RunsFile | None":
+    from experiments.analysis.runs_file import read
+
+    try:
+        return read(Path(name))
+    except UserError as error:
+        problems += error.problems
+        return None
 
 
 if __name__ == "__main__":

@@ -45,14 +45,23 @@ def wanted(
 
 
 def stored_rows(
-    overrides: list[str], names: str | None, finished: "list[StoredRun]", problems: list[Problem]
+    overrides: list[str],
+    names: str | None,
+    finished: "list[StoredRun]",
+    problems: list[Problem],
+    *,
+    of_file: bool = False,
 ) -> tuple[str, list[str] | None]:
-    """Scale and rows of a command that reads: ours, published, or what runs are stored of; others are problems."""
+    """Scale and rows of a command that reads: ours, published, or what runs are stored of; others are problems.
+
+    Where the runs are those `of_file`, the scale that no override says is theirs.
+    """
     from experiments import published
     from experiments.compose import SCALE, default_scale, known
 
     said = {key: value for key, _, value in (override.partition("=") for override in overrides)}
-    scale, rows = said.pop(SCALE, default_scale()), None if names is None else names.split(",")
+    default = finished[0].tags.get(SCALE, "") if of_file and finished else default_scale()
+    scale, rows = said.pop(SCALE, default), None if names is None else names.split(",")
     for key, value in said.items():
         meant = {"ablation": "--rows", "seed": "--seeds"}.get(key)
         hint = f"did you mean `{meant}`?" if meant else "of keys a table takes scale=NAME: its runs have no overrides"

@@ -1,12 +1,14 @@
 """A scale's stored runs as a table: what `report` prints, the dashboard shows, and a notebook gets as a frame."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments import published
-from experiments.analysis import results, table
+from experiments.analysis import results, summary, table
 from experiments.analysis.results import StoredRun
+from experiments.analysis.table import Evidence
 from experiments.published import BASELINE, HARMLESS_POINTS
 from experiments.record import OVERALL
 
@@ -28,6 +30,7 @@ class Table:
     table: table.Table  # what `--json` prints
     runs: dict[str, dict[int, StoredRun]]
     broken: dict[str, str]
+    evidence: Callable[[], AbstractContextManager[Evidence]] = summary.opened
 
     @classmethod
     def load(
@@ -39,13 +42,14 @@ class Table:
         baseline_seeds: Sequence[int] = (),
         finished: Iterable[StoredRun] | None = None,
         delta: float = HARMLESS_POINTS,
+        evidence: Callable[[], AbstractContextManager[Evidence]] = summary.opened,
     ) -> "Table":
         """The comparable runs of a scale; on an empty store the published figures alone.
 
         `rows` are those asked for beside the baseline, by default all published ones and whatever else is stored.
         `seeds` are by default those that any of the runs has; `baseline_seeds` are more of the baseline.
-        `finished` are all finished runs, where they were read before. A difference within `delta` Overall points is
-        harmless.
+        `finished` are all finished runs, where they were read before, and `evidence` what is known of pairs of them. A
+        difference within `delta` Overall points is harmless.
 
         Raises:
             StoreError: the store is there and cannot be read.
@@ -69,6 +73,7 @@ class Table:
                 rows=names,
                 left_out=chosen.left_out,
                 delta=delta,
+                evidence=evidence,
             )
 
         broken: dict[str, str] = {}
@@ -85,7 +90,7 @@ class Table:
         by_row: dict[str, dict[int, StoredRun]] = {}
         for run in kept:
             by_row.setdefault(run.row, {})[run.seed] = run
-        return cls(built, by_row, broken)
+        return cls(built, by_row, broken, evidence)
 
     def fill_command(self, name: str) -> str | None:
         """The one command that runs what a row lacks, or again what cannot be read; None where nothing is."""

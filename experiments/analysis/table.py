@@ -5,16 +5,16 @@ Over several seeds both are those of one model of all rows (`seeds`), with a ver
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from shlex import quote, split
 from statistics import fmean, median
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from experiments import published
 from experiments.analysis import examples, results, summary
 from experiments.analysis.results import StoredRun
 from experiments.analysis.seeds import effects
-from experiments.analysis.summary import Summary
 from experiments.published import BASELINE, HARMLESS_POINTS
 from experiments.record import BENCHMARKS, COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
 
@@ -82,6 +82,18 @@ class Table(TypedDict):
     rows: list[Row]
 
 
+class Evidence(Protocol):
+    """What of two runs takes long to work out, or lies in no figure of theirs: a store's summary, or a file's word."""
+
+    def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
+        """`equal` or `differs`; None where either has no certificate."""
+
+    def intervals(
+        self, row: StoredRun, baseline: StoredRun, work_out: Callable[[], dict[str, examples.Interval]]
+    ) -> dict[str, examples.Interval]:
+        """The intervals over examples by metric."""
+
+
 def build(
     runs: Sequence[StoredRun],
     *,
@@ -91,12 +103,14 @@ def build(
     rows: Sequence[str] | None = None,
     left_out: int = 0,
     delta: float = HARMLESS_POINTS,
+    evidence: Callable[[], AbstractContextManager[Evidence]] = summary.opened,
 ) -> Table:
     """The table of `runs`, which are comparable and one a job.
 
     `rows` (all that the runs are of) and `seeds` are what is wanted: what of it is missing is said in each row.
     `baseline_seeds` are more seeds of the baseline: they count in its mean and in the model.
-    `left_out` is how many finished runs the selection did not take: it is said in `method`.
+    `left_out` is how many finished runs the selection did not take: it is said in `method`. `evidence` is what is
+    known of pairs of runs, by default of those in the store that the environment names.
     """
     wanted = published.in_order(tuple(dict.fromkeys(rows if rows is not None else (run.row for run in runs))))
     by_row: dict[str, dict[int, StoredRun]] = {name: {} for name in (*wanted, BASELINE)}
@@ -106,7 +120,7 @@ def build(
             by_row[run.row][run.seed] = run
     predictions = cache(_predictions)
     over_seeds = {metric: effects(by_row, metric, delta=delta) for metric in (*SCORES, OVERALL)}
-    with summary.opened() as known:
+    with evidence() as known:
         built = [
             _row(
                 name,
@@ -182,7 +196,7 @@ def _row(
     runs: dict[int, StoredRun],
     baseline: dict[int, StoredRun],
     predictions: "Callable[[StoredRun], dict[str, pd.DataFrame]]",
-    known: Summary,
+    known: Evidence,
     over_seeds: "Mapping[str, Effect | None]",
     *,
     scale: str,

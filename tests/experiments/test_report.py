@@ -1,7 +1,8 @@
-"""`python -m experiments.report`: what is stored, in five formats that say the same; nothing is trained or written."""
+"""`python -m experiments.report`: what is stored, in formats that say the same; nothing is trained or written."""
 
 import csv
 import io
+import itertools
 import json
 import re
 import shutil
@@ -9,13 +10,14 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
 from experiments import published
 from experiments.analysis import Table
-from experiments.analysis.formats import as_text, latex, markdown
+from experiments.analysis.formats import as_text, latex, markdown, strip
 from experiments.analysis.stored_table import DEFAULT_SCALE
 from experiments.cli import main
 from experiments.compose import default_scale
@@ -25,6 +27,7 @@ from tests.experiments.commands import start
 from tests.experiments.stored_runs import BAD, GOOD
 
 ROW = "xattn_every_4th"
+READ = [one for one in FORMATS if one not in ("svg", "runs")]  # those that hold the whole table
 HOSTILE = '<img src=x onerror=alert(1)>|`*a*`_$&%#{}~^\\input{x}"\n% --> ]]></script>'
 
 
@@ -131,6 +134,25 @@ def test_html_is_one_file_that_says_the_same(two_runs, capsys):
     assert len(page.labels) == 1 + 17  # ours, and the paper's
 
 
+def test_svg_draws_each_row_once(two_runs, capsys):
+    """A line a row with what it says in words, the paper's mark in each, ours where it is known; rows are apart."""
+    drawn = ElementTree.fromstring(printed(capsys, "--format", "svg"))
+    space = "{http://www.w3.org/2000/svg}"
+    rows = [group for group in drawn.iter(f"{space}g") if group.find(f"{space}title") is not None]
+    assert [row.find(f"{space}title").text.partition(":")[0] for row in rows] == list(published.rows())[1:]
+    by_name = {row.find(f"{space}title").text.partition(":")[0]: row for row in rows}
+    texts = [text.text for text in by_name[ROW].iter(f"{space}text")]
+    overall = next(row for row in Table.load("tiny").table["rows"] if row["row"] == ROW)["overall"]
+    assert texts[0] == "(v) Cross-attention frequency: Every 4th" and texts[1].startswith(
+        f"{overall['difference']:.1f} ["
+    )
+    assert texts[1].endswith("] worse") and "not stored yet" in [t.text for t in by_name["xattn_vanilla"].iter()]
+    assert all(len(list(row.iter(f"{space}circle"))) == 1 for row in rows)
+    places = [float(row.find(f"{space}svg").get("y")) for row in rows]
+    assert all(after - before >= strip.HEIGHT for before, after in itertools.pairwise(places))
+    assert max(places) + strip.HEIGHT < float(drawn.get("height"))
+
+
 def test_latex_has_a_macro_for_each_figure_and_its_runs(two_runs, capsys):
     """Names of letters, all different; run ids and the commands that are missing as comments."""
     text = printed(capsys, "--format", "latex")
@@ -170,6 +192,12 @@ def test_names_are_data_in_every_format(format_, store_row, capsys):
     elif format_ in ("md", "brief"):
         assert len(cells_of(text)[0]) == {"md": 14, "brief": 8}[format_]
         assert "<img" not in re.sub(r"(`+).*?\1", "", text)
+    elif format_ == "svg":
+        assert HOSTILE in [
+            found.text for found in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}text")
+        ]
+    elif format_ == "runs":
+        assert HOSTILE in [line["ablation"] for line in csv.DictReader(io.StringIO(text))]
     else:
         body = [line for line in text.splitlines() if not line.startswith("%")]
         assert not any("\\input" in line for line in body), "what is a command in TeX is text"
@@ -185,7 +213,7 @@ def test_markdown_and_latex_escape_what_they_must():
     )
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", READ)
 def test_an_empty_store_gives_the_published_table_and_the_command(format_, tmp_path, monkeypatch, capsys):
     """Exit 0, the paper's figures in every format, what to run on stderr; nothing is written."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none/mlflow.db")
@@ -238,7 +266,8 @@ def test_a_row_that_cannot_be_read_says_so(format_, two_runs, store_file, capsys
     assert main(report, ["scale=tiny", "--format", format_]) == 0
     out, err = capsys.readouterr()
     assert f"{ROW} cannot be read" in err and "rerun=true" in err
-    assert format_ == "json" or "cannot be read" in out or "cut short" in out or "Parquet" in out
+    assert format_ in ("json", "runs") or "cannot be read" in out or "cut short" in out or "Parquet" in out
+    assert format_ != "runs" or two_runs[1] not in out, "what nothing can be said of is no part of the table"
 
 
 def test_out_writes_the_file_whole_and_prints_nothing(two_runs, tmp_path, capsys):
@@ -257,7 +286,7 @@ def test_out_writes_the_file_whole_and_prints_nothing(two_runs, tmp_path, capsys
     [
         (
             ("--format", "cvs"),
-            ("`--format` is `cvs`; allowed: md, brief, csv, json, latex, html", "did you mean `csv`?"),
+            ("`--format` is `cvs`; allowed: md, brief, csv, json, latex, html, svg, runs", "did you mean `csv`?"),
         ),
         (("--out", "no/such/folder/x.md"), ("`--out` is `no/such/folder/x.md`", "mkdir -p no/such/folder")),
         (("--out", "."), ("`--out` is `.`; allowed: a file",)),

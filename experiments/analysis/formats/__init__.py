@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def as_text(stored: "Table", format_: str) -> str:
-    """The table as `md`, `brief`, `csv`, `json`, `latex` or `html`; `json` is the object that every command prints."""
+    """The table in a format of `report.FORMATS`; `json` is the object that every command prints."""
     match format_:
         case "md":
             from experiments.analysis.formats.markdown import as_markdown
@@ -32,4 +32,12 @@ def as_text(stored: "Table", format_: str) -> str:
             from experiments.analysis.formats.html_page import as_html
 
             return as_html(stored)
+        case "svg":
+            from experiments.analysis.formats.picture import as_svg
+
+            return as_svg(stored)
+        case "runs":
+            from experiments.analysis.runs_file import as_runs
+
+            return as_runs(stored)
     raise ValueError(f"no format {format_}")

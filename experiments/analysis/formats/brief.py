@@ -2,6 +2,7 @@
 
 from experiments import published
 from experiments.analysis import Table
+from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.markdown import code, escaped, line, what_is_missing
 from experiments.analysis.render import UNKNOWN, count, points
 from experiments.analysis.table import Row
@@ -15,7 +16,8 @@ def as_brief(stored: Table) -> str:
     """One table, its caption, what is missing; step time is the ratio to the baseline's, ours and then the paper's."""
     lines = [line(HEADS), line(["---", *["---:"] * (len(HEADS) - 1)])]
     lines += [_line_of(row, stored) for row in stored.table["rows"]]
-    return "\n".join([*lines, "", f"*{escaped(own_caption(stored.table))}*", *what_is_missing(stored)]) + "\n"
+    said = " ".join(filter(None, (own_caption(stored.table), agreement_in_words(stored.table))))
+    return "\n".join([*lines, "", f"*{escaped(said)}*", *what_is_missing(stored)]) + "\n"
 
 
 def _line_of(row: Row, stored: Table) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from experiments import published
 from experiments.analysis import Table
+from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.strip import Limits, axis, scale_of, strip
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.table import Overall, Row, Score
@@ -70,7 +71,8 @@ def as_html(stored: Table) -> str:
 </head>
 <body>
 <h1>{escape(title)}</h1>
-<p>{escape(own_caption(table))} Published, in italics under each row: {escape(PUBLISHED)}.</p>
+<p>{escape(own_caption(table))} Published, in italics under each row: {escape(PUBLISHED)}.
+{escape(agreement_in_words(table))}</p>
 <p>{escape(LEGEND.format(delta=table["delta"]))}</p>
 <p role="status">in the order of the paper</p>
 <div class="scroll" role="region" aria-label="Table 3" tabindex="0">

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from experiments import published
 from experiments.analysis import Table
+from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.table import Row
 from experiments.analysis.wording import (
@@ -46,7 +47,8 @@ def as_markdown(stored: Table) -> str:
             lines += _lines_of(row, stored)
     text = [
         f"**Table 3 at scale {escaped(stored.table['scale'])}, and as published.** "
-        f"{escaped(own_caption(stored.table))} Published: {escaped(PUBLISHED)}.",
+        f"{escaped(own_caption(stored.table))} Published: {escaped(PUBLISHED)}. "
+        f"{escaped(agreement_in_words(stored.table))}".rstrip(),
         "",
         *lines,
     ]

@@ -25,12 +25,7 @@ def scale_of(table: Table) -> Limits:
 
 def axis(limits: Limits) -> str:
     """The figures above the strip: both ends, and zero."""
-    marks = []
-    for value, anchor in ((limits[0], "start"), (0.0, "middle"), (limits[1], "end")):
-        if value or anchor == "middle":
-            place = {"start": 0.0, "middle": _x(0.0, limits), "end": float(WIDTH)}[anchor]
-            marks.append(f'<text x="{place:.1f}" y="12" text-anchor="{anchor}">{value:+g}</text>'.replace("+0<", "0<"))
-    return f'<svg {_size(AXIS_HEIGHT)} aria-hidden="true">{"".join(marks)}</svg>'
+    return f'<svg {_size(AXIS_HEIGHT)} aria-hidden="true">{axis_marks(limits)}</svg>'
 
 
 def strip(
@@ -43,27 +38,53 @@ def strip(
     paper: bool = False,
 ) -> str:
     """One mark with its interval, in words too: a diamond, for the paper a hollow circle."""
-    middle = HEIGHT / 2
-    parts = [
-        f'<rect x="{_x(-delta, limits):.1f}" y="0" width="{_x(delta, limits) - _x(-delta, limits):.1f}" '
-        f'height="{HEIGHT}" fill="currentColor" opacity="0.12"/>',
-        f'<path d="M{_x(0, limits):.1f} 0V{HEIGHT}" stroke="currentColor" opacity="0.5"/>',
-    ]
-    if difference is not None:
-        x = _x(difference, limits)
-        if low is not None and high is not None:
-            left, right = _x(low, limits), _x(high, limits)
-            parts.append(
-                f'<path d="M{left:.1f} {middle - 4}V{middle + 4}M{left:.1f} {middle}H{right:.1f}'
-                f'M{right:.1f} {middle - 4}V{middle + 4}" stroke="currentColor" stroke-width="1.5" fill="none"/>'
-            )
-        if paper:
-            parts.append(
-                f'<circle cx="{x:.1f}" cy="{middle}" r="4" fill="none" stroke="currentColor" stroke-width="1.3"/>'
-            )
-        else:
-            parts.append(f'<path d="M{x:.1f} {middle - 5}l5 5l-5 5l-5 -5z" fill="currentColor"/>')
-    return f'<svg {_size(HEIGHT)} role="img" aria-label="{in_words(difference, low, high)}">{"".join(parts)}</svg>'
+    parts = ground(limits, delta) + mark(difference, low, high, limits, paper=paper)
+    return f'<svg {_size(HEIGHT)} role="img" aria-label="{in_words(difference, low, high)}">{parts}</svg>'
+
+
+def axis_marks(limits: Limits, width: int = WIDTH) -> str:
+    """The figures of `axis`, without the picture around them."""
+    marks = []
+    for value, anchor in ((limits[0], "start"), (0.0, "middle"), (limits[1], "end")):
+        if value or anchor == "middle":
+            place = {"start": 0.0, "middle": _x(0.0, limits, width), "end": float(width)}[anchor]
+            marks.append(f'<text x="{place:.1f}" y="12" text-anchor="{anchor}">{value:+g}</text>'.replace("+0<", "0<"))
+    return "".join(marks)
+
+
+def ground(limits: Limits, delta: float, width: int = WIDTH) -> str:
+    """What lies under all marks of a row: the band of harmless differences, and the line at zero."""
+    left, right = _x(-delta, limits, width), _x(delta, limits, width)
+    return (
+        f'<rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{HEIGHT}" fill="currentColor" opacity="0.12"/>'
+        f'<path d="M{_x(0, limits, width):.1f} 0V{HEIGHT}" stroke="currentColor" opacity="0.5"/>'
+    )
+
+
+def mark(
+    difference: float | None,
+    low: float | None,
+    high: float | None,
+    limits: Limits,
+    *,
+    paper: bool = False,
+    width: int = WIDTH,
+) -> str:
+    """A difference with its interval, as far as they are known."""
+    if difference is None:
+        return ""
+    middle, x, drawn = HEIGHT / 2, _x(difference, limits, width), ""
+    if low is not None and high is not None:
+        left, right = _x(low, limits, width), _x(high, limits, width)
+        drawn = (
+            f'<path d="M{left:.1f} {middle - 4}V{middle + 4}M{left:.1f} {middle}H{right:.1f}'
+            f'M{right:.1f} {middle - 4}V{middle + 4}" stroke="currentColor" stroke-width="1.5" fill="none"/>'
+        )
+    if paper:
+        return (
+            drawn + f'<circle cx="{x:.1f}" cy="{middle}" r="4" fill="none" stroke="currentColor" stroke-width="1.3"/>'
+        )
+    return drawn + f'<path d="M{x:.1f} {middle - 5}l5 5l-5 5l-5 -5z" fill="currentColor"/>'
 
 
 def in_words(difference: float | None, low: float | None, high: float | None) -> str:
@@ -78,9 +99,9 @@ def _size(height: int) -> str:
     return f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
 
 
-def _x(value: float, limits: Limits) -> float:
+def _x(value: float, limits: Limits, width: int) -> float:
     left, right = limits
-    return EDGE + (WIDTH - 2 * EDGE) * (value - left) / (right - left)
+    return EDGE + (width - 2 * EDGE) * (value - left) / (right - left)
 
 
 def _step(span: float) -> float:

@@ -1,0 +1,73 @@
+"""The table's answer as one SVG picture: a line a row, its interval and the paper's difference on one scale."""
+
+from html import escape
+
+from experiments import published
+from experiments.analysis import Table
+from experiments.analysis.formats.strip import AXIS_HEIGHT, HEIGHT, Limits, axis_marks, ground, in_words, mark, scale_of
+from experiments.analysis.render import points
+from experiments.analysis.table import Row
+from experiments.analysis.wording import answer, interval, label_of, over, seeds_in_words, setting_of
+from experiments.published import BASELINE
+
+NAMES, DRAWN, WORDS = 340, 340, 360  # pixels: the columns
+MARGIN, LINE = 12, 22  # pixels: around everything, and a row's height
+WIDTH = MARGIN + NAMES + DRAWN + WORDS + MARGIN
+# A page's own colours do not reach into a picture of a page: black on white, wherever it is shown.
+STYLE = "text{font:13px system-ui,sans-serif;fill:currentColor}.small{font-size:11px;opacity:.75}"
+
+
+def as_svg(stored: Table) -> str:
+    """All rows but the baseline, in the order of the paper, under what they are compared in."""
+    table = stored.table
+    limits = scale_of(table)
+    rows = [row for row in table["rows"] if row["row"] != BASELINE]
+    top = MARGIN + 2 * LINE + AXIS_HEIGHT
+    height = top + LINE * len(rows) + LINE + MARGIN
+    known = next((row["overall"] for row in rows if row["overall"]["low"] is not None), None)
+    title = f"Overall: row - baseline, in points; scale {table['scale']}, {seeds_in_words(table['seeds'])}"
+    legend = (
+        "diamond: ours"
+        + (f", line: {over(known)}" if known else "")
+        + f"; circle: the paper's; band: within \u00b1{table['delta']:g} points"
+    )
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+        'color="#111" role="img">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{STYLE}</style>",
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
+        _text(MARGIN, MARGIN + 13, title, ' font-weight="bold"'),
+        _text(MARGIN, MARGIN + LINE + 11, legend, ' class="small"'),
+        f'<g transform="translate({MARGIN + NAMES} {top - AXIS_HEIGHT})">{axis_marks(limits, DRAWN)}</g>',
+        *(_line(row, stored, limits, top + LINE * place) for place, row in enumerate(rows)),
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: Row, stored: Table, limits: Limits, top: int) -> str:
+    """A row's name, marks and words."""
+    name, overall, paper = row["row"], row["overall"], published.rows().get(row["row"])
+    said = None if paper is None else paper.overall - published.rows()[BASELINE].overall
+    label = f"{setting_of(name)[0]}: {label_of(name)}" if paper else name
+    words = "cannot be read" if name in stored.broken else "not stored yet"
+    if row["n"]:
+        known = points(overall["difference"], signed=True) + interval(overall["low"], overall["high"])
+        words = f"{known} {answer(overall)}"
+    marks = ground(limits, stored.table["delta"], DRAWN) + mark(said, None, None, limits, paper=True, width=DRAWN)
+    marks += mark(overall["difference"], overall["low"], overall["high"], limits, width=DRAWN)
+    middle = top + LINE // 2
+    drawn = f'<svg x="{MARGIN + NAMES}" y="{middle - HEIGHT // 2}" width="{DRAWN}" height="{HEIGHT}">{marks}</svg>'
+    said_in_words = in_words(overall["difference"], overall["low"], overall["high"])
+    return (
+        f"<g><title>{escape(f'{name}: {said_in_words}')}</title>"
+        + _text(MARGIN, middle + 4, label)
+        + drawn
+        + _text(MARGIN + NAMES + DRAWN + MARGIN, middle + 4, words)
+        + "</g>"
+    )
+
+
+def _text(x: int, y: int, said: str, attributes: str = "") -> str:
+    return f'<text x="{x}" y="{y}"{attributes}>{escape(said)}</text>'

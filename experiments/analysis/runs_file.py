@@ -1,0 +1,139 @@
+"""A table's runs as one CSV, a line a run: all that the table is worked out from, to be kept beside a paper.
+
+`report --format runs` writes it, `report --from FILE` makes the table again from it, without the store. Of the files of
+its runs it holds nothing but whether the certificates agree, so that one seed alone has no interval over examples.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from experiments.analysis.examples import Interval
+from experiments.analysis.results import FINISHED
+from experiments.analysis.stored_run import StoredRun
+from experiments.analysis.stored_table import Table
+from experiments.published import BASELINE
+from experiments.record import COMPONENTS, CONFIG_DIR, COSTS, OKVQA_NAME, OVERALL, SCORES, blind
+from experiments.refusal import UserError, wrong_value
+
+TAGS = ("scale", "ablation", "seed", "spec_hash", "baseline_hash", "git_commit", "dirty", COMPONENTS, CONFIG_DIR)
+METRICS = (*COSTS, *SCORES, OVERALL, *map(blind, (*SCORES, OVERALL)), OKVQA_NAME)
+TIMES = ("started", "ended")  # UTC, to the millisecond
+CERTIFICATE = "certificate"  # compared with the baseline's of the same seed
+NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS)
+CERTIFICATES = ("equal", "differs", "")
+
+
+def as_runs(stored: Table) -> str:
+    """The runs of a table, in its order; what a run lacks is empty, figures are in full precision."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, NEEDED, lineterminator="\n")
+    writer.writeheader()
+    baseline = stored.runs.get(BASELINE, {})
+    with stored.evidence() as known:
+        for row in stored.table["rows"]:
+            for seed, run in sorted(stored.runs.get(row["row"], {}).items()):
+                paired = run.row != BASELINE and seed in baseline
+                writer.writerow(
+                    {
+                        **{tag: run.tags.get(tag, "") for tag in TAGS},
+                        **{name: _time(value) for name, value in zip(TIMES, (run.started, run.ended), strict=True)},
+                        CERTIFICATE: known.certificate(run, baseline[seed]) if paired else "",
+                        "run_id": run.run_id,
+                        **{metric: run.metrics.get(metric, "") for metric in METRICS},
+                    }
+                )
+    return text.getvalue()
+
+
+@dataclass(frozen=True)
+class RunsFile:
+    """What such a file holds: its runs, the newest first, and how their certificates compare, by run id."""
+
+    runs: tuple[StoredRun, ...]
+    certificates: Mapping[str, str | None]
+
+    @contextmanager
+    def evidence(self) -> Iterator["RunsFile"]:
+        """In place of what is known of a store's runs."""
+        yield self
+
+    def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
+        """`equal` or `differs`, as it was written; None where it was not known."""
+        return self.certificates.get(row.run_id)
+
+    def intervals(self, row: StoredRun, baseline: StoredRun, work_out: Any) -> dict[str, Interval]:
+        """None: they are worked out from answers, which are not in the file."""
+        return {}
+
+
+def read(file: Path) -> RunsFile:
+    """Read what `as_runs` wrote.
+
+    Raises:
+        UserError: there is no such file, or a line of it is not as it was written.
+    """
+    try:
+        reader = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True)
+        lines = list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise _refusal(file, " ".join(str(error).split())) from None
+    if missing := [name for name in NEEDED if name not in (reader.fieldnames or ())]:
+        raise _refusal(file, f"no column {', '.join(missing)}")
+    if not lines:
+        raise _refusal(file, "it holds no run")
+    runs = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            runs.append(_run(line))
+        except ValueError as error:
+            raise _refusal(file, f"line {number}: {error}") from None
+    runs.sort(key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
+    return RunsFile(tuple(runs), {line["run_id"]: line[CERTIFICATE] or None for line in lines})
+
+
+def _run(line: Mapping[str, str | None]) -> StoredRun:
+    if any(line[name] is None for name in NEEDED):
+        raise ValueError("it is cut short")
+    known: dict[str, str] = {name: value or "" for name, value in line.items() if name in NEEDED}
+    if not known["seed"].isdecimal() or not known["ablation"]:
+        raise ValueError("a run has a name in `ablation` and a number in `seed`")
+    if known[CERTIFICATE] not in CERTIFICATES:
+        raise ValueError(f"`{CERTIFICATE}` is `{known[CERTIFICATE]}`, not equal, differs or empty")
+    started, ended = (_milliseconds(known[name]) for name in TIMES)
+    return StoredRun(
+        run_id=known["run_id"],
+        status=FINISHED,
+        started=started,
+        ended=ended,
+        artifact_uri="",
+        tags={tag: known[tag] for tag in TAGS if known[tag]},
+        params={},
+        metrics={metric: _figure(metric, known[metric]) for metric in METRICS if known[metric]},
+    )
+
+
+def _figure(metric: str, text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"`{metric}` is `{text}`, no figure")
+    return value
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _milliseconds(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def _refusal(file: Path, reason: str) -> UserError:
+    allowed = "a file that `python -m experiments.report --format runs` wrote"
+    return UserError([wrong_value("--from", file, f"{allowed} ({reason})", "give it --format runs, --out and a name")])
