@@ -1,0 +1,42 @@
+"""What docs/results/ and the README say of the desk scale is what the committed runs say."""
+
+import csv
+import re
+import runpy
+
+from experiments import published
+from experiments.cli import main
+from experiments.record import ROOT
+from experiments.report import report
+
+SCRIPT = runpy.run_path(str(ROOT / "docs" / "make_results.py"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_file_is_what_its_script_writes():
+    """All formats and the README's table, from runs.csv alone."""
+    for path, text in SCRIPT["files"]().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `python docs/make_results.py`"
+
+
+def test_the_command_above_the_readmes_table_prints_it(tmp_path, monkeypatch, capsys):
+    """As it stands there, without a store."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none/mlflow.db")
+    monkeypatch.chdir(ROOT)
+    command, shown = re.search(
+        r"<!-- python -m experiments\.report (.*?) -->\n(.*?)<!-- end -->", README, re.S
+    ).groups()
+    assert main(report, command.split()) == 0
+    assert capsys.readouterr().out == shown
+    assert f"`python -m experiments.report {command}`" in README, "a reader sees the command too"
+
+
+def test_every_row_is_there_on_the_same_seeds_by_clean_code():
+    """Three at least, all paired, each seed once, none from a tree with changes that are in no commit."""
+    with (SCRIPT["FOLDER"] / "runs.csv").open(newline="", encoding="utf-8") as file:
+        runs = list(csv.DictReader(file))
+    seeds = {row: [run["seed"] for run in runs if run["ablation"] == row] for row in published.rows()}
+    assert sum(map(len, seeds.values())) == len(runs)
+    assert len(set(map(tuple, seeds.values()))) == 1 and len(set(seeds["baseline"])) == len(seeds["baseline"]) >= 3
+    assert {run["dirty"] for run in runs} == {"false"} and len({run["git_commit"] for run in runs}) == 1
+    assert {run["certificate"] for run in runs if run["ablation"] != "baseline"} == {"equal"}
