@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]  # the checkout: the local store and 
 EXPERIMENT = "flamingo-ablations"
 
 # Raised when a change of code changes results, so that stored runs of the old code are not taken for the new one's.
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ class Perceiver(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw what this module holds itself; its parts draw their own."""
-        nn.init.normal_(self.frame_embedding, std=0.02)
-        nn.init.normal_(self.latents, std=0.02)
+        nn.init.normal_(self.frame_embedding)
+        nn.init.normal_(self.latents)
 
     def num_tokens(self, num_frames: int, num_features: int) -> int:
         """L, whatever comes in."""

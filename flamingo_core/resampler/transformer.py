@@ -56,7 +56,7 @@ class Transformer(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw what this module holds itself; its parts draw their own."""
-        nn.init.normal_(self.frame_embedding, std=0.02)
+        nn.init.normal_(self.frame_embedding)
 
     def num_tokens(self, num_frames: int, num_features: int) -> int:
         """F * S: every feature becomes a token."""
