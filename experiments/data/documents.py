@@ -1,9 +1,10 @@
 """The training data sets: which pictures stand beside which text.
 
-m3w: interleaved pages of several pictures, each page mostly of one form (questions on facts, questions on the picture,
-short captions). align: pictures with short captions. ltip: pictures with full captions, some with a fact. laion:
-pictures of the same kind with alt text. vtp: clips with captions, some with a fact. So the form in which a fact is
-answered is taught by three data sets. Everything is decided by (data set, index).
+m3w: interleaved pages of several pictures, each page mostly of one form (questions on facts, questions on the picture);
+pages speak of their pictures and do not describe them. align: pictures with short captions. ltip: pictures with full
+captions, some with a fact. laion: pictures of the same kind with alt text. vtp: clips with captions, some with a fact.
+So captions are what pairs teach, and the form in which a fact is answered is taught by three data sets. Everything is
+decided by (data set, index).
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,8 +19,8 @@ from experiments.data.scenes import SOURCES, scene
 from experiments.data.vocabulary import EOC, IMAGE
 from experiments.schema import WorldConfig
 
-_FORMS = ("fact", "question", "caption")
-_FORM_SHARES = (0.25, 0.40, 0.35)
+_FORMS = ("fact", "question")
+_FORM_SHARES = (0.35, 0.65)
 _KEEPS_FORM = 0.9  # how often a part of a page has the page's form
 _WITH_FACT = {"ltip": (0.5, 0.1), "vtp": (0.3, 0.1)}  # of the pairs that show one thing, or two, how many ask a fact
 _FACT_ALONE = 0.6  # of the parts of a page that ask a fact, how many are bound to show one thing
@@ -104,10 +105,8 @@ def _page(config: WorldConfig, rng: np.random.Generator) -> Iterator[Chunk]:
         medium = f"train/m3w/{index}"
         if part == "fact":
             yield _fact_chunk(medium, rng)
-        elif part == "question":
-            yield Chunk(medium, *question(scene(medium), rng))
         else:
-            yield Chunk(medium, "", caption(scene(medium), rng, SHORT))
+            yield Chunk(medium, *question(scene(medium), rng))
 
 
 def _pair(dataset: str, medium: str, rng: np.random.Generator) -> Chunk:
