@@ -1,7 +1,7 @@
 """A table's runs as one CSV, a line a run: all that the table is worked out from, to be kept beside a paper.
 
 `report --format runs` writes it, `report --from FILE` makes the table again from it, without the store. Of the files of
-its runs it holds nothing but whether the certificates agree, so that one seed alone has no interval over examples.
+its runs it holds what a table asks of them: whether certificates agree, and the intervals over examples.
 """
 
 import csv
@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from experiments.analysis.examples import Interval
 from experiments.analysis.results import FINISHED
 from experiments.analysis.stored_run import StoredRun
-from experiments.analysis.stored_table import Table
+from experiments.analysis.stored_table import UNREADABLE, Table
+from experiments.analysis.table import Evidence
 from experiments.published import BASELINE
 from experiments.record import COMPONENTS, CONFIG_DIR, COSTS, OKVQA_NAME, OVERALL, SCORES, blind
 from experiments.refusal import UserError, wrong_value
@@ -26,20 +27,23 @@ TAGS = ("scale", "ablation", "seed", "spec_hash", "baseline_hash", "git_commit",
 METRICS = (*COSTS, *SCORES, OVERALL, *map(blind, (*SCORES, OVERALL)), OKVQA_NAME)
 TIMES = ("started", "ended")  # UTC, to the millisecond
 CERTIFICATE = "certificate"  # compared with the baseline's of the same seed
-NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS)
+# Of a score's difference from the baseline of the same seed, over examples.
+ENDS = {metric: (f"{metric}_low", f"{metric}_high") for metric in (*SCORES, OVERALL)}
+NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS, *chain.from_iterable(ENDS.values()))
 CERTIFICATES = ("equal", "differs", "")
 
 
 def as_runs(stored: Table) -> str:
     """The runs of a table, in its order; what a run lacks is empty, figures are in full precision."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, NEEDED, lineterminator="\n")
+    writer = csv.DictWriter(text, NEEDED, restval="", lineterminator="\n")
     writer.writeheader()
     baseline = stored.runs.get(BASELINE, {})
     with stored.evidence() as known:
         for row in stored.table["rows"]:
             for seed, run in sorted(stored.runs.get(row["row"], {}).items()):
                 paired = run.row != BASELINE and seed in baseline
+                intervals = _intervals(known, run, baseline[seed]) if paired else {}
                 writer.writerow(
                     {
                         **{tag: run.tags.get(tag, "") for tag in TAGS},
@@ -47,6 +51,8 @@ def as_runs(stored: Table) -> str:
                         CERTIFICATE: known.certificate(run, baseline[seed]) if paired else "",
                         "run_id": run.run_id,
                         **{metric: run.metrics.get(metric, "") for metric in METRICS},
+                        **{ENDS[metric][0]: interval.low for metric, interval in intervals.items()},
+                        **{ENDS[metric][1]: interval.high for metric, interval in intervals.items()},
                     }
                 )
     return text.getvalue()
@@ -54,10 +60,11 @@ def as_runs(stored: Table) -> str:
 
 @dataclass(frozen=True)
 class RunsFile:
-    """What such a file holds: its runs, the newest first, and how their certificates compare, by run id."""
+    """What such a file holds: its runs, the newest first, and by run id how they compare with their baseline."""
 
     runs: tuple[StoredRun, ...]
     certificates: Mapping[str, str | None]
+    over_examples: Mapping[str, dict[str, Interval]]
 
     @contextmanager
     def evidence(self) -> Iterator["RunsFile"]:
@@ -68,9 +75,9 @@ class RunsFile:
         """`equal` or `differs`, as it was written; None where it was not known."""
         return self.certificates.get(row.run_id)
 
-    def intervals(self, row: StoredRun, baseline: StoredRun, work_out: Any) -> dict[str, Interval]:
-        """None: they are worked out from answers, which are not in the file."""
-        return {}
+    def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
+        """The intervals over examples by metric, as they were written."""
+        return self.over_examples.get(row.run_id, {})
 
 
 def read(file: Path) -> RunsFile:
@@ -88,14 +95,27 @@ def read(file: Path) -> RunsFile:
         raise _refusal(file, f"no column {', '.join(missing)}")
     if not lines:
         raise _refusal(file, "it holds no run")
-    runs = []
+    runs, over_examples = [], {}
     for number, line in enumerate(lines, start=2):
         try:
             runs.append(_run(line))
+            over_examples[runs[-1].run_id] = {
+                metric: Interval(*(_figure(end, line[end]) for end in ends))
+                for metric, ends in ENDS.items()
+                if any(line[end] for end in ends)
+            }
         except ValueError as error:
             raise _refusal(file, f"line {number}: {error}") from None
     runs.sort(key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
-    return RunsFile(tuple(runs), {line["run_id"]: line[CERTIFICATE] or None for line in lines})
+    certificates = {line["run_id"]: line[CERTIFICATE] or None for line in lines}
+    return RunsFile(tuple(runs), certificates, over_examples)
+
+
+def _intervals(known: Evidence, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
+    try:
+        return known.intervals(row, baseline)
+    except UNREADABLE:  # over several seeds a table asks for none, and is made without
+        return {}
 
 
 def _run(line: Mapping[str, str | None]) -> StoredRun:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import examples, pairing, results
 from experiments.analysis.examples import Interval
@@ -22,6 +22,9 @@ from experiments.analysis.results import StoredRun
 from experiments.analysis.whole_file import write_whole
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store import Store, StoreError, locate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CERTIFICATE, INTERVALS = "certificate", "intervals"
 # What each is worked out from; of other files nothing is asked.
@@ -40,6 +43,7 @@ class Summary:
         self.new: Pairs = {}
         self._pairs = pairs
         self._stamps: dict[tuple[str, str], list[Any]] = {}
+        self._answers: dict[str, dict[str, pd.DataFrame]] = {}  # by run id: all rows are compared with one baseline
 
     def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
         """`equal` or `differs`; None where either has no certificate."""
@@ -51,14 +55,20 @@ class Summary:
         found: str | None = self._known(CERTIFICATE, row, baseline, compare)
         return found
 
-    def intervals(
-        self, row: StoredRun, baseline: StoredRun, work_out: Callable[[], dict[str, Interval]]
-    ) -> dict[str, Interval]:
+    def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
         """The intervals over examples by metric."""
-        found = self._known(
-            INTERVALS, row, baseline, lambda: {metric: asdict(one) for metric, one in work_out().items()}
-        )
-        return {metric: Interval(**ends) for metric, ends in found.items()}
+
+        def work_out() -> dict[str, dict[str, float]]:
+            found = examples.intervals(self._answers_of(row), self._answers_of(baseline), results.ceilings(row))
+            return {metric: asdict(interval) for metric, interval in found.items()}
+
+        return {metric: Interval(**ends) for metric, ends in self._known(INTERVALS, row, baseline, work_out).items()}
+
+    def _answers_of(self, run: StoredRun) -> "dict[str, pd.DataFrame]":
+        if run.run_id not in self._answers:
+            loaded = {benchmark.name: results.load_predictions(run, benchmark.name) for benchmark in BENCHMARKS}
+            self._answers[run.run_id] = {name: frame for name, frame in loaded.items() if frame is not None}
+        return self._answers[run.run_id]
 
     def _known(self, what: str, row: StoredRun, baseline: StoredRun, work_out: Callable[[], Any]) -> Any:
         stamp = [self._stamp(what, run) for run in (row, baseline)]

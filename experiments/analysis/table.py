@@ -6,21 +6,18 @@ Over several seeds both are those of one model of all rows (`seeds`), with a ver
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
 from shlex import quote, split
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from experiments import published
-from experiments.analysis import examples, results, summary
+from experiments.analysis import examples, summary
 from experiments.analysis.results import StoredRun
 from experiments.analysis.seeds import effects
 from experiments.published import BASELINE, HARMLESS_POINTS
-from experiments.record import BENCHMARKS, COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
+from experiments.record import COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from experiments.analysis.seeds import Effect, Effects
     from experiments.analysis.seeds import Part as SeedsPart
 
@@ -88,9 +85,7 @@ class Evidence(Protocol):
     def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
         """`equal` or `differs`; None where either has no certificate."""
 
-    def intervals(
-        self, row: StoredRun, baseline: StoredRun, work_out: Callable[[], dict[str, examples.Interval]]
-    ) -> dict[str, examples.Interval]:
+    def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, examples.Interval]:
         """The intervals over examples by metric."""
 
 
@@ -118,7 +113,6 @@ def build(
     for run in runs:
         if run.row in by_row and run.seed in asked[run.row]:
             by_row[run.row][run.seed] = run
-    predictions = cache(_predictions)
     over_seeds = {metric: effects(by_row, metric, delta=delta) for metric in (*SCORES, OVERALL)}
     with evidence() as known:
         built = [
@@ -126,7 +120,6 @@ def build(
                 name,
                 by_row[name],
                 by_row[BASELINE],
-                predictions,
                 known,
                 {metric: found.rows.get(name) for metric, found in over_seeds.items() if found is not None},
                 scale=scale,
@@ -195,7 +188,6 @@ def _row(
     name: str,
     runs: dict[int, StoredRun],
     baseline: dict[int, StoredRun],
-    predictions: "Callable[[StoredRun], dict[str, pd.DataFrame]]",
     known: Evidence,
     over_seeds: "Mapping[str, Effect | None]",
     *,
@@ -206,12 +198,7 @@ def _row(
     both = [] if name == BASELINE else [seed for seed in seeds if seed in runs and seed in baseline]
     intervals: dict[str, examples.Interval] = {}
     if len(both) == 1 and not over_seeds:
-        ours, theirs = runs[both[0]], baseline[both[0]]
-        intervals = known.intervals(
-            ours,
-            theirs,
-            lambda: examples.intervals(predictions(ours), predictions(theirs), results.ceilings(ours)),
-        )
+        intervals = known.intervals(runs[both[0]], baseline[both[0]])
     stored = [runs[seed] for seed in seeds if seed in runs]
     overrides = next((run.tags.get("overrides", "") for run in like), "")
     further = origin(name, like)
@@ -256,11 +243,6 @@ def _row(
         ],
         published=published_figures(name),
     )
-
-
-def _predictions(run: StoredRun) -> "dict[str, pd.DataFrame]":
-    loaded = {benchmark.name: results.load_predictions(run, benchmark.name) for benchmark in BENCHMARKS}
-    return {name: frame for name, frame in loaded.items() if frame is not None}
 
 
 def _over(statistic: Callable[[list[float]], float], runs: Sequence[StoredRun], metric: str) -> float | None:

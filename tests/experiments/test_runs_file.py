@@ -5,12 +5,13 @@ import json
 import pytest
 
 from experiments.analysis import Table
+from experiments.analysis.examples import Interval
 from experiments.analysis.runs_file import RunsFile, as_runs
 from experiments.analysis.stored_run import StoredRun
 from experiments.cli import main
 from experiments.record import OVERALL, SCORES, blind
 from experiments.report import FORMATS, report
-from tests.experiments.stored_runs import COST_METRICS, RATIO, a_certificate
+from tests.experiments.stored_runs import BAD, COST_METRICS, RATIO, a_certificate
 
 ROW, OTHER = "xattn_every_4th", "resampler_mlp"
 POINTS = {"baseline": [60.0, 61.0, 59.5], ROW: [55.1, 56.03, 54.4], OTHER: [60.1, 61.0 + 1 / 3, 59.6]}
@@ -35,20 +36,14 @@ def file(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none/mlflow.db")
     runs = [a_run(row, seed, points) for row, values in POINTS.items() for seed, points in enumerate(values)]
     certificates = {run.run_id: "equal" for run in runs if run.row != "baseline"} | {f"{OTHER}-2": "differs"}
-    kept = RunsFile(tuple(runs), certificates)
+    kept = RunsFile(tuple(runs), certificates, {f"{ROW}-0": {OVERALL: Interval(-7.25, -0.5)}})
     path = tmp_path / "runs.csv"
     path.write_text(as_runs(Table.load("tiny", finished=runs, evidence=kept.evidence)))
     return path
 
 
-def test_every_format_is_the_same_from_the_file(store_run, tmp_path, monkeypatch, capsys):
-    """As from the store: figures, intervals, verdicts, certificates; the scale is the file's. Nothing is written."""
-    for row, values in POINTS.items():
-        for seed, points in enumerate(values):
-            certificate = a_certificate()
-            if (row, seed) == (OTHER, 2):
-                certificate["prompts"] = "other prompts"
-            store_run(row, seed=seed, metrics=metrics_of(row, points), certificate=certificate)
+def same_from_a_file(tmp_path, monkeypatch, capsys):
+    """What each format prints of the store, which is what it prints of the file, runs file included."""
     file = tmp_path / "runs.csv"
     assert main(report, ["scale=tiny", "--format", "runs", "--out", str(file)]) == 0
     expected = {}
@@ -61,8 +56,29 @@ def test_every_format_is_the_same_from_the_file(store_run, tmp_path, monkeypatch
         assert main(report, ["--from", str(file), "--format", format_]) == 0
         assert capsys.readouterr().out == expected[format_]
     assert sorted(tmp_path.rglob("*")) == before
+    return expected
+
+
+def test_every_format_is_the_same_from_the_file(store_run, tmp_path, monkeypatch, capsys):
+    """As from the store: figures, intervals, verdicts, certificates; the scale is the file's. Nothing is written."""
+    for row, values in POINTS.items():
+        for seed, points in enumerate(values):
+            certificate = a_certificate()
+            if (row, seed) == (OTHER, 2):
+                certificate["prompts"] = "other prompts"
+            store_run(row, seed=seed, metrics=metrics_of(row, points), certificate=certificate)
+    expected = same_from_a_file(tmp_path, monkeypatch, capsys)
     assert all("NOT PAIRED" in expected[format_] for format_ in ("md", "html"))
     assert all("hurts" in expected[format_] for format_ in ("md", "brief", "csv", "json", "latex", "html", "svg"))
+
+
+def test_one_seed_has_its_intervals_over_examples_from_the_file_too(store_row, tmp_path, monkeypatch, capsys):
+    """They are worked out from answers, which are not in the file: it holds what came out."""
+    store_row()
+    store_row(ROW, BAD)
+    expected = same_from_a_file(tmp_path, monkeypatch, capsys)
+    row = next(row for row in json.loads(expected["json"])["rows"] if row["row"] == ROW)
+    assert all(score["low"] < score["high"] for score in (row["overall"], *row["scores"].values()))
 
 
 def test_a_line_is_a_run(file):
@@ -77,11 +93,12 @@ def test_a_line_is_a_run(file):
 
 
 def test_rows_and_seeds_can_be_chosen_from_it(file, capsys):
-    """As from a store; one seed alone has no interval, because answers are not in the file."""
+    """As from a store; one seed alone has its interval over examples."""
     assert main(report, ["--from", str(file), "--format", "json", "--rows", ROW, "--seeds", "1"]) == 0
     baseline, row = json.loads(capsys.readouterr().out)["rows"]
     assert (baseline["row"], row["row"], row["n"]) == ("baseline", ROW, 1)
-    assert row["overall"]["difference"] == POINTS[ROW][0] - POINTS["baseline"][0] and row["overall"]["low"] is None
+    assert row["overall"]["difference"] == POINTS[ROW][0] - POINTS["baseline"][0]
+    assert (row["overall"]["low"], row["overall"]["high"]) == (-7.25, -0.5)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +110,7 @@ def test_rows_and_seeds_can_be_chosen_from_it(file, capsys):
         (lambda text: text[: len(text) // 2], "it is cut short"),
         (lambda text: text.replace("60.0", "sixty", 1), "line 2: could not convert string to float"),
         (lambda text: text.replace("60.0", "nan", 1), "line 2: `coco_cider` is `nan`"),
+        (lambda text: text.replace("-7.25,", ",", 1), "line 5: could not convert string to float: ''"),
         (lambda text: text.replace("equal", "alike", 1), "line 5: `certificate` is `alike`"),
         (lambda text: text.replace("tiny,baseline,0", "tiny,baseline,first"), "line 2: a run has a name"),
         (lambda text: text + '"', "unexpected end of data"),
