@@ -1,12 +1,13 @@
 """The table from what is stored; nothing is trained.
 
-python -m experiments.report [scale=desk] [--format md|brief|csv|json|latex|html|svg|runs] [--out FILE] [--from FILE]
-                             [--rows a,b] [--seeds N] [--baseline-seeds N] [--delta POINTS]
+python -m experiments.report [scale=desk] [--format md|brief|csv|json|latex|html|svg|runs] [--out FILE]
+                             [--from FILE,FILE] [--rows a,b] [--seeds N] [--baseline-seeds N] [--delta POINTS]
 
 A difference of Overall within --delta (default 1) is harmless. More of the baseline counts where it is asked for.
 Without --rows all published rows and whatever else is stored, without --seeds all seeds that are. On an empty store it
 is the published table with the command that makes each row. latex also holds a macro for each figure, html is one file,
-svg the picture of its intervals. runs is a line a run; --from makes the table again from such a file, with no store.
+svg the picture of its intervals. runs is a line a run; --from makes the table again from such a file, with no store,
+or of several: a table whose seeds ran on several machines.
 """
 
 import sys
@@ -42,7 +43,7 @@ def report(argv: list[str]) -> int:
     seeds = number("--seeds", flags, problems)
     baseline_seeds = number("--baseline-seeds", flags, problems) or 0
     delta = points("--delta", flags, HARMLESS_POINTS, problems)
-    kept = _file_of_runs(flags["--from"], problems) if "--from" in flags else None
+    kept = _files_of_runs(flags["--from"].split(","), problems) if "--from" in flags else None
     finished = results.runs() if kept is None else list(kept.runs)
     scale, rows = stored_rows(overrides, flags.get("--rows"), finished, problems, of_file=kept is not None)
     refuse(problems)
@@ -67,14 +68,16 @@ def report(argv: list[str]) -> int:
     return DONE
 
 
-def _file_of_runs(name: str, problems: list[Problem]) -> "RunsFile | None":
-    from experiments.analysis.runs_file import read
+def _files_of_runs(names: list[str], problems: list[Problem]) -> "RunsFile":
+    from experiments.analysis.runs_file import joined, read
 
-    try:
-        return read(Path(name))
-    except UserError as error:
-        problems += error.problems
-        return None
+    files = []
+    for name in names:
+        try:
+            files.append(read(Path(name)))
+        except UserError as error:
+            problems += error.problems
+    return joined(files)
 
 
 if __name__ == "__main__":

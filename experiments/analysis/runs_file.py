@@ -1,13 +1,13 @@
 """A table's runs as one CSV, a line a run: all that the table is worked out from, to be kept beside a paper.
 
-`report --format runs` writes it, `report --from FILE` makes the table again from it, without the store. Of the files of
-its runs it holds what a table asks of them: whether certificates agree, and the intervals over examples.
+`report --format runs` writes it, `report --from FILE` makes the table again from one or several, without the store. Of
+the files of its runs it holds what a table asks of them: whether certificates agree, and the intervals over examples.
 """
 
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,9 +106,24 @@ def read(file: Path) -> RunsFile:
             }
         except ValueError as error:
             raise _refusal(file, f"line {number}: {error}") from None
-    runs.sort(key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
     certificates = {line["run_id"]: line[CERTIFICATE] or None for line in lines}
-    return RunsFile(tuple(runs), certificates, over_examples)
+    return RunsFile(_newest_first(runs), certificates, over_examples)
+
+
+def joined(files: Sequence[RunsFile]) -> RunsFile:
+    """The runs of several files, of machines that shared a table's seeds, say; a run that two hold counts once."""
+    runs: dict[str, StoredRun] = {}
+    certificates: dict[str, str | None] = {}
+    over_examples: dict[str, dict[str, Interval]] = {}
+    for file in files:
+        runs |= {run.run_id: run for run in file.runs}
+        certificates |= file.certificates
+        over_examples |= file.over_examples
+    return RunsFile(_newest_first(runs.values()), certificates, over_examples)
+
+
+def _newest_first(runs: Iterable[StoredRun]) -> tuple[StoredRun, ...]:
+    return tuple(sorted(runs, key=lambda run: (run.ended, run.started, run.run_id), reverse=True))
 
 
 def _intervals(known: Evidence, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:

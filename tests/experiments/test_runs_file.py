@@ -101,6 +101,21 @@ def test_rows_and_seeds_can_be_chosen_from_it(file, capsys):
     assert (row["overall"]["low"], row["overall"]["high"]) == (-7.25, -0.5)
 
 
+def test_seeds_that_ran_on_two_machines_make_one_table(file, tmp_path, capsys):
+    """Two files with one seed in common are the file they were parts of, in either order; so is their own file."""
+    heads, *lines = file.read_text().splitlines(keepends=True)
+    parts = tmp_path / "one.csv", tmp_path / "other.csv"
+    for part, seeds in zip(parts, ({"0", "1"}, {"1", "2"}), strict=True):
+        part.write_text(heads + "".join(line for line in lines if line.split(",")[2] in seeds))
+    assert main(report, ["--from", str(file), "--format", "json"]) == 0
+    whole = capsys.readouterr().out
+    together = tmp_path / "together.csv"
+    assert main(report, ["--from", ",".join(map(str, parts)), "--format", "runs", "--out", str(together)]) == 0
+    assert together.read_text() == file.read_text()
+    assert main(report, ["--from", ",".join(map(str, reversed(parts))), "--format", "json"]) == 0
+    assert capsys.readouterr().out == whole
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -126,6 +141,7 @@ def test_what_is_no_such_file_is_refused(damage, said, file, capsys):
 
 def test_a_file_that_is_not_there_is_refused_with_all_else(tmp_path, capsys):
     """Together with other mistakes of the command."""
-    assert main(report, ["--from", str(tmp_path / "none.csv"), "--seeds", "0"]) == 2
+    files = f"{tmp_path}/none.csv,{tmp_path}/neither.csv"
+    assert main(report, ["--from", files, "--seeds", "0"]) == 2
     err = capsys.readouterr().err
-    assert "none.csv" in err and "No such file" in err and "`--seeds` is `0`" in err
+    assert "none.csv" in err and "neither.csv" in err and "No such file" in err and "`--seeds` is `0`" in err
