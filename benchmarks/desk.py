@@ -68,7 +68,7 @@ def main(overrides: list[str]) -> None:
         ("CPU time of a job, with evaluation and blind twin", f"{cpu_s / 60:.1f} min", "8 min"),
         ("wall time of it", f"{wall_s / 60:.1f} min", ""),
         ("outside training steps and decoding", f"{100 * outside:.1f}% of the wall time", "5%"),
-        ("from command to first step, warm cache", f"{start_s:.1f} s", "15 s"),
+        ("to the first step, after another job of the process", f"{start_s:.1f} s", "15 s"),
         ("resident memory at its height", f"{memory_gb:.2f} GB", "1.5 GB"),
     ):
         print(f"  {what:<52} {value:>24}" + (f"   target: at most {target}" if target else ""))
