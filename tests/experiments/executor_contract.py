@@ -58,8 +58,8 @@ def wait_for_stop(job: Job) -> Outcome:
 
 def resist_once(job: Job) -> Outcome:
     """The first Ctrl-C is answered late, as by a job that writes its checkpoint; the second at once."""
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(PATIENCE_S)
     except KeyboardInterrupt:
         print("saving", flush=True)
