@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store import import_mlflow
 from experiments.tracking import Git, start_run
+from experiments.training import timing
 from tests.experiments.stored_runs import COST_METRICS, GOOD, RATIO, FakeSpec, a_certificate, a_tree, answers, scored
 
 
@@ -21,6 +22,14 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("template") / "mlflow.db"
     import_mlflow().MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
     return file
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_rounds() -> Iterator[None]:
+    """Timing passes of commands in this process are short: how long a step takes is no test's question."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timing, "ROUNDS", 3)
+        yield
 
 
 @pytest.fixture

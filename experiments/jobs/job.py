@@ -20,7 +20,6 @@ from experiments.spec import Spec
 from experiments.tracking import StoreError, open_finished, resume_run, start_run, work_folder
 
 if TYPE_CHECKING:
-    from experiments.data.mixture import Mixture
     from experiments.evaluation.evaluate import Evaluation
     from experiments.training.checkpoint import Progressed
     from flamingo_core.flamingo import Flamingo
@@ -103,6 +102,7 @@ def run_job(job: Job) -> None:
     from experiments.training.build import build_mixture, build_model, pick_device
     from experiments.training.certificate import certify
     from experiments.training.checkpoint import Progressed, load_newest
+    from experiments.training.costs import planned_costs
     from experiments.training.loop import Trainer, train
 
     folder = work_folder(spec.hash, spec.seed)
@@ -140,7 +140,7 @@ def run_job(job: Job) -> None:
             shutil.rmtree(folder / waiting.RESULTS_FOLDER, ignore_errors=True)  # what a killed process began to write
             model.save_pretrained(folder / waiting.RESULTS_FOLDER, spec_hash=spec.hash)
             _write_results(folder / waiting.RESULTS_FOLDER, evaluation, certificate)
-            costs = {**_costs(spec, model, mixture), "train_step_time_s": median(progressed.step_times_s)}
+            costs = {**planned_costs(spec, model.config, mixture), "train_step_time_s": median(progressed.step_times_s)}
             waiting.keep(folder, spec, run, losses=progressed.losses, metrics={**costs, **evaluation.scores})
             _store_results(folder, spec.title)
         except BaseException as error:
@@ -276,20 +276,6 @@ def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWr
     run = run or start_run(spec)
     progressed.run_id = run.run_id
     return progressed, run
-
-
-def _costs(spec: Spec, model: "Flamingo", mixture: "Mixture") -> dict[str, float]:
-    """Parameters, and FLOPs of a whole step, counted on the shapes of the first batches."""
-    from experiments.training.build import shape_of
-    from flamingo_core.cost import estimate
-
-    shapes = [shape_of(mixture.batch(dataset, 0)) for dataset in mixture.datasets]
-    cost = estimate(model.config, shapes)
-    return {
-        "params_total": cost.params_total,
-        "params_trainable": cost.params_trainable,
-        "flops_per_step": cost.flops_per_step,
-    }
 
 
 def _against_baseline(spec: Spec, certificate: dict[str, Any]) -> dict[str, Any] | None:

@@ -5,4 +5,5 @@ import experiments.evaluation.evaluate
 import experiments.jobs.job
 import experiments.training.certificate
 import experiments.training.checkpoint
+import experiments.training.costs
 import experiments.training.loop  # noqa: F401

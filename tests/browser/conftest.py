@@ -14,7 +14,6 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from experiments.record import ROOT
-from experiments.training import timing
 from tests.experiments.commands import run_here
 
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -28,7 +27,6 @@ def store_of_runs(tmp_path_factory: pytest.TempPathFactory, empty_database: Path
     shutil.copy(empty_database, file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
-        patch.setattr(timing, "ROUNDS", 3)
         assert run_here("-m", "scale=tiny", "ablation=xattn_every_4th,resampler_mlp") == 0
     return file
 

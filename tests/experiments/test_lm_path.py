@@ -8,7 +8,6 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from experiments.analysis import results
 from experiments.data.vocabulary import words
-from experiments.training import timing
 from tests.core import lm_checkpoints
 from tests.experiments.commands import QUICK, run_here, tiny_spec
 
@@ -22,12 +21,6 @@ def directories(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkpoints")
     made = {name: lm_checkpoints.write(root / name, name, **LARGE_ENOUGH) for name in FAMILIES}
     return {**made, "small": lm_checkpoints.write(root / "small", "llama", vocab_size=50)}
-
-
-@pytest.fixture(autouse=True)
-def few_rounds(monkeypatch):
-    """How long a step takes is not the question here."""
-    monkeypatch.setattr(timing, "ROUNDS", 3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

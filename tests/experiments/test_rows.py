@@ -12,7 +12,6 @@ from experiments import published, record
 from experiments.analysis import results
 from experiments.compose import known
 from experiments.tracking import use_store
-from experiments.training import timing
 from flamingo_core.flamingo import Flamingo
 from tests.experiments.commands import QUICK, run_here
 
@@ -28,7 +27,6 @@ def stored(tmp_path_factory, empty_database):
     printed = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
-        patch.setattr(timing, "ROUNDS", 3)
         for name in ROWS + COMBINATIONS:
             out = io.StringIO()
             with contextlib.redirect_stdout(out):

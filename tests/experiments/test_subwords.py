@@ -28,7 +28,6 @@ from experiments.pretraining.smollm2 import RESERVED, rename_tokens
 from experiments.record import BENCHMARKS
 from experiments.schema import DATASETS, EvalConfig
 from experiments.spec import make_spec
-from experiments.training import timing
 from experiments.training.build import build_mixture, model_config
 from tests.experiments import subwords
 from tests.experiments.commands import QUICK, run_here, tiny_spec
@@ -155,13 +154,7 @@ def test_a_model_that_goes_on_as_texts_do_gives_the_worlds_own_answers(benchmark
     assert np.mean(score_examples(benchmark, scored, references)) > 50
 
 
-@pytest.fixture
-def few_rounds(monkeypatch):
-    """How long a step takes is not the question here."""
-    monkeypatch.setattr(timing, "ROUNDS", 3)
-
-
-def test_a_row_runs_beside_its_baseline(directory, store_file, few_rounds, capsys):
+def test_a_row_runs_beside_its_baseline(directory, store_file, capsys):
     """Trained, asked, scored and certified with the directory's tokenizer; batches are its, not the world's."""
     assert run_here("ablation=xattn_every_4th", f"model.lm.path={directory}", *QUICK) == 0
     row, baseline = results.runs()

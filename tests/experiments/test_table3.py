@@ -7,7 +7,6 @@ import pytest
 from experiments.analysis import results
 from experiments.cli import main
 from experiments.table3 import table3
-from experiments.training import timing
 from tests.experiments.commands import QUICK
 
 
@@ -15,9 +14,8 @@ def run_table(*arguments: str) -> int:
     return main(table3, [*arguments, "--workers=1"])
 
 
-def test_only_what_is_missing_is_run(store_file, capsys, monkeypatch):
+def test_only_what_is_missing_is_run(store_file, capsys):
     """Rows x seeds against what is stored: a second seed adds its runs, repeats none; a deleted run is made again."""
-    monkeypatch.setattr(timing, "ROUNDS", 3)
     rows = ("--rows", "xattn_every_4th,resampler_mlp")
     assert run_table(*rows, *QUICK) == 0
     capsys.readouterr()
