@@ -102,16 +102,18 @@ def count_flops(model: Flamingo, batch: dict[str, Tensor]) -> dict[str, int]:
     conditioned = list(model.conditioned_layers())
     inner = [layer.layer for layer in conditioned if not layer.grafted]  # the language model's own
     forward: Counter[nn.Module] = Counter()
-    with _counting() as counter, _forward_flops(counter, [model.vision, *conditioned, *inner], forward):
-        model(**batch).loss.backward()
+    text = {name: tensor for name, tensor in batch.items() if name != "media"}
+    with _counting() as counter, _forward_flops(counter, [*conditioned, *inner], forward):
+        features = model.encode_media(batch["media"])
+        vision = counter.total
+        model(**text, media_features=features).loss.backward()
     total = counter.total
-    features = model.encode_media(batch["media"])
     with _counting() as counter:
         model.resampler(features).sum().backward()
     model.zero_grad(set_to_none=True)
     model.train(was_training)
     flops = {
-        "vision": forward[model.vision],
+        "vision": vision,
         "resampler": counter.total,
         "xattn": 3 * (sum(forward[layer] for layer in conditioned) - sum(forward[layer] for layer in inner)),
     }

@@ -70,7 +70,7 @@ def test_a_failure_stays_alone(store_file, capfd):
 @pytest.mark.slow
 def test_a_killed_process_loses_nothing(store_file, capfd):
     """The job goes on from its checkpoint in another process, within the same command, and counts no failure."""
-    wanted = specs("compare=false", "seed=0,1", "train.checkpoint_every=1", steps=40)
+    wanted = specs("compare=false", "seed=0,1", "train.checkpoint_every=1", steps=20)
     folder = store_file.parent / "work" / f"{wanted[0].hash}-0"
 
     def kill_one() -> None:

@@ -39,7 +39,7 @@ def processes_of(command: subprocess.Popen) -> list[int]:
 @pytest.mark.slow
 def test_two_tables_at_once_do_no_job_twice(store_file):
     """Each job is leased: what one is on the other waits for, and both end with the whole table."""
-    both = [start("experiments.table3", *ROWS, *QUICK, store=store_file) for _ in range(2)]
+    both = [start("experiments.table3", *ROWS, *QUICK, "--workers=1", store=store_file) for _ in range(2)]
     for command in both:
         out, err = command.communicate(timeout=240)
         assert command.returncode == 0, err
@@ -51,7 +51,7 @@ def test_two_tables_at_once_do_no_job_twice(store_file):
 @pytest.mark.slow
 def test_when_all_is_killed_the_same_command_makes_what_is_missing(store_file):
     """SIGKILL of the command and of every worker: finished jobs stay, begun ones go on, none is done twice."""
-    words = [*ROWS, *FEW_STEPS, "train.steps=150", "train.checkpoint_every=1"]
+    words = [*ROWS, *FEW_STEPS, "train.steps=50", "train.checkpoint_every=1"]
     first = start("experiments.table3", *words, store=store_file)
     for line in first.stderr:
         if re.search(r"step [1-9]", line):
