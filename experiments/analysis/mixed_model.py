@@ -51,14 +51,20 @@ class Variances:
 
 def patterns_of(table: Array) -> Patterns:
     """The patterns of a table (R, S)."""
-    masks, of_seed, counts = np.unique(~np.isnan(table.T), axis=0, return_inverse=True, return_counts=True)
+    has = ~np.isnan(table.T)
+    if has.all():  # the usual table; looking for patterns would take longer than all else
+        return Patterns(has[:1], np.zeros(len(has), dtype=np.intp), np.array([float(len(has))]))
+    masks, of_seed, counts = np.unique(has, axis=0, return_inverse=True, return_counts=True)
     return Patterns(masks, of_seed.reshape(-1), counts.astype(np.float64))
 
 
 def residual_df(table: Array, *, paired: bool) -> int:
     """Degrees of freedom within rows, and within seeds too where rows are paired by seed; 0 where nothing is left."""
     within_rows = int((~np.isnan(table)).sum()) - table.shape[0]
-    return within_rows - table.shape[1] + len(np.unique(linked(table), axis=0)) if paired else within_rows
+    if not paired:
+        return within_rows
+    groups = len(np.unique(linked(table).argmax(axis=1)))  # a group is named by its first row
+    return within_rows - table.shape[1] + groups
 
 
 def linked(table: Array) -> NDArray[np.bool_]:

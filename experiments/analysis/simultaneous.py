@@ -120,8 +120,9 @@ def _normal_tail(key: tuple[tuple[float, int], ...]) -> "CubicSpline":
 
     limits = np.linspace(0, LARGEST_Z, LIMITS)
     step = _factor_step(key)
-    factor = np.arange(-FACTOR_REACH, FACTOR_REACH + step / 2, step)  # (F,)
+    factor = np.arange(0, FACTOR_REACH + step / 2, step)  # (F,); what is summed is the same at minus the factor
     weight = np.exp(-(factor**2) / 2)
+    weight[0] /= 2
     log_inside = np.zeros((LIMITS, len(factor)))
     for loading, count in key:
         own = np.sqrt(max(1 - loading**2, 1e-12))
