@@ -132,12 +132,18 @@ def make_specs(
         except UserError as error:
             found += error.problems
     refuse(found)
-    built: set[str] = set()
+    checked: set[str] = set()
+    baselines: dict[str, Spec] = {}
     specs = []
     for row, baseline in drafts:
         try:
-            against = None if baseline is None else _finish(baseline, None, built, config_dir)
-            specs.append(_finish(row, against, built, config_dir))
+            against = None
+            if baseline is not None:  # that of many rows, and finished once
+                key = json.dumps([baseline.job.scale, baseline.tree], sort_keys=True)
+                if key not in baselines:
+                    baselines[key] = _finish(baseline, None, checked, config_dir)
+                against = baselines[key]
+            specs.append(_finish(row, against, checked, config_dir))
         except UserError as error:
             found += error.problems
     refuse(found)
@@ -180,19 +186,19 @@ def _draft(job: Job, said: Callable[[str, tuple[str, ...]], Mapping[str, Any]]) 
     return row, baseline
 
 
-def _finish(draft: Draft, against: Spec | None, built: set[str], config_dir: Path | None) -> Spec:
-    """The spec of a draft, once the world and the model that it describes hold together.
+def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: Path | None) -> Spec:
+    """The spec of a draft, once the world and the model that it describes hold together; seeds share one check.
 
     Raises:
         UserError: they do not.
     """
     job, tree = draft.job, draft.tree
-    check_fit(tree)
-    tried = json.dumps([tree["model"], tree["data"]["world"]], sort_keys=True)
-    if tried not in built:
+    design = json.dumps([tree["model"], tree["data"], tree["eval"]], sort_keys=True)
+    if design not in checked:
+        check_fit(tree)
         check_build(tree, job.ablations, job.overrides)
-        built.add(tried)
-    check_positions(tree, data_config(tree))
+        check_positions(tree, data_config(tree))
+        checked.add(design)
     from experiments.data.world import fingerprint
 
     files = {**frozen_files(tree["model"]), **component_files(tree["model"])}
