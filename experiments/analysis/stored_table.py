@@ -47,7 +47,8 @@ class Table:
         """The comparable runs of a scale; on an empty store the published figures alone.
 
         `rows` are those asked for beside the baseline, by default all published ones and whatever else is stored.
-        `seeds` are by default those that any of the runs has; `baseline_seeds` are more of the baseline.
+        `seeds` are by default those that any row has, and all that the baseline has are its own; `baseline_seeds` are
+        more of the baseline.
         `finished` are all finished runs, where they were read before, and `evidence` what is known of pairs of them. A
         difference within `delta` Overall points is harmless.
 
@@ -60,7 +61,8 @@ class Table:
         names = list(dict.fromkeys([BASELINE, *rows]))
         kept = [run for run in chosen.runs if run.row in set(names)]
         if seeds is None:
-            seeds = sorted({run.seed for run in kept}) or [0]
+            baseline_seeds = sorted({run.seed for run in kept if run.row == BASELINE})
+            seeds = sorted({run.seed for run in kept if run.row != BASELINE}) or baseline_seeds or [0]
         of_baseline = {*seeds, *baseline_seeds}
         kept = [run for run in kept if run.seed in (of_baseline if run.row == BASELINE else set(seeds))]
 

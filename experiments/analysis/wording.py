@@ -77,7 +77,9 @@ def own_caption(table: Table) -> str:
         return f"Ours: no finished baseline is stored at scale {scale}; {table['method']}."
     has_examples = any(row["overall"]["low"] is not None and row["overall"]["verdict"] is None for row in table["rows"])
     words = f" {WORSE_OR_BETTER}." if has_examples else ""
+    of_baseline = next((row["n"] for row in table["rows"] if row["row"] == BASELINE), 0)
+    more = f", of the baseline {of_baseline}" if of_baseline > len(seeds) else ""
     return (
-        f"Ours: scale {scale}, n = {len(seeds)} ({seeds_in_words(seeds)}); {table['method']}.{words} Our Overall "
+        f"Ours: scale {scale}, n = {len(seeds)} ({seeds_in_words(seeds)}){more}; {table['method']}.{words} Our Overall "
         f"divides by the {scale} scale's ceilings: compare differences with the published ones, not levels."
     )

@@ -5,6 +5,7 @@ import pytest
 from experiments.analysis import Table, results
 from experiments.analysis.seeds import effects
 from experiments.analysis.significance import compare
+from experiments.analysis.wording import own_caption
 from experiments.record import OVERALL, SCORES, blind
 
 # Overall and its blind twin by row and seed: the noise within a seed is about 0.1 points.
@@ -112,8 +113,18 @@ def test_more_seeds_of_the_baseline_count_and_leave_no_row_incomplete(store_run)
         store_run(seed=seed, metrics={OVERALL: 50.0 + seed, blind(OVERALL): 5.0})
     for seed in range(2):
         store_run("xattn_every_4th", seed=seed, metrics={OVERALL: 48.1 + seed, blind(OVERALL): 5.0})
-    table = Table.load("tiny", seeds=range(2), baseline_seeds=range(4))
-    rows = rows_of(table)
-    assert (rows["baseline"]["n"], rows["baseline"]["overall"]["mean"]) == (4, 51.5)
-    assert rows["xattn_every_4th"]["missing"] == []
-    assert table.fill_command("baseline") is None
+    for table in (Table.load("tiny", seeds=range(2), baseline_seeds=range(4)), Table.load("tiny")):
+        rows = rows_of(table)
+        assert (rows["baseline"]["n"], rows["baseline"]["overall"]["mean"]) == (4, 51.5)
+        assert rows["xattn_every_4th"]["missing"] == []
+        assert table.fill_command("baseline") is None
+        assert "n = 2 (seeds 0, 1), of the baseline 4; " in own_caption(table.table)
+
+
+def test_a_baseline_alone_says_which_seeds_rows_lack(store_run):
+    """Its own, so that a row's command asks for all of them."""
+    for seed in range(2):
+        store_run(seed=seed, metrics={OVERALL: 50.0 + seed, blind(OVERALL): 5.0})
+    table = Table.load("tiny")
+    assert table.table["seeds"] == [0, 1]
+    assert "seed=0,1" in table.fill_command("xattn_every_4th")
