@@ -18,7 +18,7 @@ from experiments.refusal import UserError
 from experiments.resolve import component_files
 from experiments.spec import make_spec
 from flamingo_core import registry
-from tests.experiments.commands import QUICK, run_here, tiny_spec
+from tests.experiments.commands import ONE_PROCESS, QUICK, run_here, tiny_spec
 
 PAGE = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
 FENCED = re.compile(r"(?P<before>.*?)^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -71,7 +71,7 @@ def followed(tmp_path_factory, empty_database):
     printed, folders = {}, {}
     for slot, example in EXAMPLES.items():
         folder = folders[slot] = lay(tmp_path_factory.mktemp(slot), example)
-        done = shell(" ".join([RUN, *QUICK]), folder, MLFLOW_TRACKING_URI=f"sqlite:///{file}")
+        done = shell(" ".join([RUN, *QUICK, ONE_PROCESS]), folder, MLFLOW_TRACKING_URI=f"sqlite:///{file}")
         assert done.returncode == 0, done.stderr
         printed[slot] = done.stdout
     return file, printed, folders

@@ -12,7 +12,7 @@ import pytest
 from experiments import published, record
 from experiments.compose import known
 from experiments.record import ROOT
-from tests.experiments.commands import QUICK, run_here
+from tests.experiments.commands import ONE_PROCESS, QUICK, run_here
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
@@ -53,7 +53,7 @@ def test_its_three_steps_add_a_component(empty_database, tmp_path_factory):
     shutil.copy(empty_database, file)
     found = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": found, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{file}"}
-    command = " ".join([steps[2][3].strip(), *QUICK])
+    command = " ".join([steps[2][3].strip(), *QUICK, ONE_PROCESS])
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -12,11 +12,13 @@ from experiments.spec import Spec, make_spec
 
 # Two training steps, the fewest queries that a blind twin allows: everything runs, nothing takes long.
 QUICK = ("scale=tiny", "train.steps=2", "data.world.queries=18", "eval.max_new_tokens=4")
+# Jobs in the process of the command itself: nothing that they import is imported twice.
+ONE_PROCESS = "--workers=1"
 
 
 def run_here(*arguments: str) -> int:
     """`python -m experiments.run` in this process, its jobs too; returns its exit code."""
-    return main(run, [*arguments, "--workers=1"])
+    return main(run, [*arguments, ONE_PROCESS])
 
 
 def start(module: str, *arguments: str, store: Path, cwd: Path | None = None) -> subprocess.Popen[str]:
