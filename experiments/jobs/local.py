@@ -6,6 +6,7 @@ through a pipe each.
 """
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -14,10 +15,14 @@ from collections.abc import Callable
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
+from typing import TYPE_CHECKING
 
 from experiments.jobs.attempt import Outcome, attempt, guarded
 from experiments.jobs.executor import Ended, Event, How, Said
 from experiments.jobs.job import Job
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 PRELOADED = ["experiments.jobs.preload"]
 READ_AT_ONCE = 65536
@@ -182,7 +187,7 @@ def _work(connection: Connection, output: int, environment: dict[str, str], run:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stderr = lines_to(2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
@@ -196,6 +201,19 @@ def _work(connection: Connection, output: int, environment: dict[str, str], run:
             return
         except Exception:  # an error that does not survive the way
             connection.send(Outcome(outcome.kind, outcome.reason))
+
+
+def lines_to(descriptor: int) -> io.TextIOWrapper:
+    """A text file for lines. Those that nobody reads any more are lost, and stop nothing: a job saves itself first."""
+    return io.TextIOWrapper(io.BufferedWriter(_Unheard(descriptor, "w", closefd=False)), "utf-8", line_buffering=True)
+
+
+class _Unheard(io.FileIO):
+    def write(self, content: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            return memoryview(content).nbytes
 
 
 def _with_components(run: Run, job: Job) -> Outcome:

@@ -11,6 +11,7 @@ import pytest
 from experiments.analysis import results
 from experiments.jobs import lease
 from experiments.jobs.job import missing_jobs
+from experiments.jobs.local import lines_to
 from experiments.jobs.reconcile import reconcile
 from experiments.spec import make_specs
 from flamingo_core.checkpoint import load_tensors
@@ -130,3 +131,13 @@ def test_workers_end_when_their_parent_is_killed(store_file):
     while len({file.parent for file in store_file.parent.glob("work/*/step-*.safetensors")}) < 2:
         assert time.monotonic() < ended, os.listdir(store_file.parent)
         time.sleep(0.2)
+
+
+def test_what_nobody_reads_any_more_stops_nothing():
+    """A worker whose parent was killed prints on until it has left a checkpoint."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    with lines_to(writes) as lines:
+        for number in range(3):
+            print(f"step {number}", file=lines, flush=True)
+    os.close(writes)
