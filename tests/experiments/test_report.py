@@ -225,9 +225,10 @@ def test_an_empty_store_gives_the_published_table_and_the_command(format_, tmp_p
 
 
 def test_seeds_that_are_missing_come_with_one_command(store_row, capsys):
-    """A row of one seed where the baseline has three: how many of how many, and how to fill it."""
+    """A row of one seed where others have three: how many of how many, and how to fill it."""
     for seed in range(3):
         store_row(seed=seed)
+        store_row("xattn_every_2nd", BAD, seed=seed)
     store_row(ROW, BAD)
     for format_ in ("md", "html", "latex"):
         text = printed(capsys, "--format", format_)
