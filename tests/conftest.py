@@ -16,6 +16,12 @@ from experiments.training import timing
 from tests.experiments.stored_runs import COST_METRICS, GOOD, RATIO, FakeSpec, a_certificate, a_tree, answers, scored
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sqlite file with MLflow's tables and nothing of ours in it."""
