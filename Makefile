@@ -39,12 +39,11 @@ bench: setup
 	$(BIN)/python -m benchmarks.training_step $(ARGS)
 	$(BIN)/python -m benchmarks.generation $(ARGS)
 
-# Three at once, on two cores: some tests wait for a server, a stop or a lock.
 test: setup browser postgresql tex $(VENV)/.smollm2
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-fast: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 -m "not slow and not browser" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not browser" $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
