@@ -32,40 +32,6 @@ def python(code: str, *, cwd: Path, **environment: str) -> subprocess.Popen[str]
     )
 
 
-def test_processes_that_make_the_store_at_once_all_succeed(tmp_path: Path) -> None:
-    """First contact with a store that does not exist, by several processes: one store, one experiment, every run."""
-    file = tmp_path / "new" / "mlflow.db"
-    code = (
-        "from experiments import store, tracking\n"
-        "from tests.experiments.stored_runs import FakeSpec\n"
-        "import sys; print('ready', flush=True); sys.stdin.readline()\n"
-        "tracking.start_run(FakeSpec()).finish('FINISHED')\n"
-    )
-    uri = f"sqlite:///{file}"
-    several = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONPATH": str(store.ROOT), URI: uri},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    for process in several:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    ends = [process.communicate("go\n", timeout=120) for process in several]
-    assert [process.returncode for process in several] == [0, 0, 0], ends
-    with sqlite3.connect(file) as database:
-        assert database.execute("SELECT count(*) FROM runs WHERE status = 'FINISHED'").fetchone() == (3,)
-        experiments = database.execute(
-            "SELECT artifact_location FROM experiments WHERE name = ?", (record.EXPERIMENT,)
-        ).fetchall()
-    assert experiments == [((file.parent / "artifacts").as_uri(),)]
-    assert sorted(entry.name for entry in file.parent.iterdir()) == ["artifacts", "mlflow.db", "mlflow.db.lock"]
-
-
 def test_the_store_does_not_depend_on_the_working_directory(tmp_path: Path) -> None:
     """Anywhere, in a new process, `use_store` names the repository's store, tells MLflow so, and creates nothing."""
     existed = store.DEFAULT_FILE.exists()

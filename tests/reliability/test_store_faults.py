@@ -63,7 +63,11 @@ def test_eight_processes_that_make_one_new_store_at_once_all_succeed(tmp_path: P
     assert [process.exitcode for process in several] == [0] * 8
     with sqlite3.connect(file) as database:
         assert database.execute("select count(*) from runs where status = 'FINISHED'").fetchone() == (8,)
-        assert database.execute("select count(*) from experiments where name = 'flamingo-ablations'").fetchone() == (1,)
+        experiments = database.execute(
+            "select artifact_location from experiments where name = 'flamingo-ablations'"
+        ).fetchall()
+    assert experiments == [((file.parent / "artifacts").as_uri(),)]
+    assert sorted(entry.name for entry in file.parent.iterdir()) == ["artifacts", "mlflow.db", "mlflow.db.lock"]
 
 
 def test_a_store_of_an_older_schema_is_refused_with_the_command_that_upgrades_it(
