@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,9 @@ def test_a_run_waits_for_a_store_that_another_process_holds(store_file: Path) ->
     assert len(found) == 1
 
 
-def _meet(file: str, go: "object") -> None:
+def _meet(file: str, all_here: Barrier) -> None:
     os.environ[store.URI_VARIABLE] = f"sqlite:///{file}"
-    go.wait()  # type: ignore[attr-defined]
+    all_here.wait(240)
     start_run(FakeSpec(seed=os.getpid())).finish("FINISHED")
 
 
@@ -53,11 +54,10 @@ def test_eight_processes_that_make_one_new_store_at_once_all_succeed(tmp_path: P
     """One store, one experiment, eight finished runs, each of which ended at a time of its own."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["experiments.jobs.preload"])
-    go, file = context.Event(), tmp_path / "new" / "mlflow.db"
-    several = [context.Process(target=_meet, args=(str(file), go)) for _ in range(8)]
+    all_here, file = context.Barrier(8), tmp_path / "new" / "mlflow.db"
+    several = [context.Process(target=_meet, args=(str(file), all_here)) for _ in range(8)]
     for process in several:
         process.start()
-    go.set()
     for process in several:
         process.join(240)
     assert [process.exitcode for process in several] == [0] * 8
