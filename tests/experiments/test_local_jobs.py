@@ -90,17 +90,17 @@ def test_a_killed_process_loses_nothing(store_file, capfd):
 
 
 def wait_until_both_train(command):
-    """What the command's stderr has told when each of its two jobs has done a step."""
+    """What the command's stderr has told when each of its two jobs has begun its first step."""
     told, lines = set(), []
     while told != {"baseline", "xattn_every_4th"}:
         lines.append(command.stderr.readline())
         assert command.poll() is None, "".join(lines)
-        done = re.match(r"(\w+) seed 0: step [1-9]", lines[-1])
-        told |= {done[1]} if done else set()
+        begun = re.match(r"(\w+) seed 0: step \d", lines[-1])
+        told |= {begun[1]} if begun else set()
     return "".join(lines)
 
 
-# More steps than one job can do before the other, started beside it, has done its first.
+# More steps than one job can do before the other, started beside it, has begun its first.
 LONG = [*FEW_QUERIES, "ablation=xattn_every_4th", "train.steps=20000", "train.checkpoint_every=20000"]
 
 

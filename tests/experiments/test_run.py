@@ -122,7 +122,7 @@ def wait_for(process, pattern):
     raise AssertionError("".join(seen))
 
 
-def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(store_file, tmp_path, monkeypatch):
+def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(store_file, tmp_path, monkeypatch, capsys):
     """Exit 130 and a KILLED run; resumed, it ends with the weights and scores of a run that was never stopped."""
     steps = ("scale=tiny", "train.steps=60", "data.world.queries=18", "compare=false", "eval.max_new_tokens=4")
     process = start("experiments.run", *steps, store=store_file)
@@ -135,9 +135,8 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
     (run,) = results.runs(status=None)
     assert run.status == "KILLED"
 
-    again = start("experiments.run", *steps, store=store_file)
-    out, err = again.communicate(timeout=240)
-    assert again.returncode == 0, err
+    assert run_here(*steps) == 0
+    out, err = capsys.readouterr()
     assert re.search(r"^baseline seed 0: step 60/60, loss \d+\.\d+ .*left$", err, re.M)
     assert "step 60/60" not in out, "progress is for stderr alone"
     resumed_at = int(re.search(r"resumed at step (\d+)", err)[1])
