@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.imports import uncollected
 from experiments.published import BASELINE
 from experiments.refusal import Problem, UserError, refuse, show, wrong_value
 from experiments.schema import DataConfig, WorldConfig
@@ -63,11 +64,12 @@ def check_build(tree: Mapping[str, Any], ablations: Sequence[str], overrides: Ma
         UserError: they cannot be built, one does not keep its contract, or the language model knows fewer tokens than
             there are, or not the marks.
     """
-    import torch
+    with uncollected():
+        import torch
 
-    from experiments.data.tokenizer import tokenizer_of
-    from flamingo_core.config import FlamingoConfig
-    from flamingo_core.flamingo import Flamingo
+        from experiments.data.tokenizer import tokenizer_of
+        from flamingo_core.config import FlamingoConfig
+        from flamingo_core.flamingo import Flamingo
 
     model, world = tree["model"], tree["data"]["world"]
     tokens: dict[str, Any] = dict.fromkeys(("image_token_id", "bos_token_id", "eos_token_id", "pad_token_id"), 0)

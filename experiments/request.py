@@ -19,6 +19,7 @@ from experiments.compose import (
     known,
     plain_values,
 )
+from experiments.imports import uncollected
 from experiments.overrides import GROUPS, Override, check_value, key_names, parse
 from experiments.published import BASELINE, in_order
 from experiments.refusal import Problem, UserError, wrong_value
@@ -97,7 +98,8 @@ def _load_components(modules: Sequence[str], problems: list[Problem]) -> type:
             hint = "is its folder on PYTHONPATH, or the working directory?"
             problems.append(wrong_value("components", module, allowed, hint))
     try:
-        return make_schema()
+        with uncollected():  # the first look at the registry imports every component
+            return make_schema()
     except ValueError as error:
         problems.append(
             Problem(text=str(error), hint="see the configs beside the built-in components", key="components")

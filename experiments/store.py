@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from experiments.imports import uncollected
 from experiments.record import EXPERIMENT, ROOT
 
 if TYPE_CHECKING:
@@ -196,7 +197,8 @@ def import_mlflow() -> ModuleType:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import logging
 
-    import mlflow
+    with uncollected():
+        import mlflow
 
     for name in ("mlflow.store.db", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # it logs a traceback for what becomes a StoreError
