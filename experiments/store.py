@@ -28,6 +28,7 @@ SQLITE = "sqlite:///"
 
 LOCK_WAIT_S = 60.0  # how long another process may hold the store before we give up
 CONNECT_WAIT_S = 5.0
+SERVER_RETRIES = "4"  # of a request that a server broke off: half a minute, where MLflow's own seven are four
 
 T = TypeVar("T")
 
@@ -195,6 +196,7 @@ def errors(store: Store) -> Iterator[None]:
 def import_mlflow() -> ModuleType:
     """MLflow, late (it takes over a second), without telemetry and without log lines on what we say ourselves."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", SERVER_RETRIES)
     import logging
 
     with uncollected():

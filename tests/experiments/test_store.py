@@ -1,5 +1,6 @@
 """The store, whoever else writes to it: one place, and one error with a hint where it cannot be used."""
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -157,6 +159,25 @@ def test_a_server_that_does_not_answer_is_one_error(monkeypatch: pytest.MonkeyPa
         assert "start the server" in caught.value.hint
         assert "secret" not in caught.value.message
     assert time.monotonic() - start < 10
+
+
+def test_a_server_that_breaks_off_is_asked_again_for_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers the knock and dies within every request: what all waits between them add up to is no minute."""
+    waits: list[float] = []
+    monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=waits.append, time=time.time))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def break_off() -> None:
+            with contextlib.suppress(OSError):  # the end of the test
+                while True:
+                    server.accept()[0].close()
+
+        threading.Thread(target=break_off, daemon=True).start()
+        monkeypatch.setenv(URI, f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(StoreError, match="cannot be used"):
+            start_run(FakeSpec())
+        server.shutdown(socket.SHUT_RDWR)
+    assert 10 < sum(waits) < store.LOCK_WAIT_S
 
 
 @pytest.fixture
