@@ -169,8 +169,7 @@ def fit(table: Array, *, paired: bool) -> Variances | None:
         residual = float((centred**2).sum()) / within_rows
         residual = residual if residual > smallest else 0.0
         return Variances(0.0, residual, np.diag([0.0, 2 * residual**2 / within_rows]), float(within_rows))
-    fixed, precision, _, means = within_seeds(table, np.ones(len(table)), paired=True)
-    if float((weighted_residuals(table, fixed, precision, means) ** 2).sum()) / df <= smallest:
+    if _squares_within_seeds(table, centred, patterns) / df <= smallest:
         # Rows differ by the same amounts in every seed: REML has no optimum, and differences no variance.
         return Variances(0.0, 0.0, np.zeros((2, 2)), float(df))
     ratio, residual = _best_ratio(centred, patterns)
@@ -179,6 +178,14 @@ def fit(table: Array, *, paired: bool) -> Variances | None:
     of_estimates = information(patterns, precision, means_covariance(patterns, precision))
     covariance = 2 * np.asarray(np.linalg.inv(of_estimates), dtype=np.float64)
     return Variances(seed, residual, covariance, 2 * residual**2 / float(covariance[1, 1]))
+
+
+def _squares_within_seeds(table: Array, centred: Array, patterns: Patterns) -> float:
+    """The square sum of residuals where seeds are fixed."""
+    if len(patterns.counts) == 1:
+        return float(((centred - centred.mean(axis=0)) ** 2).sum())
+    fixed, precision, _, means = within_seeds(table, np.ones(len(table)), paired=True)
+    return float((weighted_residuals(table, fixed, precision, means) ** 2).sum())
 
 
 def _best_ratio(centred: Array, patterns: Patterns) -> tuple[float, float]:

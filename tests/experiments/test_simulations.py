@@ -1,9 +1,11 @@
 """In simulated tables whose truth is known, intervals err as rarely as they say, and no rarer than they must."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
-from benchmarks.simulations import NOISY_ROWS, Scenario, simulate
+from benchmarks.simulations import NOISY_ROWS, Scenario, Tally, simulate
 
 TABLES = 4_000
 MONTE_CARLO = np.sqrt(0.05 * 0.95 / TABLES)
@@ -12,11 +14,17 @@ ALIKE = Scenario("all rows alike")
 NOISIER = Scenario("two rows 3x noisier", noisy=NOISY_ROWS)
 
 
+@cache
+def simulated(scenario: Scenario, seeds: int) -> Tally:
+    """What happened in these tables, drawn once for all tests."""
+    return simulate(scenario, seeds, tables=TABLES)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_family_error_and_coverage_of_a_table(seeds: int) -> None:
     """17 rows and a baseline, all alike: at most 5% of tables have an error (and Monte-Carlo error), 93 to 97% none."""
-    error = simulate(ALIKE, seeds, tables=TABLES).family_error
+    error = simulated(ALIKE, seeds).family_error
     assert error <= 0.05 + 2 * MONTE_CARLO
     assert abs((1 - error) - 0.95) <= 0.02
 
@@ -25,14 +33,13 @@ def test_family_error_and_coverage_of_a_table(seeds: int) -> None:
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_family_error_with_two_noisier_rows(seeds: int) -> None:
     """Two rows with three times the standard deviation: at most 7% of tables have an error, where pooling has 15%."""
-    assert simulate(NOISIER, seeds, tables=TABLES).family_error <= 0.07
+    assert simulated(NOISIER, seeds).family_error <= 0.07
 
 
 @pytest.mark.slow
 def test_planned_power_is_had() -> None:
     """At 10 seeds a difference planned to be seen with 80% is seen in 80% of tables, less what the check costs."""
-    tally = simulate(ALIKE, 10, tables=1_000)
-    assert np.mean(tally.seen) == pytest.approx(0.8, abs=0.03)
+    assert np.mean(simulated(ALIKE, 10).seen) == pytest.approx(0.8, abs=0.03)
 
 
 def test_simulated_tables_are_as_the_scenario_says() -> None:
