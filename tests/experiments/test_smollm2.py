@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from functools import cache
 
 import pytest
 import torch
@@ -89,7 +90,17 @@ def test_what_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def reader():
+    """The package's file, read once in this module: transformers reads it for config, tokenizer and weights each."""
+    import gguf
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gguf, "GGUFReader", cache(gguf.GGUFReader))
+        yield lambda: gguf.GGUFReader(str(smollm2.packaged_weights()))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, reader):
     """The real model, made once."""
     target = tmp_path_factory.mktemp("cache") / "smollm2"
     smollm2.make(target)
@@ -99,14 +110,14 @@ def made(tmp_path_factory):
 @needs_packages
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_packaged_model_is_read_as_it_is(made):
+def test_the_packaged_model_is_read_as_it_is(made, reader):
     """Dequantised weights are the package's, tokens are those that reading English needs, marks are the world's."""
     import gguf
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(made, dtype=torch.float32)
     assert (model.config.hidden_size, model.config.num_hidden_layers, model.num_parameters()) == (576, 30, 134_515_008)
-    weights = {tensor.name: tensor for tensor in gguf.GGUFReader(smollm2.packaged_weights()).tensors}
+    weights = {tensor.name: tensor for tensor in reader().tensors}
     packed = weights["blk.7.ffn_down.weight"]
     exact = torch.from_numpy(gguf.dequantize(packed.data, packed.tensor_type))
     torch.testing.assert_close(model.model.layers[7].mlp.down_proj.weight, exact, rtol=2**-11, atol=2**-24)
