@@ -20,7 +20,7 @@ from experiments.refusal import UserError
 from experiments.resolve import component_files
 from experiments.spec import make_spec
 from flamingo_core import registry
-from tests.experiments.commands import ONE_PROCESS, QUICK, run_here, tiny_spec
+from tests.experiments.commands import QUICK, run_here, tiny_spec
 
 PAGE = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
 FENCED = re.compile(r"(?P<before>.*?)^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -86,18 +86,13 @@ def standing_in(folder: Path):
 def followed(tmp_path_factory, empty_database):
     """All three examples, each in a folder of its own, against one store; what each printed and its folder, by slot.
 
-    The first in a shell, as it stands there; the others by the same words in this process.
+    By the words of the page in this process; in a shell the README's example of the same steps is run.
     """
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     shutil.copy(empty_database, file)
     printed, folders = {}, {}
     for slot, example in EXAMPLES.items():
         folder = folders[slot] = lay(tmp_path_factory.mktemp(slot), example)
-        if len(folders) == 1:
-            done = shell(" ".join([RUN, *QUICK, ONE_PROCESS]), folder, MLFLOW_TRACKING_URI=f"sqlite:///{file}")
-            assert done.returncode == 0, done.stderr
-            printed[slot] = done.stdout
-            continue
         out = io.StringIO()
         with standing_in(folder), pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
             patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
@@ -155,32 +150,37 @@ def test_what_is_printed_has_no_published_row(slot, followed, runs):
     assert set(ours["published"].values()) == {None}
 
 
-def test_what_is_printed_as_next_can_be_pasted(followed, runs):
+def test_what_is_printed_as_next_can_be_pasted(followed, runs, tmp_path, capsys):
     """Modules and the YAMLs' folder are in it; only the modules' own folder has to be that of before."""
     _, printed, folders = followed
     (command,) = [line.removeprefix("next: ") for line in printed["xattn"].splitlines() if line.startswith("next: ")]
-    done = shell(f"{command} --cfg job --json", folders["xattn"] / "my")
-    assert done.returncode == 2 and "`components` is `my.module`" in done.stderr
-    done = shell(f"{command} --cfg job --json", folders["xattn"] / "my", PYTHONPATH=f"{ROOT}:{folders['xattn']}")
-    assert done.returncode == 0, done.stderr
-    assert [job["seed"] for job in json.loads(done.stdout)["jobs"]] == [1, 2, 3, 4]
+    words = [*shlex.split(command.removeprefix("python -m experiments.run ")), "--cfg", "job", "--json"]
+    with standing_in(tmp_path):
+        assert run_here(*words) == 2
+    assert "`components` is `my.module`" in capsys.readouterr().err
+    with standing_in(tmp_path), pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folders["xattn"]))
+        assert run_here(*words) == 0
+    assert [job["seed"] for job in json.loads(capsys.readouterr().out)["jobs"]] == [1, 2, 3, 4]
     assert runs["xattn"].tags["config_dir"] == str(folders["xattn"] / "my_conf")
     assert "config_dir" not in runs["baseline"].tags
 
 
-@pytest.mark.parametrize("slot", EXAMPLES)
-def test_each_example_keeps_the_contract_of_its_slot(slot, tmp_path):
-    """The page's own test, and the same for the two other slots, by the page's command."""
-    choice = yaml.safe_load(EXAMPLES[slot][ROW])["model"][slot]
-    test = EXAMPLES["resampler"][TEST].replace("ResamplerContract", CONTRACTS[slot])
-    test = re.sub(r"return \{.*\}", f"return {choice!r}", test)
-    if slot == "resampler":
-        assert f"return {choice!r}".replace("'", '"') in EXAMPLES[slot][TEST], "the page's test is of the page's row"
-    done = shell(
-        PROVE + " -p no:cacheprovider", ROOT, MINE=str(lay(tmp_path, {MODULE: EXAMPLES[slot][MODULE], TEST: test}))
-    )
+def test_each_example_keeps_the_contract_of_its_slot(tmp_path):
+    """The page's own test by the page's command, and beside it the same for the two other slots."""
+    files = {MODULE: EXAMPLES["resampler"][MODULE], TEST: EXAMPLES["resampler"][TEST]}
+    choices = {slot: yaml.safe_load(example[ROW])["model"][slot] for slot, example in EXAMPLES.items()}
+    written = f"return {choices['resampler']!r}".replace("'", '"')
+    assert written in files[TEST], "the page's test is of the page's row"
+    for slot in CONTRACTS.keys() - {"resampler"}:
+        test = files[TEST].replace("ResamplerContract", CONTRACTS[slot]).replace("my.module", f"my.{slot}")
+        files[f"my/test_{slot}.py"] = test.replace(written, f"return {choices[slot]!r}")
+        files[f"my/{slot}.py"] = EXAMPLES[slot][MODULE]
+    others = " ".join(f"$MINE/my/test_{slot}.py" for slot in CONTRACTS if slot != "resampler")
+    done = shell(f"{PROVE} {others} -v -p no:cacheprovider", ROOT, MINE=str(lay(tmp_path, files)))
     assert done.returncode == 0, done.stdout
-    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 10
+    for name in ("module", "xattn", "vision"):
+        assert len(re.findall(rf"my/test_{name}\.py::\S+ PASSED", done.stdout)) >= 10, done.stdout
 
 
 def taking(name: str) -> str:

@@ -18,6 +18,7 @@ from experiments import record, store, tracking
 from experiments.analysis import results
 from experiments.tracking import StoreError, start_run
 from tests.experiments.stored_runs import FakeSpec
+from tests.reliability.servers import MlflowServer
 
 URI = store.URI_VARIABLE
 
@@ -245,24 +246,12 @@ def test_a_draft_of_a_killed_process_is_in_nobodys_way(tmp_path: Path, monkeypat
 @pytest.mark.slow
 def test_a_server_holds_runs_as_a_file_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over HTTP: everything written is read back, artifacts too, which the server keeps where it likes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    places = ["--backend-store-uri", f"sqlite:///{tmp_path}/s.db", "--artifacts-destination", f"{tmp_path}/kept"]
-    with (tmp_path / "log").open("w") as log:
-        server = subprocess.Popen([*command, *places], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+    server = MlflowServer(tmp_path)
+    monkeypatch.setenv(URI, server.uri)
+    monkeypatch.setattr(results, "SERVER_FOLDER", tmp_path / "cache")
+    server.start()
     try:
-        monkeypatch.setenv(URI, f"http://127.0.0.1:{port}")
-        monkeypatch.setattr(results, "SERVER_FOLDER", tmp_path / "cache")
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                assert results.runs() == []
-                break
-            except StoreError:
-                assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-                time.sleep(0.5)
+        assert results.runs() == []
         run = start_run(FakeSpec(seed=5, tree={"few": {f"key_{number}": number for number in range(250)}}))
         for step in range(1500):
             run.buffer("loss/m3w", float(step), step)
@@ -273,5 +262,4 @@ def test_a_server_holds_runs_as_a_file_does(tmp_path: Path, monkeypatch: pytest.
         assert file is not None and file.is_relative_to(tmp_path / "cache") and "key_249: 249" in file.read_text()
         assert results.artifact(stored, "predictions/coco.parquet") is None
     finally:
-        os.killpg(server.pid, 15)
-        server.wait(timeout=60)
+        server.kill()

@@ -55,6 +55,7 @@ class MlflowServer:
                     *("--artifacts-destination", f"{self._folder}/kept"),
                 ],
                 cwd=self._folder,
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # eight processes, unused
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
