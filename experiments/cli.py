@@ -93,17 +93,21 @@ def read_run(argv: Sequence[str]) -> Request:
         from experiments.usage import run_help
 
         return Request(reply=run_help(folder))
+    from experiments.jobs.local import warm_up
     from experiments.spec import make_specs
 
     multirun, as_json = "--multirun" in flags, "--json" in flags
     workers = number("--workers", flags, problems)
-    if workers != 1 and "--cfg" not in flags:
-        from experiments.jobs.local import warm_up
-
-        warm_up()
-    specs = tuple(make_specs(overrides, sweeps=multirun, config_dir=folder, problems=problems))
+    side_by_side = workers != 1 and "--cfg" not in flags
+    specs = make_specs(
+        overrides,
+        sweeps=multirun,
+        config_dir=folder,
+        problems=problems,
+        before_imports=warm_up if side_by_side else None,
+    )
     reply = _resolved(specs, as_json) if "--cfg" in flags else None
-    return Request(specs, json=as_json, multirun=multirun, workers=workers, reply=reply)
+    return Request(tuple(specs), json=as_json, multirun=multirun, workers=workers, reply=reply)
 
 
 def number(name: str, flags: Mapping[str, str], problems: list[Problem]) -> int | None:

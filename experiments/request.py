@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from itertools import product
@@ -36,12 +36,18 @@ class Job:
 
 
 def read_jobs(
-    arguments: Sequence[str], *, sweeps: bool, config_dir: Path | None, problems: list[Problem]
+    arguments: Sequence[str],
+    *,
+    sweeps: bool,
+    config_dir: Path | None,
+    problems: list[Problem],
+    before_imports: Callable[[], None] | None = None,
 ) -> tuple[list[Job], type]:
     """The jobs of a command and the schema they were checked against.
 
     What is wrong with an override by itself goes to `problems`, and jobs go without it: more may be wrong elsewhere.
-    Components are imported only where something depends on them, so that a wrong seed is refused in a moment.
+    Components are imported only where something depends on them, so that a wrong seed is refused in a moment;
+    `before_imports` is called then, if nothing is wrong so far.
 
     Raises:
         UserError: it is not known which jobs are meant, or there is no need to look further.
@@ -67,6 +73,8 @@ def read_jobs(
         if of_model:
             if problems and not late:
                 break
+            if not problems and before_imports is not None:
+                before_imports()
             schema = _load_components(checked.get("components", [[]])[0], problems)
         for key, override in overrides.items():
             if (key.split(".")[0] == "model") is of_model:

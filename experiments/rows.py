@@ -1,5 +1,6 @@
 """The rows that a command names: those to run, one spec a job, and those that are stored."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from experiments.refusal import Problem, refuse, wrong_value
@@ -10,9 +11,17 @@ if TYPE_CHECKING:
 
 
 def wanted(
-    rows: str | None, seeds: int, baseline_seeds: int, overrides: list[str], problems: list[Problem]
+    rows: str | None,
+    seeds: int,
+    baseline_seeds: int,
+    overrides: list[str],
+    problems: list[Problem],
+    *,
+    before_imports: Callable[[], None] | None = None,
 ) -> "list[Spec]":
     """The named rows and the baseline (None: all published rows) on seeds 0 to `seeds` - 1, the baseline on more.
+
+    `before_imports` is that of `make_specs`.
 
     Raises:
         UserError: something is wrong with it, or `problems` were found before.
@@ -39,7 +48,9 @@ def wanted(
         spec
         for some, numbers in asked
         for spec in make_specs(
-            [f"ablation={','.join(some)}", f"seed={','.join(map(str, numbers))}", *overrides], sweeps=True
+            [f"ablation={','.join(some)}", f"seed={','.join(map(str, numbers))}", *overrides],
+            sweeps=True,
+            before_imports=before_imports,
         )
     ]
 

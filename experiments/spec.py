@@ -108,8 +108,11 @@ def make_specs(
     sweeps: bool = False,
     config_dir: Path | None = None,
     problems: Sequence[Problem] = (),
+    before_imports: Callable[[], None] | None = None,
 ) -> list[Spec]:
     """The specs of a command, one a job; `problems` are those that were found before.
+
+    `before_imports` is called before the seconds that components take, if nothing was wrong until then.
 
     Raises:
         UserError: something is wrong with it; all of it is named, and no job is let through.
@@ -117,7 +120,9 @@ def make_specs(
     found = list(problems)
     if config_dir is not None:
         check_config_dir(config_dir, found)
-    jobs, schema = read_jobs(arguments, sweeps=sweeps, config_dir=config_dir, problems=found)
+    jobs, schema = read_jobs(
+        arguments, sweeps=sweeps, config_dir=config_dir, problems=found, before_imports=before_imports
+    )
     files: dict[tuple[str, tuple[str, ...]], Mapping[str, Any]] = {}
 
     def said(scale: str, ablations: tuple[str, ...]) -> Mapping[str, Any]:

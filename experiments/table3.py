@@ -43,8 +43,12 @@ def table3(argv: list[str]) -> int:
     seeds = number("--seeds", flags, problems) or 1
     baseline_seeds = max(seeds, number("--baseline-seeds", flags, problems) or seeds)
     delta = points("--delta", flags, HARMLESS_POINTS, problems)
-    specs = wanted(flags.get("--rows"), seeds, baseline_seeds, overrides, problems)
-    if "--dry-run" in flags:
+    from experiments.jobs.local import warm_up
+
+    dry = "--dry-run" in flags
+    before_imports = None if dry or workers == 1 else warm_up
+    specs = wanted(flags.get("--rows"), seeds, baseline_seeds, overrides, problems, before_imports=before_imports)
+    if dry:
         from experiments.jobs.forecast import forecast
 
         print(forecast(specs, workers=workers, as_json="--json" in flags))
