@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
@@ -247,11 +248,7 @@ def _check_schema(store: Store) -> None:
     """Refuse a file of another MLflow's schema: MLflow would migrate one that lacks a table, unasked."""
     if store.file is None:
         return
-    import_mlflow()
-    from alembic.script import ScriptDirectory
-    from mlflow.store import db_migrations
-
-    newest = ScriptDirectory(str(Path(db_migrations.__file__).parent)).get_current_head()
+    newest = _newest_schema()
     connection = sqlite3.connect(f"{store.file.as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
     try:
         found = [revision for (revision,) in connection.execute("SELECT version_num FROM alembic_version")]
@@ -261,6 +258,15 @@ def _check_schema(store: Store) -> None:
         raise sqlite3.DatabaseError(
             f"its database schema is {', '.join(found) or 'unknown'}, this MLflow's is {newest}"
         )
+
+
+@cache
+def _newest_schema() -> str | None:
+    import_mlflow()
+    from alembic.script import ScriptDirectory
+    from mlflow.store import db_migrations
+
+    return ScriptDirectory(str(Path(db_migrations.__file__).parent)).get_current_head()
 
 
 def _tables(file: Path) -> set[str]:

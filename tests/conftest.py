@@ -23,9 +23,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_sessionstart() -> None:
+    """Nothing is collected while tests are imported."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """What tests import stays: the garbage collector would look through a million objects again and again."""
+    """What they imported stays: the garbage collector would look through a million objects again and again."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +46,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_rounds() -> Iterator[None]:
     """Timing passes of commands in this process are short: how long a step takes is no test's question."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timing, "ROUNDS", 3)
+        patch.setattr(timing, "ROUNDS", 2)
         yield
 
 

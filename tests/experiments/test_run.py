@@ -88,7 +88,7 @@ def test_without_comparison_the_row_runs_alone(store_file, capsys):
 
 def test_scores_do_not_depend_on_the_evaluation_batch_size(store_file, capsys):
     """Answer for answer, greedy and with beams, blind twins too; the longest prompt may share a batch or be alone."""
-    trained = ("scale=tiny", "train.steps=120", "data.world.queries=18")
+    trained = ("scale=tiny", "train.steps=60", "data.world.queries=18")
     for beams in (1, 3):
         for size in (1, 7):
             assert run_here(*trained, f"eval.batch_size={size}", f"eval.beams={beams}") == 0

@@ -75,7 +75,7 @@ def _serve(connection: Connection) -> None:
     from experiments.training import timing
     from tests.experiments.commands import run_here
 
-    timing.ROUNDS = 3
+    timing.ROUNDS = 2
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         assert run_here(*COMMAND) == 0
