@@ -10,12 +10,14 @@ from collections import Counter
 import pytest
 
 from experiments.analysis import results
+from experiments.cli import main
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Lines
 from experiments.jobs.local import Local
 from experiments.jobs.reconcile import mark_lost_runs
 from experiments.jobs.scheduler import RETRIES, run_jobs
-from tests.experiments.commands import QUICK, start
+from experiments.table3 import table3
+from tests.experiments.commands import ONE_PROCESS, QUICK, start
 from tests.experiments.executor_contract import jobs
 
 ROWS = ("--rows", "xattn_every_4th")
@@ -51,7 +53,7 @@ def test_two_tables_at_once_do_no_job_twice(store_file):
 
 
 @pytest.mark.slow
-def test_when_all_is_killed_the_same_command_makes_what_is_missing(store_file):
+def test_when_all_is_killed_the_same_command_makes_what_is_missing(store_file, capsys):
     """SIGKILL of the command and of every worker: finished jobs stay, begun ones go on, none is done twice."""
     words = [*ROWS, "--seeds", "2", *FEW_STEPS, "train.steps=20", "train.checkpoint_every=1"]
     first = start("experiments.table3", *words, store=store_file)
@@ -64,9 +66,8 @@ def test_when_all_is_killed_the_same_command_makes_what_is_missing(store_file):
     first.communicate()
     left = results.runs(status="RUNNING")
     assert left, "they had no time to say that they end"
-    second = start("experiments.table3", *words, store=store_file)
-    _, err = second.communicate(timeout=280)
-    assert second.returncode == 0, err
+    assert main(table3, [*words, ONE_PROCESS]) == 0
+    err = capsys.readouterr().err
     assert err.count("is marked KILLED") == len(left)
     assert "resumed at step" in err
     assert_each_is_run_once(seeds=2)  # begun runs are gone on with
