@@ -23,6 +23,8 @@ from flamingo_core.config import FlamingoConfig
 from flamingo_core.flamingo import Flamingo
 from flamingo_core.registry import SLOTS
 
+Made = dict[object, Any]  # meta tensors, by the operation that gave them and the shapes it was given
+
 
 @dataclass(frozen=True, kw_only=True)
 class BatchShape:
@@ -50,8 +52,9 @@ def estimate(config: FlamingoConfig, shapes: Sequence[BatchShape]) -> Cost:
     with torch.device("meta"):
         model = Flamingo(config, seed=None)
     params, flops = count_parameters(model), dict.fromkeys(SLOTS, 0)
+    made: Made = {}
     for shape in shapes:
-        for slot, count in count_flops(model, batch_of(shape)).items():
+        for slot, count in count_flops(model, batch_of(shape), made).items():
             flops[slot] += count
     return Cost(
         params_total=sum(params.values()),
@@ -92,11 +95,13 @@ def batch_of(shape: BatchShape) -> dict[str, Tensor]:
     }
 
 
-def count_flops(model: Flamingo, batch: dict[str, Tensor]) -> dict[str, int]:
+def count_flops(model: Flamingo, batch: dict[str, Tensor], made: Made | None = None) -> dict[str, int]:
     """FLOPs by slot of forward and backward over one batch, on whatever device the model is.
 
     Their sum is counted. Its parts: the encoder's forward pass, the resampler's both passes, the blocks' forward pass
     three times (backward makes two products of each), and to the language model what is left.
+
+    `made` remembers what operations made of their shapes from one batch to the next.
     """
     was_training = model.training
     model.train()
@@ -104,7 +109,7 @@ def count_flops(model: Flamingo, batch: dict[str, Tensor]) -> dict[str, int]:
     inner = [layer.layer for layer in conditioned if not layer.grafted]  # the language model's own
     forward: Counter[nn.Module] = Counter()
     text = {name: tensor for name, tensor in batch.items() if name != "media"}
-    counter = _FlopCounter()
+    counter = _FlopCounter({} if made is None else made)
     with _counting(counter), _forward_flops(counter, [*conditioned, *inner], forward):
         features = model.encode_media(batch["media"])
         vision = counter.total
@@ -132,10 +137,10 @@ class _FlopCounter(TorchDispatchMode):
     so what an operation makes of the same shapes is remembered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, made: Made):
         super().__init__()
         self.total = 0
-        self._made: dict[object, Any] = {}
+        self._made = made
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
