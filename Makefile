@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# One thread a process, and bytecode is kept: tests start many processes, which would all compile the package again.
+TESTING := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 # Installs Debian packages, where that is allowed.
 DEBIAN := [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq
 
@@ -40,10 +42,10 @@ bench: setup
 	$(BIN)/python -m benchmarks.generation $(ARGS)
 
 test: setup browser postgresql tex $(VENV)/.smollm2
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	$(TESTING) $(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-fast: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not browser" $(ARGS)
+	$(TESTING) $(BIN)/python -m pytest -n 2 -m "not slow and not browser" $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Every YAML in `experiments/conf`: it composes, is guarded clean, and says what the paper's table 3 says."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from experiments.compose import CONF, HEADER, default_scale, known, leaves
 from experiments.guard import ABSENT, diff
 from experiments.published import BASELINE, rows
 from experiments.record import ROOT
-from experiments.spec import make_spec, make_specs
+from experiments.spec import Spec, make_spec, make_specs
 from tests.experiments import subwords
 
 ABLATIONS = [name for name in known("ablation") if name != BASELINE]
@@ -99,11 +100,18 @@ def test_the_baseline_is_that_of_the_paper(scale: str) -> None:
     assert spec.baseline is spec and spec.hash == spec.baseline_hash
 
 
+@cache
+def specs_of(scale: str) -> dict[str, Spec]:
+    """Those of all rows, which share a baseline, by name."""
+    specs = make_specs([f"ablation={','.join(ABLATIONS)}", f"scale={scale}"], sweeps=True)
+    return {spec.name: spec for spec in specs}
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_is_guarded_clean_at_every_scale(name: str, scale: str, baselines: dict[str, str]) -> None:
     """It changes what the paper's row changes, a `name` brings its branch, and nothing else differs."""
-    spec = make_spec(f"ablation={name}", f"scale={scale}")
+    spec = specs_of(scale)[name]
     found = diff(spec.baseline.tree, spec.tree)
     assert {key: new for key, (_, new) in found.items() if key in CHANGED[name]} == CHANGED[name]
     assert spec.changes == {name: list(CHANGED[name])}

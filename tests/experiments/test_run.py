@@ -12,7 +12,7 @@ from experiments import record
 from experiments.analysis import results
 from experiments.progress import Progress
 from flamingo_core.checkpoint import load_tensors
-from tests.experiments.commands import QUICK, left_in_work, run_here, start
+from tests.experiments.commands import ONE_PROCESS, QUICK, left_in_work, run_here, start
 
 
 def test_a_finished_run_is_reported_not_run_again(store_file, capsys):
@@ -125,7 +125,7 @@ def wait_for(process, pattern):
 def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(store_file, tmp_path, monkeypatch, capsys):
     """Exit 130 and a KILLED run; resumed, it ends with the weights and scores of a run that was never stopped."""
     steps = ("scale=tiny", "train.steps=60", "data.world.queries=18", "compare=false", "eval.max_new_tokens=4")
-    process = start("experiments.run", *steps, store=store_file)
+    process = start("experiments.run", *steps, ONE_PROCESS, store=store_file)
     wait_for(process, r"step 0/60")
     time.sleep(1)
     process.send_signal(signal.SIGINT)

@@ -91,11 +91,12 @@ def test_what_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def reader():
-    """The package's file, read once in this module: transformers reads it for config, tokenizer and weights each."""
+    """The package's file, read once in this module: transformers asks for it, and for names, again and again."""
     import gguf
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gguf, "GGUFReader", cache(gguf.GGUFReader))
+        for slow in ("GGUFReader", "get_tensor_name_map"):
+            patch.setattr(gguf, slow, cache(getattr(gguf, slow)))
         yield lambda: gguf.GGUFReader(str(smollm2.packaged_weights()))
 
 
