@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-LARGE = 50_000  # objects; torch and transformers make a million
+LARGE = 50_000  # objects; torch and transformers make 600,000
 
 
 @contextmanager

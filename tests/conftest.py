@@ -29,7 +29,7 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What they imported stays: the garbage collector would look through a million objects again and again."""
+    """What they imported stays: the garbage collector would look through all of it again and again."""
     gc.freeze()
     gc.enable()
 
