@@ -197,32 +197,47 @@ def _best_ratio(centred: Array, patterns: Patterns) -> tuple[float, float]:
         between = of_seeds / (seeds - 1)
         return (between / residual - 1) / rows if residual > 0 else 0.0, max(residual, 0.0)
 
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import brentq
 
     largest = float(patterns.sizes.max())
     within_rows = int(patterns.counts @ patterns.sizes) - rows
     by_row = np.stack([centred[:, patterns.of_seed == place].sum(axis=1) for place in range(len(patterns.counts))])
     of_seed = centred.sum(axis=0)
     squares = float((centred**2).sum())
+    masks = patterns.masks.astype(np.float64)  # (U, R)
 
-    def solved(log_ratio: float) -> tuple[float, float]:
-        """Twice the negative profile log-likelihood, and the residual variance, at log(1 + ratio x largest)."""
+    def solved(log_ratio: float) -> tuple[float, float, float]:
+        """Twice the negative profile log-likelihood, its derivative, and the residual variance.
+
+        At log(1 + ratio x largest); the derivative is by the ratio.
+        """
         ratio = float(np.expm1(log_ratio)) / largest
         shared = ratio / (1 + ratio * patterns.sizes)  # (U,)
-        weighted = (patterns.counts * shared)[:, None] * patterns.masks
-        normal = np.diag(patterns.counts @ patterns.masks) - patterns.masks.T.astype(np.float64) @ weighted
-        pulled = ((shared * by_row.sum(axis=1))[:, None] * patterns.masks).sum(axis=0)
-        right = by_row.sum(axis=0) - pulled
-        left = squares - float(shared[patterns.of_seed] @ of_seed**2) - float(right @ np.linalg.solve(normal, right))
-        residual = max(left, 0.0) / within_rows
+        by_ratio = (1 + ratio * patterns.sizes) ** -2.0  # the derivative of `shared` (U,)
+        normal = np.diag(patterns.counts @ masks) - masks.T @ ((patterns.counts * shared)[:, None] * masks)
+        normal_slope = -masks.T @ ((patterns.counts * by_ratio)[:, None] * masks)
+        sums = by_row.sum(axis=1)  # (U,)
+        right, right_slope = by_row.sum(axis=0) - (shared * sums) @ masks, -(by_ratio * sums) @ masks
+        means = np.linalg.solve(normal, right)
+        left = squares - float(shared[patterns.of_seed] @ of_seed**2) - float(right @ means)
+        left_slope = -float(by_ratio[patterns.of_seed] @ of_seed**2)
+        left_slope += float(means @ normal_slope @ means) - 2 * float(right_slope @ means)
+        left = max(left, 1e-300)
         spread = float(patterns.counts @ np.log1p(ratio * patterns.sizes)) + float(np.linalg.slogdet(normal)[1])
-        return within_rows * float(np.log(max(residual, 1e-300))) + spread, residual
+        spread_slope = float(patterns.counts @ (patterns.sizes / (1 + ratio * patterns.sizes)))
+        spread_slope += float(np.trace(np.linalg.solve(normal, normal_slope)))
+        value = within_rows * float(np.log(left / within_rows)) + spread
+        return value, within_rows * left_slope / left + spread_slope, left / within_rows
 
     grid = np.linspace(-LARGEST_LOG_RATIO / 2, LARGEST_LOG_RATIO, GRID)
     best = int(np.argmin([solved(place)[0] for place in grid]))
-    ends = grid[max(best - 1, 0)], grid[min(best + 1, GRID - 1)]
-    found = float(minimize_scalar(lambda x: solved(x)[0], bounds=ends, method="bounded", options={"xatol": 1e-9}).x)
-    return float(np.expm1(found)) / largest, solved(found)[1]
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, GRID - 1)]
+    # The root of the slope is known to the last digits, the place of the minimum only to half of them: a table's
+    # figures would then differ between processors.
+    found = float(grid[best])
+    if solved(low)[1] < 0 < solved(high)[1]:
+        found = float(brentq(lambda x: solved(x)[1], low, high, xtol=1e-14, rtol=1e-14))
+    return float(np.expm1(found)) / largest, solved(found)[2]
 
 
 def _over_seed_pairs(

@@ -1,6 +1,7 @@
 """How a table is put into words, wherever it stands: settings, labels, answers, and what a reader must be told."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from experiments import published
 from experiments.analysis.render import points
@@ -47,6 +48,15 @@ def interval(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return ""
     return f" [{points(low, signed=True)}, {points(high, signed=True)}]"
+
+
+def same_digits(value: Any) -> Any:
+    """A number to eight significant digits, which are the same on every processor; anything else as it is.
+
+    Sums and matrix products round differently with the width of a processor's vectors: of sixteen digits the last
+    three or four may differ. The table itself and `--json` are not rounded.
+    """
+    return float(f"{value:.8g}") if isinstance(value, float) else value
 
 
 def over(overall: Overall) -> str:

@@ -1,4 +1,4 @@
-"""The table for a spreadsheet or a program: one line a row, every figure in full precision."""
+"""The table for a spreadsheet or a program: one line a row, figures in the digits that every processor agrees on."""
 
 import csv
 import io
@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.analysis import Table
 from experiments.analysis.table import Overall, Row, Score
+from experiments.analysis.wording import same_digits
 from experiments.record import OVERALL
 
 PARTS = ("language", "vision")
@@ -15,7 +16,7 @@ RATIO_ENDS = ("step_time_ratio_low", "step_time_ratio_high")  # of one run; seve
 def as_csv(stored: Table) -> str:
     """One line a row, under a heading; what is not known is empty, run ids and commands stand with spaces or `; `."""
     text = io.StringIO()
-    lines = [_line(row, stored) for row in stored.table["rows"]]
+    lines = [{key: same_digits(value) for key, value in _line(row, stored).items()} for row in stored.table["rows"]]
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)

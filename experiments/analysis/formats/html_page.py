@@ -19,6 +19,7 @@ from experiments.analysis.wording import (
     label_of,
     own_caption,
     parts_in_words,
+    same_digits,
     setting_of,
 )
 from experiments.published import BASELINE, PublishedRow
@@ -117,7 +118,7 @@ def _body(row: Row, stored: Table, limits: Limits) -> str:
         lines[0] += _own_cells(row, limits, delta, wanted=len(stored.table["seeds"]), command=command)
     if paper is not None:
         lines.append(_published_cells(paper, limits, delta))
-    values = escape(json.dumps(_values(row)))
+    values = escape(json.dumps([same_digits(value) for value in _values(row)]))
     return (
         f'<tbody data-row="{escape(name)}" data-values="{values}">'
         + "".join(f"<tr>{line}</tr>" for line in lines)
