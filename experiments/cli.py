@@ -146,13 +146,13 @@ def split_flags(
         if not argument.startswith("-"):
             others.append(argument)
         elif flag is None:
-            problems.append(_unknown_flag(name, argument, list(spelled)))
+            problems.append(_unknown_flag(argument, rest, spelled))
         elif flag.values is None:
             if equals:
                 problems.append(wrong_value(name, value, "no value", f"did you mean `{name}`?"))
             found[flag.names[0]] = ""
         else:
-            if not equals and rest and not rest[0].startswith("-"):
+            if not equals and rest and _is_value(rest[0], spelled):
                 value = rest.pop(0)
             if not value or (flag.values and value not in flag.values):
                 problems.append(wrong_value(name, value, flag.values or "a value, as its next word"))
@@ -161,16 +161,30 @@ def split_flags(
     return found, others
 
 
-def _unknown_flag(name: str, argument: str, spelled: list[str]) -> Problem:
+def _is_value(word: str, spelled: Mapping[str, Flag]) -> bool:
+    """Whether a word can be the value of the flag before it: a row may be called -5."""
+    return not word.startswith("--") and word.partition("=")[0] not in spelled
+
+
+def _unknown_flag(argument: str, rest: list[str], spelled: Mapping[str, Flag]) -> Problem:
+    """What is wrong with a flag; the word after it is taken out of `rest` where it seems to be its value."""
     from experiments.compose import ABLATION, SCALE
     from experiments.overrides import key_names
     from experiments.schema import Experiment
 
-    key = nearest(name.lstrip("-"), [ABLATION, SCALE, *key_names(Experiment)])
-    flag = nearest(name, spelled)
+    name, equals, value = argument.partition("=")
+    keys = [ABLATION, SCALE, *key_names(Experiment)]
+    key, flag = nearest(name.lstrip("-"), keys), nearest(name, list(spelled))
+    if flag is not None and spelled[flag].values is None and name.lstrip("-") in keys:
+        flag = None  # --ablation is a key, however near to a flag without a value
+    takes_value = flag is None or spelled[flag].values is not None
+    if not equals and takes_value and rest and not rest[0].startswith("-") and "=" not in rest[0]:
+        value = rest.pop(0)
+        argument = f"{argument} {value}"
+    meant = f"{key}={value}" if flag is None and key else flag
+    if flag is not None and takes_value and value:
+        meant = f"{flag} {value}"
     allowed = ", ".join(spelled)
-    value = argument.partition("=")[2]
-    meant = flag if flag is not None else None if key is None else f"{key}={value}"
     return Problem(
         text=f"`{show(argument)}` is no flag; allowed: {allowed}",
         hint=f"did you mean `{show(meant)}`?" if meant else "a key is set without dashes, as seed=1",

@@ -1,23 +1,27 @@
 """The YAML files: which ablations and scales there are, and what `config.yaml` with some of them says.
 
-Composed by Hydra against the schema. Where that fails, each file is read on its own to say which key of which file is
-at fault.
+Composed by Hydra against the schema, from files that `yaml_file` has read and found plain. Where that fails, each file
+is read on its own to say which key of which file is at fault.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from experiments.overrides import check_value
 from experiments.published import BASELINE, in_order
 from experiments.refusal import SEE_HELP, Problem, UserError, did_you_mean, refuse, show, wrong_value
+from experiments.yaml_file import checked_text, read
 
 CONF = Path(__file__).parent / "conf"
 HEADER = "# @package _global_"
 ABLATION, SCALE = "ablation", "scale"
+SUFFIX = ".yaml"  # Hydra takes no other
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+NO_ABLATION = "leave `ablation` out for the baseline alone"
 _AN = {ABLATION: "an ablation", SCALE: "a scale"}
 
 
@@ -28,9 +32,21 @@ def known(group: str, config_dir: Path | None = None) -> dict[str, Path]:
     return {name: files[name] for name in in_order(tuple(files))}
 
 
+def misnamed(group: str, config_dir: Path | None = None) -> dict[str, Path]:
+    """Files of a group, by name, that are no choice because their names end in `.yml` or `.YAML`."""
+    folders = [CONF / group] if config_dir is None else [config_dir / group, CONF / group]
+    files = (path for folder in folders for path in sorted(folder.glob("*")))
+    return {path.stem: path for path in files if path.suffix != SUFFIX and path.suffix.lower() in (SUFFIX, ".yml")}
+
+
+def rename(path: Path) -> str:
+    """The hint at a file of another ending."""
+    return f"rename {show(str(path))} to {show(path.stem)}{SUFFIX}"
+
+
 def default_scale() -> str:
     """The scale of a command that names none, as `config.yaml` has it."""
-    for entry in _read(CONF / "config.yaml")["defaults"]:
+    for entry in read(CONF / "config.yaml")["defaults"]:
         if isinstance(entry, dict) and SCALE in entry:
             return str(entry[SCALE])
     raise LookupError(f"{CONF / 'config.yaml'} has no default scale")
@@ -40,7 +56,7 @@ def plain_values() -> dict[str, Any]:
     """What the baseline says at the default scale, as plain YAML: for help, without importing a component."""
     merged: dict[str, Any] = {}
     for path in (CONF / "config.yaml", known(SCALE)[default_scale()]):
-        for key, value in leaves(_read(path)).items():
+        for key, value in leaves(read(path)).items():
             merged[key] = value
     return merged
 
@@ -53,7 +69,8 @@ def check_config_dir(config_dir: Path, problems: list[Problem]) -> None:
     names = [(group, name) for group in (ABLATION, SCALE) for name in _stems(config_dir / group)]
     if not names:
         allowed = "a directory with ablation/*.yaml or scale/*.yaml in it"
-        problems.append(wrong_value("--config-dir", config_dir, allowed))
+        others = [path for group in (ABLATION, SCALE) for path in misnamed(group, config_dir).values()]
+        problems.append(wrong_value("--config-dir", config_dir, allowed, rename(others[0]) if others else None))
     for group, name in names:
         file = config_dir / group / f"{name}.yaml"
         if name in _stems(CONF / group):
@@ -64,12 +81,14 @@ def check_config_dir(config_dir: Path, problems: list[Problem]) -> None:
             problems.append(Problem(text=text, hint="rename the file", key="--config-dir", value=name))
 
 
-def chosen_ablations(value: Any, available: Sequence[str], problems: list[Problem]) -> tuple[str, ...]:
+def chosen_ablations(
+    value: Any, available: Sequence[str], problems: list[Problem], config_dir: Path | None = None
+) -> tuple[str, ...]:
     """The names in `ablation=`, () for the baseline; what is no ablation is added to `problems`."""
     names = list(value) if isinstance(value, list) else [value]
     wrong = [name for name in names if name not in available]
     if wrong or not names:
-        hint = did_you_mean(wrong[0], available) if wrong else "leave `ablation` out for the baseline alone"
+        hint = _meant(ABLATION, wrong[0], available, config_dir) if wrong else NO_ABLATION
         problems.append(_not_a_name(ABLATION, value, available, hint))
     elif len(set(names)) < len(names):
         problems.append(wrong_value(ABLATION, value, "every name once", "take out the second one"))
@@ -82,10 +101,10 @@ def chosen_ablations(value: Any, available: Sequence[str], problems: list[Proble
     return ()
 
 
-def chosen_scale(value: Any, available: Sequence[str], problems: list[Problem]) -> str:
+def chosen_scale(value: Any, available: Sequence[str], problems: list[Problem], config_dir: Path | None = None) -> str:
     """The name in `scale=`; what is no scale is added to `problems`."""
     if not isinstance(value, str) or value not in available:
-        problems.append(_not_a_name(SCALE, value, available, did_you_mean(value, available)))
+        problems.append(_not_a_name(SCALE, value, available, _meant(SCALE, value, available, config_dir)))
         return default_scale()
     return value
 
@@ -103,9 +122,11 @@ def compose_files(
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
-    chosen = [f"{SCALE}={scale}", f"{ABLATION}=[{','.join(ablations or [BASELINE])}]"]
+    names = ",".join(
+        f"'{name}'" for name in ablations or [BASELINE]
+    )  # in quotes, a name is text whatever it looks like
+    chosen = [f"{SCALE}='{scale}'", f"{ABLATION}=[{names}]"]
     if config_dir is not None:
         quoted = str(config_dir.absolute()).replace("\\", "\\\\").replace("'", "\\'")
         chosen.append(f"hydra.searchpath=['file://{quoted}']")
@@ -113,10 +134,10 @@ def compose_files(
     files = [known(SCALE, config_dir)[scale], *(known(ABLATION, config_dir)[name] for name in ablations)]
     problems: list[Problem] = []
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+        with _checked_files(), initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose("config", chosen)
         plain = OmegaConf.to_container(config, resolve=False)
-    except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+    except (HydraException, OmegaConfBaseException) as error:
         for path in files:
             _check_file(path, schema, problems)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -146,16 +167,40 @@ def _not_a_name(key: str, value: Any, available: Sequence[str], hint: str | None
     return wrong_value(key, value, available, hint)
 
 
-def _check_file(path: Path, schema: type, problems: list[Problem]) -> None:
-    from yaml import YAMLError
+@contextmanager
+def _checked_files() -> Iterator[None]:
+    """Hydra reads no file that `yaml_file` has not found plain, be it named by a command or by another file."""
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    from hydra._internal.sources_registry import SourcesRegistry
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.config_source import ConfigResult, ConfigSource
+    from omegaconf import OmegaConf
 
+    class CheckedSource(FileConfigSource):
+        def load_config(self, config_path: str) -> ConfigResult:
+            path = Path(self.path) / self._normalize_file_name(config_path)
+            config = OmegaConf.create(checked_text(path))
+            header = ConfigSource._get_header_dict(path.read_text(encoding="utf-8"))
+            return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
+
+    Plugins.instance()  # registers Hydra's own
+    sources = SourcesRegistry.instance().types
+    before = sources[CheckedSource.scheme()]
+    sources[CheckedSource.scheme()] = CheckedSource
     try:
-        entries = leaves(_read(path))
-    except (YAMLError, ValueError, TypeError) as error:
-        problems.append(
-            Problem(text=f"{path} is no YAML of keys and values: {' '.join(str(error).split())}", key=str(path))
-        )
-        return
+        yield
+    finally:
+        sources[CheckedSource.scheme()] = before
+
+
+def _meant(group: str, name: Any, available: Sequence[str], config_dir: Path | None) -> str | None:
+    """A hint at what may have been meant by a name that is none: a file of another ending, or another name."""
+    other = misnamed(group, config_dir).get(str(name).removesuffix(".yml"))
+    return did_you_mean(name, available) if other is None else rename(other)
+
+
+def _check_file(path: Path, schema: type, problems: list[Problem]) -> None:
+    entries = leaves(read(path))
     if HEADER not in path.read_text(encoding="utf-8").splitlines():
         hint = f"write `{HEADER}` as its first line"
         problems.append(Problem(text=f"{path} does not say where its keys belong", hint=hint, key=str(path)))
@@ -167,12 +212,6 @@ def _check_file(path: Path, schema: type, problems: list[Problem]) -> None:
         Problem(text=f"{path}: {one.text}", hint=one.hint, key=one.key, value=one.value, allowed=one.allowed)
         for one in found
     ]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
 
 
 def _stems(folder: Path) -> list[str]:

@@ -4,6 +4,7 @@ Only what sets a key that exists to a plain value is let through: no `+key`, no 
 """
 
 import math
+import re
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, make_dataclass
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 GROUPS = ("ablation", "scale")
 HIDDEN = ("changes",)  # a key of the schema that belongs to ablation files
 MAX_SWEEP = 1000
+
+# A value in its pieces: what is quoted, a word as names are, whatever else.
+_PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[A-Za-z0-9_-]+|\s+|.""", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_OF_VALUES = ("choice", "sort", "shuffle")  # functions of Hydra's grammar that take names
 
 _WORDS = {int: "whole numbers", float: "numbers", bool: "true, false", str: "text"}
 
@@ -47,20 +53,25 @@ def parse(arguments: Sequence[str], *, sweeps: bool, keys: Sequence[str], proble
 
     parser = OverridesParser.create()
     found: dict[str, list[Override]] = {}
-    for argument in arguments:
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument in keys and "=" not in argument and rest and "=" not in rest[0]:
+            problems.append(_two_words(argument, rest.pop(0)))
+            continue
+        key, equals, typed = argument.partition("=")
         try:
-            parsed = parser.parse_override(argument)
+            parsed = parser.parse_override(f"{key}={_as_names(typed)}" if equals and key in GROUPS else argument)
         except HydraException:
             problems.append(_unreadable(argument, keys))
             continue
         problem = _not_plain(parsed, argument, keys)
-        values = _values(parsed, sweeps) if problem is None else ()
+        values = _values(parsed, typed, sweeps) if problem is None else ()
         if isinstance(values, Problem):
             problem = values
         if problem is not None:
             problems.append(problem)
         elif not isinstance(values, Problem):
-            typed = argument.partition("=")[2]
             found.setdefault(parsed.key_or_group, []).append(Override(parsed.key_or_group, values, typed))
     for key, given in found.items():
         if len(given) > 1:
@@ -115,6 +126,30 @@ def check_value(
     return converted
 
 
+def _as_names(typed: str) -> str:
+    """A value in which every name is in quotes: a row may be called 2048, 1e3, true or null, which Hydra reads as more.
+
+    Names stand alone, in a list, or with commas between; what is of another form is left to Hydra.
+    """
+    pieces: list[str] = _PIECES.findall(typed.strip())
+    quoted, functions = "", [""]
+    for place, piece in enumerate(pieces):
+        before = next((one for one in reversed(pieces[:place]) if not one.isspace()), "")
+        after = next((one for one in pieces[place + 1 :] if not one.isspace()), "")
+        if piece in ("(", "["):
+            functions.append(before if piece == "(" else functions[-1])
+        elif piece in (")", "]") and len(functions) > 1:
+            functions.pop()
+        alone = before in ("", ",", "[", "(") and after in ("", ",", "]", ")") and functions[-1] in ("", *_OF_VALUES)
+        quoted += f"'{piece}'" if alone and _NAME.fullmatch(piece) else piece
+    return quoted
+
+
+def _two_words(key: str, value: str) -> Problem:
+    text = f"`{show(key)} {show(value)}` is not `key=value`; allowed: `key=value`, flags"
+    return Problem(text=text, hint=f"did you mean `{show(key)}={show(value)}`?", key=key, value=value)
+
+
 def _unreadable(argument: str, keys: Sequence[str]) -> Problem:
     shown, (key, equals, value) = show(argument), argument.partition("=")
     if equals and key:
@@ -146,19 +181,18 @@ def _not_plain(parsed: "HydraOverride", argument: str, keys: Sequence[str]) -> P
         return wrong_value(key, argument.partition("=")[2], "a value, no interpolation", hint)
     if "???" in argument:
         return wrong_value(key, argument.partition("=")[2], "a value; `???` is Hydra's mark for none")
-    if "_target_" in argument:
+    if "_target_" in argument and key not in GROUPS:
         return wrong_value(key, argument.partition("=")[2], "a value; `_target_` has no meaning here")
     return None if key else _unreadable(argument, keys)
 
 
-def _values(parsed: "HydraOverride", sweeps: bool) -> tuple[Any, ...] | Problem:
+def _values(parsed: "HydraOverride", typed: str, sweeps: bool) -> tuple[Any, ...] | Problem:
     from hydra.core.override_parser.types import Glob, IntervalSweep, QuotedString
     from hydra.errors import HydraException
 
     key, value = parsed.key_or_group, parsed.value()
     if not parsed.is_sweep_override():
         return (value,)
-    typed = (parsed.input_line or "").partition("=")[2]
     if not sweeps:
         known = find_key(Experiment, key)
         hint = f"-m {key}={typed} runs one job for each value"
@@ -176,6 +210,8 @@ def _values(parsed: "HydraOverride", sweeps: bool) -> tuple[Any, ...] | Problem:
         ]
     except (HydraException, ValueError, ArithmeticError):
         values = []
+    if key in GROUPS:  # range(1,3) counts, and names are text
+        values = [str(item) if type(item) is int else item for item in values]
     if not 0 < len(values) <= MAX_SWEEP:
         return wrong_value(key, typed, f"a sweep of 1 to {MAX_SWEEP} values")
     twice = [item for place, item in enumerate(values) if item in values[:place]]

@@ -62,8 +62,10 @@ def read_jobs(
     overrides = {override.key: override for override in parse(arguments, sweeps=sweeps, keys=keys, problems=problems)}
     scales = overrides.pop(SCALE, Override(SCALE, (default_scale(),), ""))
     ablations = overrides.pop(ABLATION, Override(ABLATION, (BASELINE,), ""))
-    chosen_scales = [chosen_scale(value, list(groups[SCALE]), problems) for value in scales.values]
-    chosen = [in_order(chosen_ablations(value, list(groups[ABLATION]), problems)) for value in ablations.values]
+    chosen_scales = [chosen_scale(value, list(groups[SCALE]), problems, config_dir) for value in scales.values]
+    chosen = [
+        in_order(chosen_ablations(value, list(groups[ABLATION]), problems, config_dir)) for value in ablations.values
+    ]
 
     names_stand = not problems
     late = any(key.startswith("model.") or key == "model" for key in overrides)

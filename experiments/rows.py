@@ -27,14 +27,17 @@ def wanted(
         UserError: something is wrong with it, or `problems` were found before.
     """
     from experiments import published
-    from experiments.compose import ABLATION, known
+    from experiments.compose import ABLATION, known, misnamed, rename
     from experiments.published import BASELINE
     from experiments.spec import make_specs
 
     names = list(published.rows()) if rows is None else [BASELINE, *rows.split(",")]
     for name in dict.fromkeys(names):
         if name not in known(ABLATION):
-            problems.append(wrong_value("--rows", name, list(known(ABLATION))))
+            other = misnamed(ABLATION).get(name)
+            problems.append(
+                wrong_value("--rows", name, list(known(ABLATION)), None if other is None else rename(other))
+            )
     for override in overrides:
         key = override.partition("=")[0]
         if key in (ABLATION, "seed"):

@@ -11,6 +11,7 @@ from experiments.compose import CONF, SCALE, compose_files, known
 from experiments.pretraining.loop import PretrainConfig, fit
 from experiments.record import ROOT
 from experiments.schema import WorldConfig, make_schema
+from experiments.yaml_file import read
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,10 +63,8 @@ def scales() -> dict[str, Path]:
 
 def parts_of(scale: str) -> dict[str, Part]:
     """The parts of a scale by name, in the order of its recipes: the longest first."""
-    import yaml
-
     said = compose_files(make_schema(), scale, ())
-    recipes = yaml.safe_load(scales()[scale].read_text(encoding="utf-8"))
+    recipes = read(scales()[scale])
     found = {}
     for name, recipe in recipes.items():
         slot = next(slot for slot in ("vision", "lm") if isinstance(said["model"][slot].get(name), dict))
