@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import DONE, main, read_run
-from experiments.record import ROOT
+from experiments.store import locate
 
 if TYPE_CHECKING:
     from experiments.analysis.results import StoredRun
@@ -47,7 +47,7 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None") -> str
 
     def picture_file(medium: str) -> Path:
         parse_id(medium)  # it comes from the store: what is no medium names no file
-        path = ROOT / ".cache" / "pictures" / f"{world.config.image_size}px" / f"{medium}.png"
+        path = locate().places.pictures / f"{world.config.image_size}px" / f"{medium}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_picture(world, medium, path)
         return path

@@ -10,13 +10,16 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from experiments import artifacts
 from experiments.record import SPEC_FILE
 from experiments.store import Store, patiently
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 STATUSES = ("FINISHED", "FAILED", "KILLED")
 
@@ -117,15 +120,18 @@ class RunWriter:
         import yaml
 
         text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
-        self._call(lambda: self._client.log_text(self.run_id, text, SPEC_FILE))
+        with TemporaryDirectory() as folder:
+            file = Path(folder, SPEC_FILE)
+            file.write_text(text, encoding="utf-8")
+            self.log_file(file)
 
     def log_artifacts(self, folder: Path) -> None:
         """Store every file of a folder, under its path in that folder."""
-        self._call(lambda: self._client.log_artifacts(self.run_id, str(folder)))
+        self._call(lambda: self._files().log_artifacts(str(folder)))
 
     def log_file(self, file: Path, folder: str = "") -> None:
         """Store one file, in a folder of the run's artifacts where one is named."""
-        self._call(lambda: self._client.log_artifact(self.run_id, str(file), folder or None))
+        self._call(lambda: self._files().log_artifact(str(file), folder or None))
 
     def set_tag(self, name: str, value: str) -> None:
         """Set one tag."""
@@ -155,6 +161,15 @@ class RunWriter:
             )
         )
         return max([int(time.time() * 1000), *((run.info.end_time or 0) + 1 for run in last)])
+
+    def _files(self) -> "ArtifactRepository":
+        """The run's files: of a sqlite store beside it, wherever it was when the run began."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        uri = self._client.get_run(self.run_id).info.artifact_uri
+        if self._store.file is not None:
+            uri = artifacts.home_of(self._store.file, self._store.places, self.run_id, uri)
+        return get_artifact_repository(uri, tracking_uri=self._store.uri)
 
     def _call(self, call: Callable[[], T]) -> T:
         return patiently(self._store, call)

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from experiments import artifacts
 from experiments.imports import uncollected
+from experiments.places import Places
 from experiments.record import EXPERIMENT, ROOT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_FILE = ROOT / "mlruns" / "mlflow.db"
-SERVER_FOLDER = ROOT / ".cache"  # what would lie beside the sqlite file, for a server
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 SQLITE = "sqlite:///"
 
@@ -54,9 +55,9 @@ class Store:
     file: Path | None
 
     @property
-    def folder(self) -> Path:
-        """Where checkpoints and results not logged yet may lie."""
-        return SERVER_FOLDER if self.file is None else self.file.parent
+    def places(self) -> Places:
+        """Where everything else of this store lies."""
+        return Places(self.file, self.uri)
 
     @property
     def shown_uri(self) -> str:
@@ -114,7 +115,7 @@ def use_store() -> str:
 
 def work_folder(spec_hash: str, seed: int) -> Path:
     """Where a job keeps its checkpoints, and its results until they are logged. Creates nothing."""
-    return locate().folder / "work" / f"{spec_hash}-{seed}"
+    return locate().places.work / f"{spec_hash}-{seed}"
 
 
 def open_for_reading(store: Store) -> "tuple[MlflowClient, str] | None":
@@ -215,7 +216,7 @@ def _open(store: Store) -> "tuple[MlflowClient, str]":
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         # A server knows where its artifacts go; MLflow's default for a sqlite file depends on the working directory.
-        location = None if store.file is None else (store.file.parent / "artifacts").as_uri()
+        location = None if store.file is None else store.places.artifacts.as_uri()
         try:
             return client, client.create_experiment(EXPERIMENT, artifact_location=location)
         except MlflowException as error:
@@ -227,6 +228,8 @@ def _open(store: Store) -> "tuple[MlflowClient, str]":
             f"experiment `{EXPERIMENT}` was deleted in {store.shown_uri}",
             f"bring it back with `mlflow experiments restore --experiment-id {experiment.experiment_id}`",
         )
+    if store.file is not None:
+        artifacts.settle(store.file, store.places, experiment.experiment_id, experiment.artifact_location)
     return client, experiment.experiment_id
 
 

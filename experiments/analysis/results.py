@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
+from experiments import artifacts
 from experiments.analysis import sqlite_runs
 from experiments.analysis.stored_run import StoredRun as StoredRun
 from experiments.published import BASELINE
 from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
-from experiments.store import SERVER_FOLDER, Store, errors, import_mlflow, locate, open_for_reading, patiently
+from experiments.store import Store, errors, import_mlflow, locate, open_for_reading, patiently
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,25 +128,23 @@ def _comparable(scale: str, finished: Sequence[StoredRun]) -> Selection:
 def artifact(run: StoredRun, path: str) -> Path | None:
     """A file of a run on this machine, fetched from the server where it is not here; None where it is not stored."""
     store = locate()
-    folders = _local_folders(store, run)
-    for folder in folders:
-        if (candidate := Path(folder) / path).is_file():
-            return candidate
-    return None if folders else _download(store, run, path)
+    folder = _local_folder(store, run)
+    if folder is None:
+        return _download(store, run, path)
+    return folder / path if (folder / path).is_file() else None
 
 
 def stamps(run: StoredRun, paths: Iterable[str]) -> list[list[int] | str | None]:
     """What changes when files of a run do; None for one that is not stored. A server's are taken not to change."""
-    folders = _local_folders(locate(), run)
+    folder = _local_folder(locate(), run)
 
     def stamp(path: str) -> list[int] | str | None:
-        for folder in folders:
-            with suppress(OSError):
-                found = os.stat(f"{folder}/{path}")
-                return [found.st_size, found.st_mtime_ns]
-        return None if folders else "remote"
+        with suppress(OSError):
+            found = os.stat(f"{folder}/{path}")
+            return [found.st_size, found.st_mtime_ns]
+        return None
 
-    return [stamp(path) for path in paths]
+    return [stamp(path) if folder is not None else "remote" for path in paths]
 
 
 def load_predictions(run: StoredRun, benchmark: str) -> "pd.DataFrame | None":
@@ -231,19 +229,18 @@ def _stored(run: Any) -> StoredRun:
     )
 
 
-def _local_folders(store: Store, run: StoredRun) -> list[str]:
-    """Where a run's files may lie on this machine; none where they are a server's."""
-    parts = urlsplit(run.artifact_uri)
-    if parts.scheme not in ("", "file"):
-        return []
-    moved = [] if store.file is None else [f"{store.file.parent}/artifacts/{run.run_id}/artifacts"]
-    return [unquote(parts.path), *moved]  # the folder of the store may have been moved after the run was written
+def _local_folder(store: Store, run: StoredRun) -> Path | None:
+    """Where a run's files lie on this machine; None where they are a server's."""
+    recorded = artifacts.local_path(run.artifact_uri)
+    if store.file is None or recorded is None:
+        return recorded
+    return artifacts.folder_of(store.places, run.run_id, recorded)
 
 
 def _download(store: Store, run: StoredRun, path: str) -> Path | None:
     if not run.run_id.isalnum():  # a server says it, and it becomes part of a path
         raise ValueError(f"`{run.run_id}` is no run's id")
-    kept = SERVER_FOLDER / "artifacts" / run.run_id / path
+    kept = store.places.artifacts / run.run_id / path
     if kept.is_file() and path != CERTIFICATE_FILE:  # which gets its comparison after the end; other files stay
         return kept
     mlflow = import_mlflow()

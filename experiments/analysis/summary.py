@@ -104,9 +104,7 @@ def opened() -> Iterator[Summary]:
 
 def summary_file(store: Store) -> Path:
     """Beside the sqlite file; for a server in the cache, by its address."""
-    if store.file is not None:
-        return store.file.with_name(f"{store.file.name}.summary.jsonl")
-    return store.folder / f"{hashlib.sha256(store.uri.encode()).hexdigest()[:16]}.summary.jsonl"
+    return store.places.summary
 
 
 def load(file: Path) -> Pairs:

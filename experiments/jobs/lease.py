@@ -18,7 +18,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from experiments.store import errors, locate, work_folder
+from experiments.store import errors, locate
 
 HEARTBEAT_S = 10.0
 PROBE_S = 0.5  # longer than another process holds the lock only to look
@@ -143,7 +143,7 @@ def forget(key: tuple[str, int]) -> None:
 
 def _file(key: tuple[str, int]) -> Path:
     spec_hash, seed = key
-    return work_folder(spec_hash, seed).parent / "leases" / f"{spec_hash}-{seed}.json"
+    return locate().places.leases / f"{spec_hash}-{seed}.json"
 
 
 def _lock_file(file: Path) -> Path:

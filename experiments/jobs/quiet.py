@@ -29,7 +29,7 @@ def alone() -> Iterator[None]:
 @contextmanager
 def _locked(name: str, kind: int, *, gate: bool = False, announced: bool = False) -> Iterator[None]:
     """Hold a lock; `gate`: not before a timing pass that waits for it."""
-    folder = locate().folder / "work" / "leases"
+    folder = locate().places.leases
     with errors(locate()):
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / name).open("a")

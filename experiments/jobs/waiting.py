@@ -147,7 +147,7 @@ def deliver_all() -> None:
     Raises:
         StoreError: something waits, and the store cannot be used.
     """
-    work = locate().folder / "work"
+    work = locate().places.work
     for left in work.glob(f"{_DONE}*"):
         shutil.rmtree(left, ignore_errors=True)
     for file in sorted(work.glob(f"*/{LIST_FILE}")):

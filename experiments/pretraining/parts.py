@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.compose import CONF, SCALE, compose_files, known
+from experiments.places import cache_folder
 from experiments.pretraining.loop import PretrainConfig, fit
 from experiments.record import ROOT
 from experiments.schema import WorldConfig, make_schema
@@ -43,7 +44,7 @@ class Part:
     @property
     def work_folder(self) -> Path:
         """Where its checkpoint lies until it is done."""
-        return ROOT / ".cache" / "pretrain" / f"{self.scale}-{self.name}"
+        return cache_folder() / "pretrain" / f"{self.scale}-{self.name}"
 
 
 def _read(slot: str, index: int) -> str:

@@ -16,6 +16,7 @@ import pytest
 
 from experiments import record, store, tracking
 from experiments.analysis import results
+from experiments.places import CACHE_VARIABLE
 from experiments.tracking import StoreError, start_run
 from tests.experiments.stored_runs import FakeSpec
 from tests.reliability.servers import MlflowServer
@@ -248,7 +249,7 @@ def test_a_server_holds_runs_as_a_file_does(tmp_path: Path, monkeypatch: pytest.
     """Over HTTP: everything written is read back, artifacts too, which the server keeps where it likes."""
     server = MlflowServer(tmp_path)
     monkeypatch.setenv(URI, server.uri)
-    monkeypatch.setattr(results, "SERVER_FOLDER", tmp_path / "cache")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     server.start()
     try:
         assert results.runs() == []

@@ -16,6 +16,7 @@ import pytest
 
 from experiments import record, store
 from experiments.analysis import results
+from experiments.places import CACHE_VARIABLE
 from experiments.record import ROOT
 from tests.experiments.commands import QUICK, left_in_work, run_here
 from tests.reliability.servers import MlflowServer, free_port, wait_for_port
@@ -88,8 +89,7 @@ def test_a_run_and_the_readmes_query_work_against_postgresql(
     """Everything is stored and read back through the server; an identical command finds it; the snippet prints it."""
     server = MlflowServer(tmp_path, database)
     monkeypatch.setenv(store.URI_VARIABLE, server.uri)
-    monkeypatch.setattr(store, "SERVER_FOLDER", tmp_path / "cache")
-    monkeypatch.setattr(results, "SERVER_FOLDER", tmp_path / "cache")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     try:
         server.start()
         for said in ("step 2/2", "is stored, nothing is run"):

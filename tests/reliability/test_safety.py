@@ -10,6 +10,7 @@ from experiments import store
 from experiments.analysis import results
 from experiments.analysis.results import StoredRun
 from experiments.data.scenes import parse_id
+from experiments.places import CACHE_VARIABLE
 from experiments.record import ROOT
 from tests.experiments.commands import run_here
 from tests.experiments.stored_runs import answers
@@ -86,7 +87,7 @@ def a_run(run_id: str, artifact_uri: str) -> StoredRun:
 @pytest.mark.parametrize("run_id", ["../../outside", "/etc", "a/b", "..", "", "a\0b"])
 def test_a_servers_word_for_a_run_is_no_path(run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused before anything is made or asked for."""
-    monkeypatch.setattr(results, "SERVER_FOLDER", tmp_path / "cache")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setenv(store.URI_VARIABLE, "http://127.0.0.1:9")
     with pytest.raises(ValueError, match="no run's id"):
         results.artifact(a_run(run_id, "mlflow-artifacts:/1"), "spec.yaml")
@@ -100,7 +101,7 @@ def test_a_stored_prediction_names_no_file(medium: str, tmp_path: Path, monkeypa
     """A picture's file is named by its medium: one that is no medium makes no file, wherever it points."""
     from experiments import run
 
-    monkeypatch.setattr(run, "ROOT", tmp_path / "checkout")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     with pytest.raises(ValueError, match="no medium"):
         parse_id(medium)
     from tests.experiments.commands import tiny_spec

@@ -12,6 +12,7 @@ import pytest
 from experiments import store
 from experiments.analysis import results
 from experiments.jobs.waiting import LIST_FILE
+from experiments.places import CACHE_VARIABLE
 from experiments.run_writer import RunWriter
 from tests.experiments.commands import left_in_work, run_here
 from tests.reliability.servers import MlflowServer
@@ -128,7 +129,7 @@ def test_what_waits_for_one_server_is_not_given_to_another(tmp_path: Path, monke
     """Work for all servers lies in one folder; another server's is left alone, unread."""
     from experiments.jobs.waiting import deliver_all
 
-    monkeypatch.setattr(store, "SERVER_FOLDER", tmp_path)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     monkeypatch.setenv(store.URI_VARIABLE, "http://127.0.0.1:9")
     listed = tmp_path / "work" / "abc-0" / LIST_FILE
     listed.parent.mkdir(parents=True)
@@ -142,8 +143,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowSe
     """A server of its own, whose work and downloads lie in the test's folder."""
     one = MlflowServer(tmp_path)
     monkeypatch.setenv(store.URI_VARIABLE, one.uri)
-    monkeypatch.setattr(store, "SERVER_FOLDER", tmp_path / "cache")
-    monkeypatch.setattr(results, "SERVER_FOLDER", tmp_path / "cache")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     yield one
     one.kill()
 
