@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import DONE, main, read_run
+from experiments.published import BASELINE
 from experiments.store import locate
 
 if TYPE_CHECKING:
@@ -27,18 +28,27 @@ def run(argv: list[str]) -> int:
 
     done: list[tuple[Spec, StoredRun, StoredRun | None]] = []
     failures = reconcile(request.specs, lambda *one: done.append(one), workers=request.workers)
+    finished = stored_of({spec.scale for spec in request.specs})
     if request.json:
-        tables = tables_of(done)
+        tables = tables_of(done, finished)
         print(json.dumps(tables[0] if len(tables) == 1 else {"tables": tables}, indent=1))
     else:
         for one in done:
-            print(printed(*one))
+            print(printed(*one, finished))
     return report_failures(failures)
 
 
-def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None") -> str:
-    """The printed row; pictures it names are drawn into the cache."""
+def stored_of(scales: set[str]) -> "list[StoredRun]":
+    """All finished runs of these scales."""
+    from experiments.analysis import results
+
+    return [run for scale in sorted(scales) for run in results.runs(scale=scale)]
+
+
+def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finished: "Sequence[StoredRun]" = ()) -> str:
+    """The printed row; pictures it names are drawn into the cache. `finished` are all stored runs."""
     from experiments.analysis.render import printed_row
+    from experiments.analysis.selection import beside
     from experiments.analysis.table import build
     from experiments.data.scenes import parse_id
     from experiments.data.world import World, save_picture
@@ -53,21 +63,36 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None") -> str
         return path
 
     runs = [row] if baseline is None else [baseline, row]
-    table = build(runs, scale=spec.scale, seeds=[spec.seed])
+    others = [run for run in beside(runs, finished).other_designs if run.row == row.row]
+    table = build(runs, scale=spec.scale, seeds=[spec.seed], other_designs=others)
     return printed_row(table, row, baseline, picture_file=picture_file)
 
 
-def tables_of(done: "Sequence[tuple[Spec, StoredRun, StoredRun | None]]") -> list:
-    """The runs as `--json` prints them: one table for all that are comparable."""
+def tables_of(done: "Sequence[tuple[Spec, StoredRun, StoredRun | None]]", finished: "Sequence[StoredRun]" = ()) -> list:
+    """The runs as `--json` prints them: one table for all that are comparable, another where a row comes as two specs.
+
+    The noise that they are judged by is that of all `finished` runs which belong in the same table, as in a report.
+    """
+    from experiments.analysis.selection import beside
     from experiments.analysis.table import build
 
-    groups: dict[tuple[str, str], list[tuple[Spec, list[StoredRun]]]] = {}
+    specs_of: dict[tuple[str, str, str], list[str]] = {}
+    groups: dict[tuple[str, str, int], list[tuple[Spec, list[StoredRun]]]] = {}
     for spec, *runs in done:
-        groups.setdefault((spec.scale, spec.baseline_hash), []).append((spec, [run for run in runs if run is not None]))
+        known = specs_of.setdefault((spec.scale, spec.baseline_hash, spec.name), [])
+        if spec.hash not in known:
+            known.append(spec.hash)
+        place = known.index(spec.hash)
+        groups.setdefault((spec.scale, spec.baseline_hash, place), []).append((spec, [run for run in runs if run]))
     tables = []
-    for (scale, _), some in groups.items():
-        unique = {run.run_id: run for _, runs in some for run in runs}
-        tables.append(build(list(unique.values()), scale=scale, seeds=sorted({spec.seed for spec, _ in some})))
+    for (scale, _, _), some in groups.items():
+        asked = [run for _, runs in some for run in runs]
+        rows = list(dict.fromkeys(run.row for run in asked))
+        chosen = beside(asked, finished if BASELINE in rows else ())
+        seeds = sorted({spec.seed for spec, _ in some})
+        others = [run for run in chosen.other_designs if run.row in rows]
+        kept = [run for run in chosen.runs if run.seed in seeds]
+        tables.append(build(kept, scale=scale, seeds=seeds, rows=rows, other_designs=others))
     return tables
 
 

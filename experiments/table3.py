@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from experiments import cli
 from experiments.cli import DONE, Flag, main, number, points, split_flags
-from experiments.published import HARMLESS_POINTS
+from experiments.published import BASELINE, HARMLESS_POINTS
 from experiments.refusal import Problem
 from experiments.rows import wanted
 
@@ -53,7 +53,9 @@ def table3(argv: list[str]) -> int:
 
         print(forecast(specs, workers=workers, as_json="--json" in flags))
         return DONE
+    from experiments.analysis import results
     from experiments.analysis.render import printed_table
+    from experiments.analysis.selection import beside
     from experiments.analysis.table import build
     from experiments.jobs.reconcile import reconcile, report_failures
 
@@ -63,12 +65,15 @@ def table3(argv: list[str]) -> int:
         runs.update({run.run_id: run for run in pair if run is not None})
 
     failures = reconcile(specs, collect, workers=workers, fail_fast="--fail-fast" in flags)
+    names = list(dict.fromkeys(spec.name for spec in specs))
+    chosen = beside(runs.values(), results.runs(scale=specs[0].scale)) if runs else None
     table = build(
-        list(runs.values()),
+        [run for run in chosen.runs if run.seed < (baseline_seeds if run.row == BASELINE else seeds)] if chosen else [],
         scale=specs[0].scale,
         seeds=range(seeds),
         baseline_seeds=range(baseline_seeds),
-        rows=list(dict.fromkeys(spec.name for spec in specs)),
+        rows=names,
+        other_designs=[run for run in chosen.other_designs if run.row in names] if chosen else (),
         delta=delta,
     )
     print(json.dumps(table, indent=1) if "--json" in flags else printed_table(table))

@@ -14,7 +14,7 @@ from experiments import published
 from experiments.analysis import pairing
 from experiments.analysis.predictions import predictions_block, relative
 from experiments.analysis.results import StoredRun
-from experiments.analysis.table import Row, Table, command, origin
+from experiments.analysis.table import Row, Table, command, left_out_in_words, origin
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, CONFIG_DIR, OVERALL, SCORES
 from experiments.store import URI_VARIABLE, Store, locate
@@ -67,6 +67,8 @@ def printed_row(
         f"Overall here divides by the {table['scale']} scale's ceilings: "
         "compare differences with the published rows, not levels."
     )
+    if row.row != BASELINE and table["left_out"]["other_designs"]:
+        text.append(f"{left_out_in_words(table['left_out'])}   (tables show the newest)")
     text += [_stored_line(store), f"next: {_next(row)}"]
     return "\n".join([*text, *predictions_block(row, baseline, picture_file)]) + "\n"
 

@@ -5,35 +5,24 @@ Of a sqlite file the tables themselves are read (`sqlite_runs`), of a server wha
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from experiments import artifacts
-from experiments.analysis import sqlite_runs
+from experiments.analysis import selection, sqlite_runs
+from experiments.analysis.selection import Selection as Selection
+from experiments.analysis.stored_run import FINISHED, newest_first
 from experiments.analysis.stored_run import StoredRun as StoredRun
-from experiments.published import BASELINE
 from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
 from experiments.store import Store, errors, import_mlflow, locate, open_for_reading, patiently
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FINISHED = "FINISHED"
 PAGE = 1000  # runs asked for at once
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The runs that one table may hold together: all of one baseline's hash, one a job."""
-
-    scale: str
-    baseline_hash: str | None  # None where no baseline is finished
-    runs: tuple[StoredRun, ...]
-    left_out: int  # finished jobs of this scale with overrides, or of another baseline
 
 
 def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
@@ -46,7 +35,7 @@ def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
     found = _from_tables(store, status, tags)
     if found is None:
         found = _from_mlflow(store, status, tags)
-    return sorted(found, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)
+    return newest_first(found)
 
 
 def run_ids() -> set[str] | None:
@@ -98,31 +87,12 @@ def losses(run: StoredRun) -> dict[str, list[float]]:
         }
 
 
-def newest_of_each_job(newest_first: Iterable[StoredRun]) -> list[StoredRun]:
-    """One run a job, the first that comes."""
-    jobs: dict[tuple[str, int], StoredRun] = {}
-    for run in newest_first:
-        jobs.setdefault(run.job, run)
-    return list(jobs.values())
-
-
 def select(scale: str, finished: Iterable[StoredRun] | None = None) -> Selection:
-    """The finished runs of a scale that are comparable: no overrides, and the newest finished baseline's hash.
+    """The finished runs of a scale that one table may hold: no overrides, the newest finished baseline, one spec a row.
 
-    `finished` are all finished runs, the newest first, where they were read before.
+    `finished` are all finished runs, in any order, where they were read before.
     """
-    found = runs(scale=scale) if finished is None else [run for run in finished if run.tags.get("scale") == scale]
-    return _comparable(scale, newest_of_each_job(found))
-
-
-def _comparable(scale: str, finished: Sequence[StoredRun]) -> Selection:
-    plain = [run for run in finished if not run.tags.get("overrides")]
-    baseline = next((run for run in plain if run.row == BASELINE), None)
-    if baseline is None:
-        return Selection(scale, None, (), len(finished))
-    baseline_hash = baseline.tags["spec_hash"]
-    taken = tuple(run for run in plain if run.tags.get("baseline_hash") == baseline_hash)
-    return Selection(scale, baseline_hash, taken, len(finished) - len(taken))
+    return selection.select(scale, runs(scale=scale) if finished is None else finished)
 
 
 def artifact(run: StoredRun, path: str) -> Path | None:

@@ -15,8 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from experiments.analysis.examples import Interval
-from experiments.analysis.results import FINISHED
-from experiments.analysis.stored_run import StoredRun
+from experiments.analysis.stored_run import FINISHED, StoredRun, newest_first
 from experiments.analysis.stored_table import UNREADABLE, Table
 from experiments.analysis.table import Evidence
 from experiments.published import BASELINE
@@ -31,6 +30,8 @@ CERTIFICATE = "certificate"  # compared with the baseline's of the same seed
 ENDS = {metric: (f"{metric}_low", f"{metric}_high") for metric in (*SCORES, OVERALL)}
 NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS, *chain.from_iterable(ENDS.values()))
 CERTIFICATES = ("equal", "differs", "")
+
+Line = tuple[StoredRun, str | None, dict[str, Interval]]  # a run, its certificate, its intervals over examples
 
 
 def as_runs(stored: Table) -> str:
@@ -95,35 +96,54 @@ def read(file: Path) -> RunsFile:
         raise _refusal(file, f"no column {', '.join(missing)}")
     if not lines:
         raise _refusal(file, "it holds no run")
-    runs, over_examples = [], {}
+    known = []
     for number, line in enumerate(lines, start=2):
         try:
-            runs.append(_run(line))
-            over_examples[runs[-1].run_id] = {
+            run = _run(line)
+            intervals = {
                 metric: Interval(*(_figure(end, line[end]) for end in ends))
                 for metric, ends in ENDS.items()
                 if any(line[end] for end in ends)
             }
         except ValueError as error:
             raise _refusal(file, f"line {number}: {error}") from None
-    certificates = {line["run_id"]: line[CERTIFICATE] or None for line in lines}
-    return RunsFile(_newest_first(runs), certificates, over_examples)
+        known.append((run, line[CERTIFICATE] or None, intervals))
+    return _of_lines(known)
 
 
 def joined(files: Sequence[RunsFile]) -> RunsFile:
     """The runs of several files, of machines that shared a table's seeds, say; a run that two hold counts once."""
-    runs: dict[str, StoredRun] = {}
-    certificates: dict[str, str | None] = {}
-    over_examples: dict[str, dict[str, Interval]] = {}
-    for file in files:
-        runs |= {run.run_id: run for run in file.runs}
-        certificates |= file.certificates
-        over_examples |= file.over_examples
-    return RunsFile(_newest_first(runs.values()), certificates, over_examples)
+    return _of_lines(
+        (run, file.certificates.get(run.run_id), file.over_examples.get(run.run_id, {}))
+        for file in files
+        for run in file.runs
+    )
 
 
-def _newest_first(runs: Iterable[StoredRun]) -> tuple[StoredRun, ...]:
-    return tuple(sorted(runs, key=lambda run: (run.ended, run.started, run.run_id), reverse=True))
+def _of_lines(lines: Iterable[Line]) -> RunsFile:
+    """In whatever order they come. Of what two lines say of one run the fuller counts, and the worse certificate."""
+    by_id: dict[str, list[Line]] = {}
+    for line in lines:
+        by_id.setdefault(line[0].run_id, []).append(line)
+    certificates = {run_id: {certificate for _, certificate, _ in said} for run_id, said in by_id.items()}
+    return RunsFile(
+        tuple(newest_first(max((run for run, _, _ in said), key=_fullness) for said in by_id.values())),
+        {
+            run_id: next((one for one in ("differs", "equal") if one in said), None)
+            for run_id, said in certificates.items()
+        },
+        {
+            run_id: max(
+                (intervals for _, _, intervals in said), key=lambda some: (len(some), repr(sorted(some.items())))
+            )
+            for run_id, said in by_id.items()
+        },
+    )
+
+
+def _fullness(run: StoredRun) -> tuple[int, int, int, str]:
+    said = repr((sorted(run.metrics.items()), sorted(run.tags.items())))
+    return run.ended, run.started, len(run.metrics), said
 
 
 def _intervals(known: Evidence, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:

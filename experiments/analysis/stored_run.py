@@ -1,7 +1,9 @@
 """One run as every reader of stored runs gives it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+FINISHED = "FINISHED"  # how a run ended that a table may take
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,26 @@ class StoredRun:
         return int(text) if text.isdecimal() else -1
 
     @property
+    def overrides(self) -> str:
+        """Further keys that were given, as one text; empty where there are none."""
+        return self.tags.get("overrides", "")
+
+    @property
+    def spec_hash(self) -> str:
+        """What the row was when this was run."""
+        return self.tags.get("spec_hash", "")
+
+    @property
+    def baseline_hash(self) -> str:
+        """The spec hash of the baseline that it is compared with."""
+        return self.tags.get("baseline_hash", "")
+
+    @property
     def job(self) -> tuple[str, int]:
         """What was run: (spec hash, seed). Runs of the same job repeat each other."""
-        return self.tags.get("spec_hash", ""), self.seed
+        return self.spec_hash, self.seed
+
+
+def newest_first(runs: Iterable[StoredRun]) -> list[StoredRun]:
+    """By their ends, then their beginnings; ids settle what is left, so that the order given changes nothing."""
+    return sorted(runs, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)

@@ -46,11 +46,12 @@ class Table:
     ) -> "Table":
         """The comparable runs of a scale; on an empty store the published figures alone.
 
-        `rows` are those asked for beside the baseline, by default all published ones and whatever else is stored.
-        `seeds` are by default those that any row has, and all that the baseline has are its own; `baseline_seeds` are
-        more of the baseline.
-        `finished` are all finished runs, where they were read before, and `evidence` what is known of pairs of them. A
-        difference within `delta` Overall points is harmless.
+        `rows` are those asked for beside the baseline, by default all published ones and whatever else is stored. The
+        others that are stored still count in the noise that these are judged by.
+        `seeds` are by default those that any of them has, and all that the baseline has are its own; `baseline_seeds`
+        are more of the baseline.
+        `finished` are all finished runs in any order, where they were read before, and `evidence` what is known of
+        pairs of them. A difference within `delta` Overall points is harmless.
 
         Raises:
             StoreError: the store is there and cannot be read.
@@ -59,12 +60,15 @@ class Table:
         if rows is None:
             rows = [*published.rows(), *(run.row for run in chosen.runs)]
         names = list(dict.fromkeys([BASELINE, *rows]))
-        kept = [run for run in chosen.runs if run.row in set(names)]
+        kept = list(chosen.runs)
         if seeds is None:
-            baseline_seeds = sorted({run.seed for run in kept if run.row == BASELINE})
-            seeds = sorted({run.seed for run in kept if run.row != BASELINE}) or baseline_seeds or [0]
-        of_baseline = {*seeds, *baseline_seeds}
-        kept = [run for run in kept if run.seed in (of_baseline if run.row == BASELINE else set(seeds))]
+            # seeds that only an older design of a row has are missing now
+            of_rows = [run for run in (*chosen.runs, *chosen.other_designs) if run.row in set(names)]
+            baseline_seeds = sorted({run.seed for run in chosen.runs if run.row == BASELINE})
+            seeds = sorted({run.seed for run in of_rows if run.row != BASELINE}) or baseline_seeds or [0]
+        else:
+            of_baseline = {*seeds, *baseline_seeds}
+            kept = [run for run in kept if run.seed in (of_baseline if run.row == BASELINE else set(seeds))]
 
         def build(runs: Sequence[StoredRun], names: list[str]) -> table.Table:
             return table.build(
@@ -74,6 +78,7 @@ class Table:
                 baseline_seeds=baseline_seeds,
                 rows=names,
                 left_out=chosen.left_out,
+                other_designs=chosen.other_designs,
                 delta=delta,
                 evidence=evidence,
             )
@@ -82,7 +87,7 @@ class Table:
         try:
             built = build(kept, names)
         except UNREADABLE:  # one row's files must not take the others with them: find out whose they are
-            for name in names:
+            for name in dict.fromkeys([*names, *(run.row for run in kept)]):
                 try:
                     build([run for run in kept if run.row in (name, BASELINE)], [name])
                 except UNREADABLE as error:
@@ -91,7 +96,8 @@ class Table:
             built = build(kept, names)
         by_row: dict[str, dict[int, StoredRun]] = {}
         for run in kept:
-            by_row.setdefault(run.row, {})[run.seed] = run
+            if run.row in set(names):
+                by_row.setdefault(run.row, {})[run.seed] = run
         return cls(built, by_row, broken, evidence)
 
     def fill_command(self, name: str) -> str | None:

@@ -14,6 +14,8 @@ from experiments import published
 from experiments.analysis import examples, summary
 from experiments.analysis.results import StoredRun
 from experiments.analysis.seeds import effects
+from experiments.analysis.selection import OtherDesign, check_one_design_a_row, in_words
+from experiments.analysis.selection import other_designs as count_designs
 from experiments.published import BASELINE, HARMLESS_POINTS
 from experiments.record import COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
 
@@ -67,6 +69,13 @@ class Row(TypedDict):
     published: dict[str, float | None]
 
 
+class LeftOut(TypedDict):
+    """Finished jobs of the scale that are not in the table."""
+
+    not_comparable: int  # with overrides, or of another baseline
+    other_designs: list[OtherDesign]  # under the name of a row that is of another spec
+
+
 class Table(TypedDict):
     """The whole table."""
 
@@ -75,6 +84,7 @@ class Table(TypedDict):
     baseline_hash: str | None
     delta: float
     detectable: float | None  # the Overall difference that the median row would have shown with 80% probability
+    left_out: LeftOut
     method: str
     rows: list[Row]
 
@@ -97,21 +107,29 @@ def build(
     baseline_seeds: Sequence[int] = (),
     rows: Sequence[str] | None = None,
     left_out: int = 0,
+    other_designs: Iterable[StoredRun] = (),
     delta: float = HARMLESS_POINTS,
     evidence: Callable[[], AbstractContextManager[Evidence]] = summary.opened,
 ) -> Table:
-    """The table of `runs`, which are comparable and one a job.
+    """The table of `runs`, which are comparable, of one spec a row, and one a job: `selection` finds them.
 
-    `rows` (all that the runs are of) and `seeds` are what is wanted: what of it is missing is said in each row.
+    `rows` (all that the runs are of) and `seeds` are what is wanted: what of it is missing is said in each row. Runs of
+    further rows are not shown, and count in the noise that those shown are judged by: what a row is told does not hang
+    on which rows one looks at.
     `baseline_seeds` are more seeds of the baseline: they count in its mean and in the model.
-    `left_out` is how many finished runs the selection did not take: it is said in `method`. `evidence` is what is
-    known of pairs of runs, by default of those in the store that the environment names.
+    `left_out` is how many finished runs the selection did not take, `other_designs` those of rows that are of another
+    spec now: both are said in `method`. `evidence` is what is known of pairs of runs, by default of those in the store
+    that the environment names.
+
+    Raises:
+        ValueError: runs of one row carry several spec hashes, or are of one seed.
     """
+    check_one_design_a_row(runs)
     wanted = published.in_order(tuple(dict.fromkeys(rows if rows is not None else (run.row for run in runs))))
-    by_row: dict[str, dict[int, StoredRun]] = {name: {} for name in (*wanted, BASELINE)}
-    asked = {name: set(seeds) for name in by_row} | {BASELINE: {*seeds, *baseline_seeds}}
+    by_row: dict[str, dict[int, StoredRun]] = {name: {} for name in (*wanted, BASELINE, *(run.row for run in runs))}
     for run in runs:
-        if run.row in by_row and run.seed in asked[run.row]:
+        is_wanted = run.seed in (*seeds, *baseline_seeds) if run.row == BASELINE else run.seed in seeds
+        if is_wanted or run.row not in (BASELINE, *wanted):
             by_row[run.row][run.seed] = run
     over_seeds = {metric: effects(by_row, metric, delta=delta) for metric in (*SCORES, OVERALL)}
     with evidence() as known:
@@ -129,15 +147,25 @@ def build(
             for name in wanted
         ]
     overall = over_seeds[OVERALL]
+    out = LeftOut(not_comparable=left_out, other_designs=count_designs(runs, other_designs))
     return Table(
         scale=scale,
         seeds=sorted(seeds),
         baseline_hash=next((run.tags["baseline_hash"] for run in runs), None),
         delta=delta,
         detectable=None if overall is None else overall.detectable,
-        method=_method(built, overall, left_out, delta),
+        left_out=out,
+        method=_method(built, overall, out, delta),
         rows=built,
     )
+
+
+def left_out_in_words(left_out: LeftOut) -> str:
+    """`left out: ...` as it stands in a caption; nothing where nothing was."""
+    number = left_out["not_comparable"]
+    words = [f"{number} finished runs with overrides or of another baseline"] if number else []
+    words += in_words(left_out["other_designs"])
+    return f"left out: {', '.join(words)}" if words else ""
 
 
 def published_figures(name: str) -> dict[str, float | None]:
@@ -265,7 +293,7 @@ def _part(part: "SeedsPart | None") -> Part | None:
     return None if part is None else Part(difference=part.difference, low=part.low, high=part.high)
 
 
-def _method(rows: Sequence[Row], overall: "Effects | None", left_out: int, delta: float) -> str:
+def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, delta: float) -> str:
     parts = ["difference: row - baseline, paired by seed"]
     if overall is not None:
         parts.append(
@@ -278,6 +306,6 @@ def _method(rows: Sequence[Row], overall: "Effects | None", left_out: int, delta
             parts.append(f"judged by their own, larger noise: {', '.join(overall.own_variance)}")
     elif any(row["overall"]["low"] is not None for row in rows):
         parts.append(f"interval: {examples.METHOD}")
-    if left_out:
-        parts.append(f"left out: {left_out} finished runs with overrides or of another baseline")
+    if words := left_out_in_words(left_out):
+        parts.append(words)
     return "; ".join(parts)

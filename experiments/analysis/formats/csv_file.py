@@ -39,6 +39,9 @@ def _line(row: Row, stored: Table) -> dict[str, Any]:
         "certificate": row["certificate"],
         "run_ids": " ".join(row["run_ids"]),
         "missing": "; ".join(row["missing"]),
+        "other_design_runs": sum(
+            one["runs"] for one in stored.table["left_out"]["other_designs"] if one["row"] == row["row"]
+        ),
         "broken": stored.broken.get(row["row"]),
         **{f"published_{name}": value for name, value in row["published"].items()},
     }

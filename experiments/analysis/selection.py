@@ -1,0 +1,120 @@
+"""Which runs one table may hold together: those of one baseline, of each row one design, of each job the newest.
+
+A row is known by its name, and is what its spec hash says. Where runs of several hashes carry one name, an ablation's
+YAML that was edited or two people's rows that are called the same, the newest finished one says which the row is. The
+order in which runs are given changes nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypedDict
+
+from experiments.analysis.stored_run import FINISHED, StoredRun, newest_first
+from experiments.published import BASELINE
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs of one table, the newest first, and those that it leaves out, each job once."""
+
+    scale: str
+    baseline_hash: str | None  # None where no baseline is finished
+    runs: tuple[StoredRun, ...]
+    left_out: int  # finished jobs of this scale with overrides, or of another baseline
+    other_designs: tuple[StoredRun, ...] = ()  # comparable, and called as a row that is of another spec hash here
+
+
+def select(scale: str, finished: Iterable[StoredRun]) -> Selection:
+    """The runs of a scale without overrides and with the newest finished baseline's hash, of each row the newest hash.
+
+    `finished` are all finished runs, in any order.
+    """
+    jobs = _each_job(run for run in finished if run.status == FINISHED and run.tags.get("scale") == scale)
+    baseline = next((run for run in jobs if run.row == BASELINE and not run.overrides), None)
+    if baseline is None:
+        return Selection(scale, None, (), len(jobs))
+    comparable = [run for run in jobs if not run.overrides and run.baseline_hash == baseline.spec_hash]
+    taken, others = _one_design_a_row(comparable, {BASELINE: baseline.spec_hash})
+    return Selection(scale, baseline.spec_hash, taken, len(jobs) - len(comparable), others)
+
+
+def beside(asked: Iterable[StoredRun], finished: Iterable[StoredRun]) -> Selection:
+    """The table that runs of one command stand in: they say what their rows are, what is stored brings the others.
+
+    `asked` have one scale and baseline hash, and one spec hash a row. What joins them has their overrides.
+    """
+    asked = _each_job(asked)
+    scale, baseline_hash = asked[0].tags.get("scale", ""), asked[0].baseline_hash
+    overrides = {run.overrides for run in asked}
+    ours = {(run.row, run.job) for run in asked}
+    stored = [
+        run
+        for run in _each_job(run for run in finished if run.status == FINISHED and run.tags.get("scale") == scale)
+        if run.baseline_hash == baseline_hash and run.overrides in overrides and (run.row, run.job) not in ours
+    ]
+    designs = {run.row: run.spec_hash for run in asked} | {BASELINE: baseline_hash}
+    taken, others = _one_design_a_row(stored, designs)
+    return Selection(scale, baseline_hash, (*asked, *taken), 0, others)
+
+
+def check_one_design_a_row(runs: Iterable[StoredRun]) -> None:
+    """A mean over two designs is a figure of neither: no table is made of such runs.
+
+    Raises:
+        ValueError: runs of one row carry several spec hashes, or two runs are of the same row and seed.
+    """
+    known: dict[str, dict[int, StoredRun]] = {}
+    for run in runs:
+        of_row = known.setdefault(run.row, {})
+        hashes = sorted({run.spec_hash, *(one.spec_hash for one in of_row.values())})
+        if len(hashes) > 1:
+            raise ValueError(f"row `{run.row}` has runs of {len(hashes)} specs: {', '.join(hashes)}; select first")
+        if run.seed in of_row:
+            raise ValueError(f"row `{run.row}` has two runs of seed {run.seed}; select first")
+        of_row[run.seed] = run
+
+
+class OtherDesign(TypedDict):
+    """Runs that are called as a row of a table and are of another spec."""
+
+    row: str
+    runs: int
+    older: bool  # than the row's; a command that runs an earlier design shows that
+
+
+def other_designs(runs: Iterable[StoredRun], others: Iterable[StoredRun]) -> list[OtherDesign]:
+    """What was left out of the rows of `runs` because it is of another design, by row."""
+    newest: dict[str, StoredRun] = {}
+    for run in newest_first(runs):
+        newest.setdefault(run.row, run)
+    counts = Counter(
+        (run.row, run.row not in newest or newest_first((run, newest[run.row]))[0] is not run) for run in others
+    )
+    return [OtherDesign(row=row, runs=number, older=older) for (row, older), number in sorted(counts.items())]
+
+
+def in_words(designs: Iterable[OtherDesign]) -> list[str]:
+    """Each as it is said: its number, `runs of an older`, and the row's name."""
+    runs = ((one, "run" if one["runs"] == 1 else "runs") for one in designs)
+    return [f"{one['runs']} {said} of {'an older' if one['older'] else 'a newer'} `{one['row']}`" for one, said in runs]
+
+
+def _each_job(runs: Iterable[StoredRun]) -> list[StoredRun]:
+    """The newest run of every job, the newest first. A row's keys given as overrides are another job than the row."""
+    jobs: dict[tuple[str, str, str, str, int], StoredRun] = {}
+    for run in newest_first(runs):
+        jobs.setdefault((run.row, run.overrides, run.baseline_hash, run.spec_hash, run.seed), run)
+    return list(jobs.values())
+
+
+def _one_design_a_row(
+    jobs: Iterable[StoredRun], designs: dict[str, str]
+) -> tuple[tuple[StoredRun, ...], tuple[StoredRun, ...]]:
+    """Those of each row's design and the others; a row that `designs` does not name is what its first run is."""
+    designs = dict(designs)
+    taken: list[StoredRun] = []
+    others: list[StoredRun] = []
+    for run in jobs:
+        (taken if designs.setdefault(run.row, run.spec_hash) == run.spec_hash else others).append(run)
+    return tuple(taken), tuple(others)
