@@ -7,13 +7,14 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from experiments.compose import leaves
+from experiments.outside_code import imported_hash
 from experiments.record import RESULTS_VERSION, ROOT
 from experiments.refusal import Problem, UserError, did_you_mean, wrong_value
 from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
@@ -93,10 +94,11 @@ def frozen_files(model: Mapping[str, Any]) -> dict[str, str]:
     return {key: content_hash(Path(value)) for key, value in named.items()}
 
 
-def component_files(model: Mapping[str, Any]) -> dict[str, str]:
+def component_files(model: Mapping[str, Any], components: Sequence[str] = ()) -> dict[str, str]:
     """The sha256 of the file that each chosen class from outside lies in, by key: it is in nobody's git history.
 
-    Our own classes are not among them: `RESULTS_VERSION` stands for those. Nor is what such a file imports.
+    Where it imports modules that are neither installed nor ours, there is another one over all of them. `components`
+    are the modules that the command names. Our own classes are not among them: `RESULTS_VERSION` stands for those.
 
     Raises:
         UserError: a class is in no file, as one that was typed into a notebook.
@@ -114,6 +116,9 @@ def component_files(model: Mapping[str, Any]) -> dict[str, str]:
         except (TypeError, OSError) as error:
             hint = "put it into a module of its own, and name that in `components`"
             raise UserError([wrong_value(key, name, "components whose class is in a file", hint)]) from error
+        imported = imported_hash(chosen.cls.__module__, components)
+        if imported is not None:
+            hashes[f"{key} imports"] = imported
     return hashes
 
 

@@ -206,7 +206,7 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
         checked.add(design)
     from experiments.data.world import fingerprint
 
-    files = {**frozen_files(tree["model"]), **component_files(tree["model"])}
+    files = {**frozen_files(tree["model"]), **component_files(tree["model"], tree["components"])}
     data = fingerprint(data_config(tree))
     before, now = leaves(draft.files), leaves(tree)
     made_a_difference = [

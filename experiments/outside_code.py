@@ -1,0 +1,169 @@
+"""The source of components from outside: which modules of one's own a module imports, and what is in them.
+
+Imports are read from the code, not from what happens to be loaded: those inside functions count too, and the same
+command finds the same files in every process. Nothing is executed. What is installed and our own packages are left out:
+a version and our history stand for those.
+"""
+
+import ast
+import hashlib
+import importlib
+import json
+import marshal
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from importlib.machinery import BYTECODE_SUFFIXES, SOURCE_SUFFIXES, ModuleSpec
+from importlib.util import resolve_name
+from modulefinder import ModuleFinder
+from pathlib import Path
+from types import CodeType
+
+OURS = ("flamingo_core", "experiments", "dashboard")
+INSTALLED = {"site-packages", "dist-packages"}
+BY_TEXT = {"import_module", "__import__"}  # functions that import what a text names
+PYC_HEADER = 16  # bytes before the code
+
+
+def imported_hash(module: str, named: Sequence[str] = ()) -> str | None:
+    """The sha256 over the modules from outside that a module imports, directly or not; None where there are none.
+
+    `named` are those of `components`: what they are part of is from outside wherever it lies, and where `module` is
+    none of them those that lead to it count with it. Where files lie does not count, nor does the name of the outermost
+    package: a folder that was moved or renamed holds the same source. Modules without a statement do not count.
+    """
+    importlib.invalidate_caches()
+    tops = frozenset(_top(name) for name in named)
+    found = _reached(module, tops)
+    if module not in named:
+        leading = (_reached(name, tops) for name in named)
+        found = {name: content for some in (*leading, found) if module in some for name, content in some.items()}
+    prefix = f"{_top(module)}."
+    listed = sorted(
+        (name.removeprefix(prefix), content)
+        for name, content in found.items()
+        if name != module and content is not None
+    )
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest() if listed else None
+
+
+def _reached(module: str, tops: frozenset[str]) -> dict[str, str | None]:
+    """The modules from outside that one leads to, itself included, by name: their hashes, None for empty ones."""
+    found: dict[str, str | None] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        spec = None if name in found else _find(name)
+        if spec is None or not _is_outside(name, spec, tops):
+            continue
+        found[name], code = _content(spec)
+        parents = name.split(".")[:-1]
+        waiting += [".".join(parents[:depth]) for depth in range(1, len(parents) + 1)]
+        if code is not None:
+            waiting += _imports(code, name if spec.submodule_search_locations is not None else ".".join(parents))
+    return found
+
+
+def _find(name: str) -> ModuleSpec | None:
+    """Where a module is, without importing it or its parents; None where there is none."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        return None
+    loaded = getattr(sys.modules.get(name), "__spec__", None)
+    if loaded is not None:
+        return loaded
+    parent = name.rpartition(".")[0]
+    path = None
+    if parent:
+        of_parent = _find(parent)
+        if of_parent is None or of_parent.submodule_search_locations is None:
+            return None
+        path = list(of_parent.submodule_search_locations)
+    for finder in sys.meta_path:
+        try:
+            found = finder.find_spec(name, path)
+        except KeyError:  # a folder without a file of its own, in another such folder: Python asks for the imported one
+            found = ModuleSpec(name, None, is_package=True)
+            found.submodule_search_locations = [str(Path(place) / name.rpartition(".")[2]) for place in path or ()]
+        if found is not None:
+            return found
+    return None
+
+
+def _is_outside(name: str, spec: ModuleSpec, tops: frozenset[str]) -> bool:
+    top = _top(name)
+    if top in OURS or top in sys.stdlib_module_names:
+        return False
+    if spec.has_location and spec.origin:
+        places = [Path(spec.origin)]
+    else:
+        places = [Path(place) for place in spec.submodule_search_locations or ()]
+    depth = name.count(".") + (spec.has_location and spec.submodule_search_locations is not None)  # below the folder
+    return top in tops or not any(_is_installed(place.parents[min(depth, len(place.parents) - 1)]) for place in places)
+
+
+@lru_cache(maxsize=256)
+def _is_installed(folder: Path) -> bool:
+    """Whether what lies in a folder was put there by an installer."""
+    standard = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    among = INSTALLED.intersection(folder.parts) or standard.intersection((folder, *folder.parents))
+    return bool(among) or any(True for _ in folder.glob("*.dist-info"))
+
+
+def _content(spec: ModuleSpec) -> tuple[str | None, CodeType | None]:
+    """The hash of a module's file and its code; no hash where it has no statement, no code where it cannot be read."""
+    if not spec.has_location or spec.origin is None:
+        return None, None  # a folder that is a package without a file
+    try:
+        content = Path(spec.origin).read_bytes()
+    except OSError:
+        return None, None
+    code = None
+    try:
+        if spec.origin.endswith(tuple(SOURCE_SUFFIXES)):
+            body = ast.parse(content).body
+            if all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in body):
+                return None, None
+            code = compile(content, spec.origin, "exec", dont_inherit=True)
+        elif spec.origin.endswith(tuple(BYTECODE_SUFFIXES)):
+            code = marshal.loads(content[PYC_HEADER:])
+    except (SyntaxError, ValueError, EOFError, TypeError):
+        pass  # whoever imports it will be told
+    return hashlib.sha256(content).hexdigest(), code
+
+
+def _imports(code: CodeType, package: str) -> Iterator[str]:
+    """What may be modules that code imports, anywhere in it; names of what is no module are among them."""
+    every = list(_nested(code))
+    for one in every:
+        for kind, said in ModuleFinder().scan_opcodes(one):
+            if kind == "absolute_import":
+                names, base = said
+            elif kind == "relative_import":
+                level, names, base = said
+                base = _resolved("." * level + base, package)
+            else:
+                continue
+            yield base
+            yield from (f"{base}.{name}" for name in names or ())
+    if any(BY_TEXT.intersection(one.co_names) for one in every):
+        texts = {text for one in every for text in one.co_consts if isinstance(text, str)}
+        yield from (_resolved(text, package) for text in texts)
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _nested(constant)
+
+
+def _resolved(name: str, package: str) -> str:
+    try:
+        return resolve_name(name, package)
+    except ImportError:
+        return ""  # beyond the outermost package
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
