@@ -260,7 +260,7 @@ def test_a_row_without_its_component_is_refused(store_file, at_home, capsys):
 
 
 def test_an_edited_module_is_another_spec(at_home):
-    """The file of the class counts, for the row alone; a file beside it does not, nor does any of ours."""
+    """The file of the class counts, for the row alone, and what it imports; a file beside it does not, nor do ours."""
     typed = ("ablation=my_row", "components=[my.module]")
 
     def hashes():
@@ -277,6 +277,11 @@ def test_an_edited_module_is_another_spec(at_home):
     assert after[2] == before[2] == make_spec().hash
     assert component_files(make_spec("ablation=resampler_mlp").model) == {}
     assert set(component_files(make_spec(*typed, config_dir=at_home / "my_conf").model)) == {"model.resampler.name"}
+    lay(at_home, {MODULE: EXAMPLES["resampler"][MODULE] + "\n\ndef size():\n    from my.other import SIZE\n"})
+    with_other = hashes()
+    lay(at_home, {"my/other.py": "SIZE = 4\n"})
+    edited = hashes()
+    assert len({before[0], after[0], with_other[0], edited[0]}) == 4 and edited[2] == before[2]
 
 
 def test_a_class_in_no_file_is_refused(at_home):

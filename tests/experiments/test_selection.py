@@ -30,7 +30,7 @@ def a_run(row, seed, points, *, design="", ended=1_000, run_id="", baseline="bas
     metrics = {name: points for metric in (*SCORES, OVERALL) for name in (metric, blind(metric))}
     tags = {"scale": scale, "ablation": row, "seed": str(seed), "baseline_hash": baseline, "overrides": overrides}
     tags["spec_hash"] = baseline if row == "baseline" and not design else f"{row}{design}"
-    name = run_id or f"{row}-{tags['spec_hash']}-{seed}-{ended}-{overrides}"
+    name = run_id or "".join(filter(str.isalnum, f"{row}{tags['spec_hash']}{seed}{ended}{overrides}"))
     return StoredRun(name, "FINISHED", 500, ended, "", tags, {}, {**metrics, **COST_METRICS})
 
 
