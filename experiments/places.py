@@ -2,11 +2,12 @@
 
 Beside the store lies what must not be lost, and it moves with the store. The cache may be removed at any time: it is
 the checkout's `.cache` unless the variable names another folder; where a checkout cannot be written to, it lies beside
-the store. Nothing is made here.
+the store. Locks that the whole machine shares lie in /tmp. Nothing is made here.
 """
 
 import hashlib
 import os
+import tempfile
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from experiments.record import ROOT
 
 CACHE_VARIABLE = "FLAMINGO_CACHE"
 CACHE_NAME = ".cache"
+LOCKS_VARIABLE = "FLAMINGO_LOCKS"  # a folder for the machine's locks, where /tmp is none that all its users see
 
 
 class Places:
@@ -89,6 +91,15 @@ def cache_folder(beside: Path | None = None) -> Path:
         return Path(said).absolute()
     own = ROOT / CACHE_NAME
     return own if beside is None or may_write(own) else beside / CACHE_NAME
+
+
+def machine_locks() -> Path:
+    """Where locks of the whole machine lie: beside no store, of which a machine may have several, and in nobody's home.
+
+    `TMPDIR` may be a folder of one user or of one job; /tmp is the one that all of them see.
+    """
+    said = os.environ.get(LOCKS_VARIABLE, "").strip()
+    return Path(said or ("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir())).absolute()
 
 
 def in_cache(path: Path) -> Path:

@@ -67,7 +67,12 @@ HOST = "host"  # the machine that a run was last on: only there is it known whet
 COMPONENTS, CONFIG_DIR = "components", "config_dir"
 
 SPEC_FILE = "spec.yaml"
+# Of a row that was timed beside its baseline: the baseline's median step of the same rounds. A step time of another
+# hour or machine is never subtracted.
+PAIRED_STEP_TIME = "paired_baseline_step_time_s"
+
 CERTIFICATE_FILE = "certificate.json"
+TIMING_FILE = "timing.json"  # every round of the timing pass, of both sides
 WEIGHTS_FILE = "weights.safetensors"
 PREDICTIONS_FOLDER = "predictions"
 PREDICTION_COLUMNS = (
@@ -95,3 +100,8 @@ def blind(metric: str) -> str:
 def loss(dataset: str) -> str:
     """The name under which the training loss on one data set is stored, over steps."""
     return f"loss/{dataset}"
+
+
+def is_path(key: str) -> bool:
+    """Whether a key of a spec says where a file lies: what is in the file is in the spec's hash, its place is not."""
+    return key.startswith("model.") and key.endswith(".path")

@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 
 from experiments.compose import leaves
 from experiments.outside_code import imported_hash
-from experiments.record import RESULTS_VERSION, ROOT
+from experiments.record import RESULTS_VERSION, ROOT, is_path
 from experiments.refusal import Problem, UserError, did_you_mean, wrong_value
 from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
 
@@ -81,7 +81,7 @@ def spec_hash(
     kept = {
         key: value
         for key, value in leaves(tree).items()
-        if not _is_path(key) and not any(key == one or key.startswith(f"{one}.") for one in left_out)
+        if not is_path(key) and not any(key == one or key.startswith(f"{one}.") for one in left_out)
     }
     identity = {"spec": kept, "files": dict(files), "data": data, "version": version}
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -90,7 +90,7 @@ def spec_hash(
 
 def frozen_files(model: Mapping[str, Any]) -> dict[str, str]:
     """The sha256 of every file or directory of weights that a resolved model names, by key."""
-    named = {key: value for key, value in leaves(model, "model.").items() if _is_path(key) and value is not None}
+    named = {key: value for key, value in leaves(model, "model.").items() if is_path(key) and value is not None}
     return {key: content_hash(Path(value)) for key, value in named.items()}
 
 
@@ -193,7 +193,7 @@ def _check_section(config: type, values: Mapping[str, Any], prefix: str, scale: 
 def _find_files(model: dict[str, Any], overrides: Mapping[str, Any], scale: str, problems: list[Problem]) -> None:
     """Make paths absolute: those of the command from the working directory, those of a YAML from the repository."""
     for key, value in leaves(model, "model.").items():
-        if _is_path(key) and value is not None:
+        if is_path(key) and value is not None:
             path = Path(value).expanduser()
             typed = key in overrides
             path = (Path.cwd() if typed else ROOT) / path
@@ -240,10 +240,6 @@ def _default(entry: Field) -> Any:
     if entry.default_factory is not MISSING:
         return entry.default_factory()
     return UNSAID if entry.default is MISSING else entry.default
-
-
-def _is_path(key: str) -> bool:
-    return key.startswith("model.") and key.endswith(".path")
 
 
 def _added_keys(tree: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from experiments.guard import guard
 from experiments.published import BASELINE, group_of
 from experiments.refusal import Problem, UserError, refuse, show
 from experiments.request import Job, read_jobs
-from experiments.resolve import component_files, frozen_files, resolve, spec_hash
+from experiments.resolve import UNSAID, component_files, frozen_files, resolve, spec_hash
 from experiments.schema import DATASETS, OUTSIDE_HASH, DataConfig, DatasetConfig, EvalConfig, TrainConfig, WorldConfig
 
 
@@ -42,6 +42,12 @@ class Spec:
     def baseline_hash(self) -> str:
         """The hash of the baseline."""
         return self.baseline.hash
+
+    @property
+    def changed_keys(self) -> list[str]:
+        """The keys in which it differs from its baseline; resolved at once, so that a path counts too."""
+        ours, theirs = leaves(self.tree), leaves(self.baseline.tree)
+        return sorted(key for key in ours.keys() | theirs.keys() if ours.get(key, UNSAID) != theirs.get(key, UNSAID))
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ depends on the batch (`media_mask.TokensByMedium`).
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -53,9 +53,11 @@ def estimate(config: FlamingoConfig, shapes: Sequence[BatchShape]) -> Cost:
         model = Flamingo(config, seed=None)
     params, flops = count_parameters(model), dict.fromkeys(SLOTS, 0)
     made: Made = {}
-    for shape in shapes:
+    # padded to the longest: in which order examples have their media changes nothing
+    alike = Counter(replace(shape, media_counts=tuple(sorted(shape.media_counts))) for shape in shapes)
+    for shape, times in alike.items():
         for slot, count in count_flops(model, batch_of(shape), made).items():
-            flops[slot] += count
+            flops[slot] += times * count
     return Cost(
         params_total=sum(params.values()),
         params_trainable=count_trainable(model),

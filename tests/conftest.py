@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from experiments.places import LOCKS_VARIABLE
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store import import_mlflow
 from experiments.tracking import Git, start_run
@@ -47,6 +48,14 @@ def few_rounds() -> Iterator[None]:
     """Timing passes of commands in this process are short: how long a step takes is no test's question."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timing, "ROUNDS", 2)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each process of tests is a machine of its own: no timing pass waits for the jobs of another's tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(LOCKS_VARIABLE, str(tmp_path_factory.mktemp("machine")))
         yield
 
 

@@ -1,7 +1,8 @@
 """What two runs have in common, from their certificates: equal, different as declared, different for no stated reason.
 
-Two runs are paired where nothing differs but what their specs say differs. Which keys differ is read from the stored
-params, so that a run answers for itself, without the code that made it.
+Two runs are paired where nothing differs but what the row's spec says differs. Its certificate records in which keys:
+both specs were resolved in one checkout then, so that where files lie is no difference. A certificate that does not say
+so is judged by the stored params, of which no path counts: a file is what is in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,15 +11,20 @@ from typing import Any
 
 from experiments.analysis import results
 from experiments.analysis.results import StoredRun
+from experiments.record import is_path
 
 # The parts whose sizes follow from another part's: the resampler reads as wide as the encoder writes, and so on.
 # A grafted stack brings layers of the language model's class.
 FOLLOWERS = {"vision": ("resampler",), "resampler": (), "xattn": ("lm",), "lm": ("resampler", "xattn")}
 # Keys that say which modules there are, or which are trained, and leave the weights of those that stay as they are.
 SAME_WEIGHTS = {"model.xattn.placement", "model.lm.freeze"}
-MIXTURE, LM_PATH = "data.mixture", "model.lm.path"  # a language model brings its tokenizer
+MIXTURE, STEPS = "data.mixture", "train.steps"
+LM_PATH = "model.lm.path"  # a language model brings its tokenizer
+CHANGES = "changes"  # in a row's certificate: the keys in which its spec differs from its own baseline's
 COMMON = ("batches", "prompts", "data")  # what is printed by name beside the modules
 WEIGHTS = "weights."
+NOTHING: tuple[Any, ...] = (None, "", [], {})  # a value that two certificates have in common and that says nothing
+NO_FILE = "null"  # the param of a path that is not given
 LISTED = 8  # differences that are printed by name
 
 
@@ -53,17 +59,31 @@ def of_runs(row: StoredRun, baseline: StoredRun) -> Pairing | None:
     ours, theirs = results.certificate(row), results.certificate(baseline)
     if ours is None or theirs is None:
         return None
-    return compare(ours, theirs, changed_keys(row.params, baseline.params))
+    return compare(ours, theirs, changes(row, baseline, ours))
+
+
+def changes(row: StoredRun, baseline: StoredRun, certificate: Mapping[str, Any] | None) -> set[str]:
+    """The keys that a row changes: as its certificate records them, else those in which the params differ."""
+    recorded = (certificate or {}).get(CHANGES)
+    if recorded is None or row.tags.get("baseline_hash") != baseline.tags.get("spec_hash"):
+        return changed_keys(row.params, baseline.params)
+    return set(recorded)
 
 
 def changed_keys(row: Mapping[str, str], baseline: Mapping[str, str]) -> set[str]:
-    """The keys in which two runs' params differ."""
-    return {key for key in row.keys() | baseline.keys() if row.get(key) != baseline.get(key)}
+    """The keys in which two runs' params differ. Where a file lies is none of them, whether there is one may be."""
+    return {
+        key
+        for key in row.keys() | baseline.keys()
+        if row.get(key) != baseline.get(key)
+        and (not is_path(key) or NO_FILE in (row.get(key, NO_FILE), baseline.get(key, NO_FILE)))
+    }
 
 
 def compare(row: Mapping[str, Any], baseline: Mapping[str, Any], changed: set[str]) -> Pairing:
     """Compare two certificates, of specs that differ in the keys `changed`."""
     ours, theirs = dict(_entries(row)), dict(_entries(baseline))
+    excused = _excused_batches(row, baseline, changed)
     if MIXTURE in changed:
         # Each data set has an order of its own: what both draw from must not differ by what one leaves out.
         shared = _batches(row).keys() & _batches(baseline).keys()
@@ -71,27 +91,56 @@ def compare(row: Mapping[str, Any], baseline: Mapping[str, Any], changed: set[st
             side["batches"] = {place: _batches(certificate)[place] for place in sorted(shared)}
     equal, declared, unexpected = [], [], []
     for name in [*ours, *(name for name in theirs if name not in ours)]:
-        if name in ours and name in theirs and ours[name] == theirs[name]:
+        if name in ours and name in theirs and ours[name] == theirs[name] and ours[name] not in NOTHING:
             equal.append(name)
-        elif _is_declared(name, changed, resized=_is_resized(name, row, baseline)):
+        elif _is_declared(name, changed, resized=_is_resized(name, row, baseline), excused=excused):
             declared.append(name)
-        elif name.startswith("environment.") or name == "seed":
-            unexpected.append(f"{name} ({ours.get(name)} against {theirs.get(name)})")
         else:
-            unexpected.append(name)
+            unexpected.append(_told(name, ours.get(name), theirs.get(name), row, baseline))
     return Pairing(tuple(equal), tuple(declared), tuple(unexpected))
 
 
+def _excused_batches(row: Mapping[str, Any], baseline: Mapping[str, Any], changed: set[str]) -> bool:
+    """Whether batches may differ though their data do not: other tokens, other steps, no data set in common."""
+    ours, theirs = _batches(row), _batches(baseline)
+    if not ours or not theirs or _is_old_form(row) != _is_old_form(baseline):
+        return False
+    tokens = [certificate.get("frozen", {}).get("tokenizer") for certificate in (row, baseline)]
+    return (
+        (LM_PATH in changed and tokens[0] != tokens[1])
+        or (STEPS in changed and ours.keys() == theirs.keys() and not _is_old_form(row))
+        or (MIXTURE in changed and not ours.keys() & theirs.keys() and not _is_old_form(row))
+    )
+
+
+def _told(name: str, ours: Any, theirs: Any, row: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    """What differs as it is printed, with both values where they are no hashes, or why they cannot be compared."""
+    if name == "batches" and _is_old_form(row) != _is_old_form(baseline):
+        return "batches (those of one run were hashed by older code: not comparable until rerun=true makes it again)"
+    if name.startswith("environment.") or name == "seed":
+        return f"{name} ({ours} against {theirs})"
+    return f"{name} (not recorded)" if "." not in name and (ours in NOTHING or theirs in NOTHING) else name
+
+
+def _is_old_form(certificate: Mapping[str, Any]) -> bool:
+    """Whether it lists the first batches, as certificates did before they held a hash over all of each data set."""
+    return isinstance(certificate.get("batches"), list)
+
+
 def _batches(certificate: Mapping[str, Any]) -> dict[str, str]:
-    """The first batches by data set and step, from entries `data set/step:hash`."""
-    return dict(entry.split(":", 1) for entry in certificate.get("batches", []))
+    """The hash over all batches by data set; of an older certificate those of the first by `data set/step`."""
+    recorded = certificate.get("batches") or {}
+    return dict(entry.split(":", 1) for entry in recorded) if _is_old_form(certificate) else dict(recorded)
 
 
 def _entries(certificate: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name in ("seed", *COMMON):
         yield name, certificate.get(name)
     for group in ("weights", "frozen", "environment"):
-        for name, value in certificate.get(group, {}).items():
+        recorded = certificate.get(group)
+        if not recorded:
+            yield group, None
+        for name, value in (recorded or {}).items():
             yield f"{group}.{name}", value
 
 
@@ -102,7 +151,7 @@ def _is_resized(name: str, row: Mapping[str, Any], baseline: Mapping[str, Any]) 
     return in_one or row.get("shapes", {}).get(module) != baseline.get("shapes", {}).get(module)
 
 
-def _is_declared(name: str, changed: set[str], *, resized: bool) -> bool:
+def _is_declared(name: str, changed: set[str], *, resized: bool, excused: bool) -> bool:
     group, _, rest = name.partition(".")
     if group == "weights":
         slots, slot = _slots(changed), rest.partition(".")[0]
@@ -112,7 +161,7 @@ def _is_declared(name: str, changed: set[str], *, resized: bool) -> bool:
     if group == "frozen":
         return LM_PATH in changed if rest == "tokenizer" else rest in _slots(changed)
     if group in ("batches", "data"):
-        return any(key.startswith("data.") for key in changed - {MIXTURE})
+        return (excused and group == "batches") or any(key.startswith("data.") for key in changed - {MIXTURE})
     return group == "prompts" and any(key.startswith(("eval.", "data.world.")) for key in changed)
 
 

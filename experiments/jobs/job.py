@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
 from experiments.jobs import lease, quiet, waiting
-from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
-from experiments.run_writer import RunWriter, flatten
+from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, TIMING_FILE, WEIGHTS_FILE, loss
+from experiments.run_writer import RunWriter
 from experiments.spec import Spec
 from experiments.tracking import StoreError, open_finished, resume_run, start_run, work_folder
 
@@ -136,11 +136,13 @@ def run_job(job: Job) -> None:
                 stop=stop,
             )
             evaluation = evaluate(model, spec, prompts, features, stop=stop)
+            certificate["batches"] = progressed.batches
             certificate["against"] = _against_baseline(spec, certificate)
             shutil.rmtree(folder / waiting.RESULTS_FOLDER, ignore_errors=True)  # what a killed process began to write
             model.save_pretrained(folder / waiting.RESULTS_FOLDER, spec_hash=spec.hash)
             _write_results(folder / waiting.RESULTS_FOLDER, evaluation, certificate)
-            costs = {**planned_costs(spec, model.config, mixture), "train_step_time_s": median(progressed.step_times_s)}
+            costs = planned_costs(spec, model.config, features)
+            costs["train_step_time_s"] = median(progressed.step_times_s)
             waiting.keep(folder, spec, run, losses=progressed.losses, metrics={**costs, **evaluation.scores})
             _store_results(folder, spec.title)
         except BaseException as error:
@@ -199,7 +201,8 @@ def is_complete(spec: Spec) -> bool:
 def complete(spec: Spec) -> None:
     """Compare a finished run's certificate with its baseline's and time both, as far as that is missing.
 
-    When the two trained side by side, neither could. Timing waits until no job of ours is under way.
+    When the two trained side by side, neither could. Timing waits until no job of ours is under way; what another
+    command has timed and stored meanwhile is not timed again.
 
     Raises:
         StoreError: the store cannot be used.
@@ -210,15 +213,23 @@ def complete(spec: Spec) -> None:
     if _is_timed(stored, baseline):
         return
     from experiments.training.build import pick_device
-    from experiments.training.timing import time_rows
+    from experiments.training.timing import rounds_of, time_rows
 
     device = pick_device(spec.tree["device"])
     with quiet.alone():
+        stored, baseline = stored_pair(spec)
+        if _is_timed(stored, baseline):
+            return
         own, other = time_rows(spec, None if baseline is None else spec.baseline, device)
-    # the row's last: it is what says that this was done
-    if baseline is not None and other is not None and "step_time_s" not in baseline.metrics:
-        open_finished(baseline.run_id).log_metrics(other.metrics())
-    open_finished(stored.run_id).log_metrics(own.metrics())
+        # the row's figures last: they are what says that this was done
+        if baseline is not None and other is not None and "step_time_s" not in baseline.metrics:
+            open_finished(baseline.run_id).log_metrics(other.metrics())
+        run = open_finished(stored.run_id)
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / TIMING_FILE
+            file.write_text(json.dumps(rounds_of(own, other, device), indent=1) + "\n", encoding="utf-8")
+            run.log_file(file)
+        run.log_metrics(own.metrics())
 
 
 def _is_timed(stored: StoredRun, baseline: StoredRun | None) -> bool:
@@ -264,7 +275,9 @@ def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
     load_trained_state(model, load_tensors(weights)[0])
     _say(f"{spec.title}: run {donor.run_id} trained the same, its weights are evaluated")
     times = [donor.metrics["train_step_time_s"]]
-    return Progressed(step=spec.train.steps, losses=results.losses(donor), step_times_s=times)
+    # what it was trained on is the donor's word: of one that says nothing, `{}` is equal to nothing
+    batches = (results.certificate(donor) or {}).get("batches") or {}
+    return Progressed(step=spec.train.steps, losses=results.losses(donor), step_times_s=times, batches=batches)
 
 
 def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWriter]:
@@ -289,8 +302,8 @@ def _against_baseline(spec: Spec, certificate: dict[str, Any]) -> dict[str, Any]
         return None
     if baseline is None or theirs is None:
         return None
-    changed = pairing.changed_keys(flatten(spec.tree), flatten(spec.baseline.tree))
-    return {"run_id": baseline.run_id, **asdict(pairing.compare(certificate, theirs, changed))}
+    compared = pairing.compare(certificate, theirs, set(spec.changed_keys))
+    return {"run_id": baseline.run_id, **asdict(compared)}
 
 
 def _write_results(folder: Path, evaluation: "Evaluation", certificate: dict[str, Any]) -> None:

@@ -56,17 +56,20 @@ def build_model(spec: Spec, device: torch.device) -> Flamingo:
     return model
 
 
-def build_mixture(spec: Spec) -> Mixture:
-    """The spec's training data in the order of its seed."""
-    return Mixture(spec.data, seed=spec.seed, tokenizer=tokenizer_of(spec.model["lm"]["path"]))
+def build_mixture(spec: Spec, *, seed: int | None = None) -> Mixture:
+    """The spec's training data in the order of its seed, or of another one."""
+    return Mixture(
+        spec.data, seed=spec.seed if seed is None else seed, tokenizer=tokenizer_of(spec.model["lm"]["path"])
+    )
 
 
-def shape_of(batch: Batch) -> BatchShape:
-    """What `flamingo_core.cost` wants to know of a batch."""
-    assert batch.media is not None
+def shape_of(batch: Batch, image_size: int) -> BatchShape:
+    """What `flamingo_core.cost` wants to know of a batch, of pixels or of features of pictures of that size."""
+    media = batch.media if batch.media_features is None else batch.media_features
+    assert media is not None
     return BatchShape(
         tokens=batch.input_ids.shape[1],
         media_counts=tuple(batch.media_counts.tolist()),
-        frames=batch.media.shape[1],
-        image_size=batch.media.shape[-1],
+        frames=media.shape[1],
+        image_size=image_size,
     )

@@ -5,19 +5,21 @@ A module is named by the part it belongs to, down to one layer of a stack: `xatt
 
 import hashlib
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from experiments.data.mixture import Mixture
 from experiments.data.tokenizer import tokenizer_of
 from experiments.data.world import fingerprint
 from experiments.spec import Spec
+from experiments.training.trained_batches import before_the_first
 from flamingo_core.flamingo import Flamingo
 
-NUM_BATCHES = 20
+CPU_FILE = Path("/proc/cpuinfo")
+ARM_KEYS = ("CPU implementer", "CPU part")
 PACKAGES = ("transformers", "tokenizers", "numpy", "safetensors")  # and torch, whose version says its build too
 
 
@@ -29,11 +31,12 @@ class Certificate:
     seed: int
     weights: dict[str, str]  # module -> sha256 of its initial weights
     shapes: dict[str, str]  # module -> shapes of its weights: other sizes are no other draw
-    batches: list[str]  # `data set/step:sha256` of the first batches
+    batches: dict[str, str] | list[str]  # data set -> sha256 over the examples of every step trained
     prompts: str
     frozen: dict[str, str]  # vision, lm, tokenizer -> sha256
     data: str
     environment: dict[str, str]
+    changes: list[str]  # the keys in which the spec differs from its own baseline's
     against: dict[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
@@ -42,17 +45,14 @@ class Certificate:
 
 
 def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str) -> Certificate:
-    """Hash a model before its first step, its first batches, and what it will be asked."""
+    """Hash a model before its first step and what it will be asked; of batches, those of no step yet."""
     weights, shapes = module_hashes(model), module_shapes(model)
-    steps = ((dataset, step) for step in range(NUM_BATCHES) for dataset in mixture.datasets)
     return Certificate(
         spec_hash=spec.hash,
         seed=spec.seed,
         weights=weights,
         shapes=shapes,
-        batches=[
-            f"{name}/{step}:{mixture.batch(name, step).fingerprint()}" for name, step in islice(steps, NUM_BATCHES)
-        ],
+        batches=before_the_first(mixture.datasets),
         prompts=prompts,
         frozen={
             **{slot: _digest(f"{k}{v}" for k, v in _below(slot, weights).items()) for slot in ("lm", "vision")},
@@ -60,6 +60,7 @@ def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str) -> C
         },
         data=fingerprint(spec.data),
         environment={**environment(model), "eval_batch_size": str(spec.eval.batch_size)},
+        changes=spec.changed_keys,
     )
 
 
@@ -90,9 +91,29 @@ def environment(model: Flamingo) -> dict[str, str]:
         "torch": torch.__version__,
         **{package: version(package) for package in PACKAGES},
         "device": model.device.type,
-        "cpu": platform.processor() or platform.machine(),
+        "cpu": processor(),
         "threads": str(torch.get_num_threads()),
     }
+
+
+def processor(cpu_file: Path = CPU_FILE) -> str:
+    """The kind of processor, and the instructions that torch uses on it: rounding depends on both."""
+    import torch
+
+    kinds = (*_said_by(cpu_file), platform.processor(), platform.machine())
+    kind = next((kind for kind in kinds if kind), "unknown")
+    return f"{kind}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _said_by(cpu_file: Path) -> Iterator[str]:
+    """What Linux says of the first core: a name, on ARM the numbers of designer and part."""
+    try:
+        lines = cpu_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
+    yield " ".join(said.get("model name", "").split())
+    yield " ".join(f"{key.removeprefix('CPU ')} {said[key]}" for key in ARM_KEYS if key in said)
 
 
 def _tokenizer_hash(spec: Spec) -> str:

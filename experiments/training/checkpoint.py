@@ -24,6 +24,9 @@ class Progressed:
     run_id: str | None = None
     losses: dict[str, list[float]] = field(default_factory=dict)  # by data set, one a step
     step_times_s: list[float] = field(default_factory=list)
+    # By data set, a hash over those of all steps done. None: a checkpoint of code that did not keep them, or step 0;
+    # a list: those of the first steps, as the certificate of older code has them whose weights were taken over.
+    batches: dict[str, str] | list[str] | None = None
 
 
 def save(

@@ -11,7 +11,7 @@ from experiments.data.mixture import Mixture
 from experiments.progress import Progress
 from experiments.spec import Spec
 from experiments.stop import StopRequest
-from experiments.training import checkpoint
+from experiments.training import checkpoint, trained_batches
 from experiments.training.checkpoint import Progressed
 from experiments.training.objective import OBJECTIVES, WeightedBatch
 from experiments.training.optimizer import lr_factor, make_optimizer, set_learning_rates
@@ -61,12 +61,17 @@ def train(
         NonFiniteLoss: a loss is infinite or not a number.
         KeyboardInterrupt: a stop was asked for; a checkpoint of the last whole step has been written.
     """
+    if progressed.batches is None:
+        progressed.batches = trained_batches.drawn_again(mixture, progressed.step, features=features)
     if progressed.step == spec.train.steps:
         trainer.model.eval()
         return
+    assert isinstance(progressed.batches, dict), "weights that were taken over are trained to the end"
     with Progress(spec.title, spec.train.steps, "step", start=progressed.step) as progress:
         for step in range(progressed.step, spec.train.steps):
             batches = draw_step(mixture, spec, step, features=features)
+            for each in batches:
+                trained_batches.add(progressed.batches, each.batch)
             synchronise(trainer.model)
             started = time.perf_counter()
             losses = trainer.step(batches, step)

@@ -5,6 +5,7 @@ of the paired ratios with its order-statistic interval: a machine that is busy f
 """
 
 import math
+import socket
 import time
 from dataclasses import asdict, dataclass, replace
 from statistics import median, quantiles
@@ -14,6 +15,7 @@ import torch
 from experiments.progress import Progress
 from experiments.spec import Spec
 from experiments.training.build import build_mixture, build_model
+from experiments.training.certificate import processor
 from experiments.training.loop import Trainer, draw_step, synchronise
 from experiments.training.memory import LiveBytes
 from experiments.training.objective import WeightedBatch
@@ -24,18 +26,26 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Of the row's whole step; the ratio is to the baseline's, None where it was not timed beside it."""
+    """Of the row's whole step; what is None is not known, as it was not timed beside the baseline.
+
+    `paired_baseline_step_time_s` is the baseline's median in the same rounds that the ratio is of: only from this may
+    the row's be subtracted.
+    """
 
     step_time_s: float
     step_time_p90_s: float
     peak_memory_bytes: int
+    rounds_s: tuple[float, ...]  # each round's step, in order
+    paired_baseline_step_time_s: float | None = None
     step_time_ratio: float | None = None
     step_time_ratio_low: float | None = None
     step_time_ratio_high: float | None = None
 
     def metrics(self) -> dict[str, float]:
         """By MLflow name; what was not measured is left out."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        del known["rounds_s"]
+        return known
 
 
 class _Side:
@@ -84,13 +94,35 @@ def time_rows(row: Spec, baseline: Spec | None, device: torch.device) -> tuple[T
         return own, None
     ratios = [mine / theirs for mine, theirs in zip(*times, strict=True)]
     low, high = median_interval(ratios)
-    paired = replace(own, step_time_ratio=median(ratios), step_time_ratio_low=low, step_time_ratio_high=high)
+    paired = replace(
+        own,
+        paired_baseline_step_time_s=others[0].step_time_s,
+        step_time_ratio=median(ratios),
+        step_time_ratio_low=low,
+        step_time_ratio_high=high,
+    )
     return paired, others[0]
+
+
+def rounds_of(row: Timing, baseline: Timing | None, device: torch.device) -> dict[str, object]:
+    """All that a timing pass measured, and on what, as it is stored beside its medians."""
+    return {
+        "row_s": list(row.rounds_s),
+        "baseline_s": None if baseline is None else list(baseline.rounds_s),
+        "host": socket.gethostname(),
+        "cpu": processor(),
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
 
 
 def _timing(times_s: list[float], peak_bytes: int) -> Timing:
     return Timing(
-        step_time_s=median(times_s), step_time_p90_s=quantiles(times_s, n=10)[-1], peak_memory_bytes=peak_bytes
+        step_time_s=median(times_s),
+        step_time_p90_s=quantiles(times_s, n=10)[-1],
+        peak_memory_bytes=peak_bytes,
+        rounds_s=tuple(times_s),
     )
 
 

@@ -6,7 +6,7 @@ from experiments.analysis.pairing import changed_keys, compare
 from experiments.evaluation.evaluate import all_prompts, prompts_hash
 from experiments.run_writer import flatten
 from experiments.training.build import build_mixture, build_model
-from experiments.training.certificate import NUM_BATCHES, certify, module_hashes
+from experiments.training.certificate import certify, module_hashes
 from tests.experiments.commands import tiny_spec
 
 CPU = torch.device("cpu")
@@ -29,7 +29,7 @@ def test_it_is_the_same_every_time():
     """Two builds of one spec certify the same."""
     (_, one), (_, other) = certificate(), certificate()
     assert one == other
-    assert len(one["batches"]) == NUM_BATCHES
+    assert one["batches"].keys() == set(tiny_spec().data.mixture)
     assert all(len(value) == 64 for value in one["weights"].values())
 
 
@@ -61,9 +61,8 @@ def test_a_touched_weight_is_named():
 
 
 def test_another_seed_moves_weights_batches_and_prompts():
-    """Nothing that is drawn from the seed stays."""
+    """Nothing that is drawn from the seed stays, of batches once one is trained on (`test_trained_batches`)."""
     (_, one), (_, other) = certificate(), certificate("seed=1")
     assert one["prompts"] != other["prompts"]
-    assert not set(one["batches"]) & set(other["batches"])
     assert one["frozen"] == other["frozen"]
     assert one["data"] == other["data"]
