@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from html import escape
 
 from experiments import published
 from experiments.analysis import Table, pairing
@@ -11,6 +10,7 @@ from experiments.analysis.results import StoredRun
 from experiments.analysis.stored_table import UNREADABLE
 from experiments.analysis.table import Part, Row, Score
 from experiments.analysis.wording import over
+from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, OVERALL, SCORES
 

@@ -1,6 +1,5 @@
 """The table as HTML, which readers and tests can read as well as eyes; what was stored is text in it, never markup."""
 
-from html import escape
 from itertools import groupby
 from urllib.parse import quote, urlencode
 
@@ -13,6 +12,7 @@ from experiments.analysis.render import UNKNOWN, count, points, seconds
 from experiments.analysis.results import StoredRun
 from experiments.analysis.table import Row
 from experiments.analysis.wording import PAIRED, answer, label_of, own_caption, setting_of
+from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS
 

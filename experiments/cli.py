@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.plain_text import visible_lines
 from experiments.refusal import Problem, UserError, nearest, show, wrong_value
 
 if TYPE_CHECKING:
@@ -204,5 +205,5 @@ def _resolved(specs: "Sequence[Spec]", as_json: bool) -> str:
 def _end(code: int, message: str, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(message, file=sys.stderr)
+    print(visible_lines(message), file=sys.stderr)
     return code

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.plain_text import visible
+
 SEE_HELP = "--help lists ablations, scales and keys"
 
 
@@ -22,7 +24,7 @@ class Problem:
     allowed: str = ""
 
     def __str__(self) -> str:
-        return f"error: {self.text}\nhint: {self.hint}"
+        return f"error: {visible(self.text)}\nhint: {visible(self.hint)}"
 
 
 class UserError(Exception):
@@ -88,5 +90,4 @@ def show(value: Any) -> str:
         return f"[{','.join(show(item) for item in value)}]"
     if isinstance(value, dict):
         return f"{{{','.join(f'{show(key)}: {show(item)}' for key, item in value.items())}}}"
-    text = str(value)
-    return text if text.isprintable() else ascii(text)[1:-1]
+    return visible(value)

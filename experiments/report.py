@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import DONE, TABLE_FLAGS, Flag, main, number, points, split_flags
+from experiments.plain_text import visible_lines
 from experiments.published import HARMLESS_POINTS
 from experiments.refusal import Problem, UserError, refuse, wrong_value
 from experiments.rows import stored_rows
@@ -60,7 +61,7 @@ def report(argv: list[str]) -> int:
     if not table.runs:
         print(f"no finished baseline is stored at scale {scale}: {table.fill_command('baseline')}", file=sys.stderr)
     for row, reason in table.broken.items():
-        print(f"{row} cannot be read: {reason}\nhint: {table.fill_command(row)}", file=sys.stderr)
+        print(visible_lines(f"{row} cannot be read: {reason}\nhint: {table.fill_command(row)}"), file=sys.stderr)
     if out is None:
         print(text, end="")
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compose import ABLATION, HEADER, SCALE, default_scale, known, plain_values
+from experiments.plain_text import visible
 from experiments.published import BASELINE, rows
 from experiments.refusal import show
 from experiments.schema import DATASETS, DEVICES, SHOTS, EvalConfig, Experiment, LMSlot, TrainConfig
@@ -134,5 +135,5 @@ def _class_defaults() -> dict[str, Any]:
 
 
 def _first_comment(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return next((line.strip("# ") for line in lines if line.startswith("#") and line != HEADER), "")
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((visible(line.strip("# ")) for line in lines if line.startswith("#") and line != HEADER), "")

@@ -17,6 +17,7 @@ from dashboard.html_table import PUBLISHED, SHOWN, html_table
 from experiments.analysis import Table
 from experiments.analysis.formats.csv_file import as_csv
 from experiments.analysis.stored_table import DEFAULT_SCALE
+from experiments.plain_text import visible
 from experiments.store import StoreError, locate
 
 STYLE = Path(__file__).parents[1] / "style.css"
@@ -51,7 +52,8 @@ def show() -> None:
     row = asked["row"] if asked["row"] in names else ""
     drawn = shown if store.readable else PUBLISHED
     place.html(html_table(store.stored, show=drawn, row=row, state=kept, when=store.when))
-    csv_place.download_button("Table as CSV", as_csv(store.stored), f"table3-{store.scale}.csv", "text/csv")
+    file_name = re.sub(r"[^\w.-]+", "_", f"table3-{store.scale}.csv")
+    csv_place.download_button("Table as CSV", as_csv(store.stored), file_name, "text/csv")
     if row and store.readable:
         st.html(html_details(row, store.stored, back=f"?{urlencode(kept)}"))
         st.html(TO_DETAILS, unsafe_allow_javascript=True)
@@ -75,7 +77,7 @@ def read(scale_place: DeltaGenerator, messages: DeltaGenerator) -> Reading:
         store, written = locate(), cached.last_write()
         found = cached.scales(store.shown_uri, written)
         scales = sorted(found, key=lambda name: name != DEFAULT_SCALE) or scales
-        scale = scale_place.selectbox("Scale", scales, key="scale", bind="query-params")
+        scale = scale_place.selectbox("Scale", scales, format_func=visible, key="scale", bind="query-params")
         stored = cached.stored(store.shown_uri, written, scale)
     except StoreError as error:
         messages.warning(f"{plain(error.message)}  \nhint: {plain(error.hint)}")
@@ -91,4 +93,4 @@ def read(scale_place: DeltaGenerator, messages: DeltaGenerator) -> Reading:
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(text))

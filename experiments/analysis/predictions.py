@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.analysis import results
 from experiments.analysis.results import StoredRun
 from experiments.data.vocabulary import IMAGE
+from experiments.plain_text import visible
 from experiments.record import BENCHMARKS, Benchmark
 
 if TYPE_CHECKING:
@@ -80,11 +81,6 @@ def is_caption(benchmark: Benchmark) -> bool:
     return benchmark.measure == "CIDEr"
 
 
-def printable(text: object) -> str:
-    """Text from a model or a file as it may go to a terminal: control characters are spelled out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
-
-
 def relative(file: Path) -> str:
     """The file as seen from the working directory where it lies below it."""
     here = Path(os.getcwd())
@@ -121,10 +117,10 @@ def _printed(example: Example, picture_file: Callable[[str], Path] | None, width
         "demonstrations": " | ".join(map(str, any_run["demonstrations"])),
         "references": " | ".join(dict.fromkeys(map(str, any_run["references"]))),
     }
-    lines = [f"{example.benchmark.label}   {printable(question)}   [{printable(any_run['id'])}]"]
-    lines += [f"  {name.ljust(width)}  {printable(text)}" for name, text in facts.items()]
+    lines = [f"{example.benchmark.label}   {visible(question)}   [{visible(any_run['id'])}]"]
+    lines += [f"  {name.ljust(width)}  {visible(text)}" for name, text in facts.items()]
     for name, answer in example.answers.items():
         verdict = judgement(example.benchmark, answer["score"])
-        said = printable(answer["answer"]) or "(nothing)"
+        said = visible(answer["answer"]) or "(nothing)"
         lines.append(f"  {name.ljust(width)}  {said}   {verdict}")
     return lines

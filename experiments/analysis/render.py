@@ -15,6 +15,7 @@ from experiments.analysis import pairing
 from experiments.analysis.predictions import predictions_block, relative
 from experiments.analysis.results import StoredRun
 from experiments.analysis.table import Row, Table, command, left_out_in_words, origin
+from experiments.plain_text import visible
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, CONFIG_DIR, OVERALL, SCORES
 from experiments.store import URI_VARIABLE, Store, locate
@@ -70,7 +71,7 @@ def printed_row(
     if row.row != BASELINE and table["left_out"]["other_designs"]:
         text.append(f"{left_out_in_words(table['left_out'])}   (tables show the newest)")
     text += [_stored_line(store), f"next: {_next(row)}"]
-    return "\n".join([*text, *predictions_block(row, baseline, picture_file)]) + "\n"
+    return "\n".join(map(visible, [*text, *predictions_block(row, baseline, picture_file)])) + "\n"
 
 
 def printed_table(table: Table, *, width: int | None = None) -> str:
@@ -92,7 +93,7 @@ def printed_table(table: Table, *, width: int | None = None) -> str:
         f"{row['row']} is NOT PAIRED with the baseline" for row in table["rows"] if row["certificate"] == "differs"
     ]
     text += [f"missing: {command}" for row in table["rows"] for command in row["missing"]]
-    return "\n".join(text) + "\n"
+    return "\n".join(map(visible, text)) + "\n"
 
 
 def _needed(row: Row) -> str:

@@ -18,6 +18,7 @@ from experiments.analysis.examples import Interval
 from experiments.analysis.stored_run import FINISHED, StoredRun, newest_first
 from experiments.analysis.stored_table import UNREADABLE, Table
 from experiments.analysis.table import Evidence
+from experiments.plain_text import read_back, written
 from experiments.published import BASELINE
 from experiments.record import COMPONENTS, CONFIG_DIR, COSTS, OKVQA_NAME, OVERALL, SCORES, blind
 from experiments.refusal import UserError, wrong_value
@@ -29,6 +30,7 @@ CERTIFICATE = "certificate"  # compared with the baseline's of the same seed
 # Of a score's difference from the baseline of the same seed, over examples.
 ENDS = {metric: (f"{metric}_low", f"{metric}_high") for metric in (*SCORES, OVERALL)}
 NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS, *chain.from_iterable(ENDS.values()))
+TEXTS = (*TAGS, "run_id")  # cells that hold what people wrote, as `plain_text.written` writes it
 CERTIFICATES = ("equal", "differs", "")
 
 Line = tuple[StoredRun, str | None, dict[str, Interval]]  # a run, its certificate, its intervals over examples
@@ -47,10 +49,10 @@ def as_runs(stored: Table) -> str:
                 intervals = _intervals(known, run, baseline[seed]) if paired else {}
                 writer.writerow(
                     {
-                        **{tag: run.tags.get(tag, "") for tag in TAGS},
+                        **{tag: written(run.tags.get(tag, "")) for tag in TAGS},
                         **{name: _time(value) for name, value in zip(TIMES, (run.started, run.ended), strict=True)},
                         CERTIFICATE: known.certificate(run, baseline[seed]) if paired else "",
-                        "run_id": run.run_id,
+                        "run_id": written(run.run_id),
                         **{metric: run.metrics.get(metric, "") for metric in METRICS},
                         **{ENDS[metric][0]: interval.low for metric, interval in intervals.items()},
                         **{ENDS[metric][1]: interval.high for metric, interval in intervals.items()},
@@ -89,7 +91,10 @@ def read(file: Path) -> RunsFile:
     """
     try:
         reader = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True)
-        lines = list(reader)
+        lines = [
+            {name: read_back(cell) if cell and name in TEXTS else cell for name, cell in line.items()}
+            for line in reader
+        ]
     except (OSError, ValueError, csv.Error) as error:
         raise _refusal(file, " ".join(str(error).split())) from None
     if missing := [name for name in NEEDED if name not in (reader.fieldnames or ())]:

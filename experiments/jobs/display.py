@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from experiments.jobs.job import Job
+from experiments.plain_text import visible, visible_lines
 from experiments.progress import read_line
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Lines:
 
     def note(self, text: str) -> None:
         """A line."""
-        print(text, file=sys.stderr, flush=True)
+        print(visible_lines(text), file=sys.stderr, flush=True)
 
     def __enter__(self) -> "Lines":
         return self
@@ -93,9 +94,9 @@ class Board:
 
         self._console = console or Console(stderr=True, highlight=False)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
             refresh_per_second=4,
         )
@@ -114,7 +115,7 @@ class Board:
 
     def said(self, job: Job, line: str) -> None:
         """Move the bar, or print above the board."""
-        reading = read_line(line)
+        reading = read_line(visible(line))
         if reading is None:
             self.note(line)
             return
@@ -139,8 +140,8 @@ class Board:
         self._end(failure.job, "waiting" if again else "failed")
 
     def note(self, text: str) -> None:
-        """Print above the board; what a job printed is text, never markup."""
-        self._console.print(text, markup=False)
+        """Print above the board; what a job printed is text, neither markup nor a terminal's commands."""
+        self._console.print(visible_lines(text), markup=False)
 
     def __enter__(self) -> "Board":
         self._progress.start()

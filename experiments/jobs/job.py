@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
 from experiments.jobs import lease, quiet, waiting
+from experiments.plain_text import visible_lines
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, TIMING_FILE, WEIGHTS_FILE, loss
 from experiments.run_writer import RunWriter
 from experiments.spec import Spec
@@ -260,7 +261,7 @@ def _finished(spec: Spec) -> StoredRun:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(visible_lines(text), file=sys.stderr)
 
 
 def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":

@@ -15,6 +15,7 @@ from experiments.jobs.job import Job, complete, is_complete, missing_jobs, store
 from experiments.jobs.local import Local, usable_cores
 from experiments.jobs.scheduler import Failure, run_jobs
 from experiments.jobs.waiting import deliver_all
+from experiments.plain_text import visible
 from experiments.record import HOST
 from experiments.spec import Spec
 from experiments.tracking import mark_killed
@@ -59,7 +60,7 @@ def report_failures(failures: Sequence[Failure]) -> int:
     if len(failures) > 1:
         print(f"{len(failures)} jobs failed:", file=sys.stderr)
         for failure in failures:
-            print(f"{failure.job.title}: {failure.outcome.reason}", file=sys.stderr)
+            print(visible(f"{failure.job.title}: {failure.outcome.reason}"), file=sys.stderr)
     return FAILED if failures else DONE
 
 
@@ -72,7 +73,8 @@ def mark_lost_runs() -> None:
         note = lease.look(run.job)
         if note is None or not note.live:
             mark_killed(run.run_id)
-            print(f"{run.row} seed {run.seed}: run {run.run_id} was left running, it is marked KILLED", file=sys.stderr)
+            said = f"{run.row} seed {run.seed}: run {run.run_id} was left running, it is marked KILLED"
+            print(visible(said), file=sys.stderr)
 
 
 def _complete(job: Job) -> Outcome:

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from experiments.jobs import lease
+from experiments.plain_text import visible_lines
 from experiments.record import loss
 from experiments.run_writer import RunWriter
 from experiments.store import StoreError, locate
@@ -220,4 +221,4 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(visible_lines(text), file=sys.stderr)

@@ -7,6 +7,7 @@ from typing import Any
 from experiments.analysis import Table
 from experiments.analysis.table import Overall, Row, Score
 from experiments.analysis.wording import same_digits
+from experiments.plain_text import inert
 from experiments.record import OVERALL
 
 PARTS = ("language", "vision")
@@ -14,12 +15,16 @@ RATIO_ENDS = ("step_time_ratio_low", "step_time_ratio_high")  # of one run; seve
 
 
 def as_csv(stored: Table) -> str:
-    """One line a row, under a heading; what is not known is empty, run ids and commands stand with spaces or `; `."""
+    """One line a row, under a heading; what is not known is empty, run ids and commands stand with spaces or `; `.
+
+    Text that a spreadsheet would take for a formula begins with an apostrophe; figures are figures.
+    """
     text = io.StringIO()
     lines = [{key: same_digits(value) for key, value in _line(row, stored).items()} for row in stored.table["rows"]]
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    for line in lines:
+        writer.writerow({key: inert(value) if isinstance(value, str) else value for key, value in line.items()})
     return text.getvalue()
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from experiments import published
@@ -22,6 +21,7 @@ from experiments.analysis.wording import (
     same_digits,
     setting_of,
 )
+from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS, SCORES
 

@@ -1,6 +1,7 @@
 """The table as Markdown, for a pull request or a page: ours, differences, blind twins, the published row."""
 
 import re
+import string
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -19,6 +20,7 @@ from experiments.analysis.wording import (
     parts_in_words,
     setting_of,
 )
+from experiments.plain_text import visible
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS, SCORES
 
@@ -64,12 +66,12 @@ def what_is_missing(stored: Table) -> list[str]:
 
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return SPECIAL.sub(r"\\\1", " ".join(visible(text, keep=string.whitespace).split()))
 
 
 def code(text: str) -> str:
     """Text in backticks, more of them than stand in it; a bar would end a table's cell."""
-    plain = " ".join(text.split()).replace("|", "\\|")
+    plain = " ".join(visible(text, keep=string.whitespace).split()).replace("|", "\\|")
     longest = max((len(run) for run in re.findall(r"`+", plain)), default=0)
     fence, pad = "`" * (longest + 1), " " if plain.startswith("`") or plain.endswith("`") else ""
     return f"{fence}{pad}{plain}{pad}{fence}"

@@ -1,13 +1,12 @@
 """The table's answer as one SVG picture: a line a row, its interval and the paper's difference on one scale."""
 
-from html import escape
-
 from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.formats.strip import AXIS_HEIGHT, HEIGHT, Limits, axis_marks, ground, in_words, mark, scale_of
 from experiments.analysis.render import points
 from experiments.analysis.table import Row
 from experiments.analysis.wording import answer, interval, label_of, over, seeds_in_words, setting_of
+from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE
 
 NAMES, DRAWN, WORDS = 340, 340, 360  # pixels: the columns
