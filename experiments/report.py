@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from experiments.cli import DONE, TABLE_FLAGS, Flag, main, number, points, split_flags
 from experiments.plain_text import visible_lines
 from experiments.published import HARMLESS_POINTS
-from experiments.refusal import Problem, UserError, refuse, wrong_value
+from experiments.refusal import Problem, UserError, refuse
 from experiments.rows import stored_rows
 
 if TYPE_CHECKING:
@@ -36,15 +36,14 @@ def report(argv: list[str]) -> int:
         return DONE
     from experiments.analysis import Table, results, summary
     from experiments.analysis.formats import as_text
-    from experiments.analysis.whole_file import write_whole
+    from experiments.analysis.whole_file import check_out, write_out
 
-    out = Path(flags["--out"]) if "--out" in flags else None
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        problems.append(wrong_value("--out", out, "a file in a folder that exists", f"mkdir -p {out.parent}"))
+    sources = flags["--from"].split(",") if "--from" in flags else None
+    out = check_out(flags["--out"], sources or (), problems) if "--out" in flags else None
     seeds = number("--seeds", flags, problems)
     baseline_seeds = number("--baseline-seeds", flags, problems) or 0
     delta = points("--delta", flags, HARMLESS_POINTS, problems)
-    kept = _files_of_runs(flags["--from"].split(","), problems) if "--from" in flags else None
+    kept = None if sources is None else _files_of_runs(sources, problems)
     finished = results.runs() if kept is None else list(kept.runs)
     scale, rows = stored_rows(overrides, flags.get("--rows"), finished, problems, of_file=kept is not None)
     refuse(problems)
@@ -65,7 +64,7 @@ def report(argv: list[str]) -> int:
     if out is None:
         print(text, end="")
     else:
-        write_whole(out, text.encode())
+        write_out(out, text)
     return DONE
 
 
