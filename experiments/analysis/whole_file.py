@@ -12,9 +12,7 @@ from experiments.refusal import Problem, UserError, show, wrong_value
 from experiments.store import StoreError, locate
 
 DESCRIPTORS = ("/dev/", "/proc/")  # /dev/stdout is a name for what is open already, be it a file
-# What lies beside a sqlite file of this name and belongs to it, and the folders that do.
-SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock", ".summary.jsonl")
-FOLDERS = ("artifacts", "work")
+SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")  # of what lies beside a sqlite file and belongs to it
 LONGEST = 50  # characters of a name that are repeated in a draft's: 255 bytes are a file system's most
 
 
@@ -107,8 +105,9 @@ def _in_use(name: str, sources: Iterable[str]) -> tuple[str, str] | None:
         return None
     if store.file is None:
         return None
-    own = [store.file.with_name(store.file.name + suffix) for suffix in SUFFIXES]
-    folders = {Path(os.path.realpath(store.file.parent / folder)) for folder in FOLDERS}
+    files = store.file, Path(os.path.realpath(store.file))
+    own = [store.places.summary, *(file.with_name(file.name + suffix) for file in files for suffix in SUFFIXES)]
+    folders = {Path(os.path.realpath(folder)) for folder in (store.places.artifacts, store.places.work)}
     if any(_is_same(name, file) for file in own) or folders & set(Path(os.path.realpath(name)).parents):
         return f"a file that is not the store's, which is {show(str(store.file))}", hint
     return None
