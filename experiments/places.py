@@ -110,5 +110,5 @@ def in_cache(path: Path) -> Path:
 
 def may_write(folder: Path) -> bool:
     """Whether files can be made in a folder, which may have to be made itself."""
-    existing = next(one for one in (folder, *folder.parents) if one.exists())
+    existing = next(one for one in (folder, *folder.parents) if os.path.exists(one))
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)

@@ -35,8 +35,9 @@ def pretrain(argv: list[str]) -> int:
         problems.append(wrong_value("scale", scale, [*scales(), smollm2.SCALE]))
     refuse(problems)
     if scale == smollm2.SCALE:
-        smollm2.make(smollm2.FOLDER)
-        print(f"written to {smollm2.FOLDER}")
+        folder = smollm2.folder()
+        smollm2.make(folder)
+        print(f"written to {folder}")
         return DONE
     parts = parts_of(scale)
     if "part" in said and said["part"] not in parts:

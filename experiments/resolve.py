@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 
 from experiments.compose import leaves
 from experiments.outside_code import imported_hash
+from experiments.places import in_cache
 from experiments.record import RESULTS_VERSION, ROOT, is_path
 from experiments.refusal import Problem, UserError, did_you_mean, wrong_value
 from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
@@ -196,7 +197,7 @@ def _find_files(model: dict[str, Any], overrides: Mapping[str, Any], scale: str,
         if is_path(key) and value is not None:
             path = Path(value).expanduser()
             typed = key in overrides
-            path = (Path.cwd() if typed else ROOT) / path
+            path = Path.cwd() / path if typed else ROOT / in_cache(path)
             if not path.exists():
                 makes = f"python -m experiments.pretrain scale={scale} makes it"
                 hint = f"there is nothing at {path}" if typed else makes

@@ -46,7 +46,7 @@ def stored_of(scales: set[str]) -> "list[StoredRun]":
 
 
 def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finished: "Sequence[StoredRun]" = ()) -> str:
-    """The printed row; pictures it names are drawn into the cache. `finished` are all stored runs."""
+    """The printed row; pictures it names are drawn into the cache, where they can be. `finished` are all stored runs."""
     from experiments.analysis.render import printed_row
     from experiments.analysis.selection import beside
     from experiments.analysis.table import build
@@ -54,12 +54,16 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finish
     from experiments.data.world import World, save_picture
 
     world = World(spec.data.world)
+    folder = locate().places.pictures / f"{world.config.image_size}px"
 
-    def picture_file(medium: str) -> Path:
+    def picture_file(medium: str) -> Path | None:
         parse_id(medium)  # it comes from the store: what is no medium names no file
-        path = locate().places.pictures / f"{world.config.image_size}px" / f"{medium}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_picture(world, medium, path)
+        path = folder / f"{medium}.png"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_picture(world, medium, path)
+        except OSError:  # a full disk, a folder that is not ours: the row is printed all the same
+            return None
         return path
 
     runs = [row] if baseline is None else [baseline, row]

@@ -20,31 +20,23 @@ from experiments import artifacts
 from experiments.imports import uncollected
 from experiments.places import Places
 from experiments.record import EXPERIMENT, ROOT
+from experiments.store_error import URI_VARIABLE as URI_VARIABLE
+from experiments.store_error import StoreError as StoreError
+from experiments.store_error import explain, fault
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_FILE = ROOT / "mlruns" / "mlflow.db"
-URI_VARIABLE = "MLFLOW_TRACKING_URI"
 SQLITE = "sqlite:///"
 
 LOCK_WAIT_S = 60.0  # how long another process may hold the store before we give up
 CONNECT_WAIT_S = 5.0
+# Of `%` one version of SQLAlchemy makes another sign, another does not; at `?` all of them end the path.
+UNUSABLE_IN_PATHS = "%?"
 SERVER_RETRIES = "4"  # of a request that a server broke off: half a minute, where MLflow's own seven are four
 
 T = TypeVar("T")
-
-
-class StoreError(Exception):
-    """The store cannot be used: what is wrong with it, and what the user can do (`hint`)."""
-
-    def __init__(self, message: str, hint: str):
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-    def __reduce__(self) -> tuple[type["StoreError"], tuple[str, str]]:
-        return StoreError, (self.message, self.hint)  # a worker hands it to the process that it works for
 
 
 @dataclass(frozen=True)
@@ -84,14 +76,20 @@ def locate() -> Store:
     Raises:
         StoreError: the URI is malformed, relative, or of a kind that is not supported.
     """
-    uri = os.environ.get(URI_VARIABLE, "").strip() or f"{SQLITE}{DEFAULT_FILE}"
+    said = os.environ.get(URI_VARIABLE, "")
+    uri = said.strip() or f"{SQLITE}{DEFAULT_FILE}"
     if uri.startswith("sqlite:"):
-        path = uri.removeprefix(SQLITE).split("?")[0]
+        if said.strip() and said != uri:  # a blank at its end may belong to the name of a file, or to a slip
+            raise _bad_uri(said, f"did you mean {uri}")
+        path = uri.removeprefix(SQLITE)
         if not uri.startswith(SQLITE) or not path.startswith("/"):
             name = path.removeprefix("sqlite:").lstrip("/")
             raise _bad_uri(uri, f"did you mean {SQLITE}{Path(name or 'mlflow.db').absolute()}")
-        if "%" in path:  # one version of SQLAlchemy decodes it, another does not
-            raise _bad_uri(uri, "a path is written as it is, not encoded, and cannot have `%` in it")
+        for sign in UNUSABLE_IN_PATHS:
+            if sign in path:
+                raise _bad_uri(uri, f"a path is written as it is, not encoded, and cannot have `{sign}` in it")
+        if not _is_text(path):  # MLflow would write to a folder of another name
+            raise _bad_uri(uri, "the path is not UTF-8: give the folder another name, or a link to it")
         return Store(uri, Path(path))
     try:
         parts = urlsplit(uri)
@@ -153,7 +151,7 @@ def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
                 _try_to_write(store.file)
                 return _open(store)
         except Timeout as error:
-            raise sqlite3.OperationalError("database is locked") from error
+            raise fault("database is locked", sqlite3.SQLITE_BUSY) from error
 
 
 def patiently(store: Store, call: Callable[[], T]) -> T:
@@ -169,7 +167,7 @@ def patiently(store: Store, call: Callable[[], T]) -> T:
                 return call()
         except StoreError as error:
             # MLflow itself waits 20 s a call; what was locked has been rolled back, so that a second call is the first.
-            if "locked" not in error.message or time.monotonic() > deadline:
+            if not error.busy or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
 
@@ -186,13 +184,13 @@ def errors(store: Store) -> Iterator[None]:
     except StoreError:
         raise
     except (OSError, sqlite3.Error) as error:
-        raise _explain(store, str(error)) from error
+        raise explain(error, store.uri, store.shown_uri, is_file=store.file is not None) from error
     except Exception as error:
         from mlflow.exceptions import MlflowException
 
         if not isinstance(error, MlflowException) or error.error_code == "INVALID_PARAMETER_VALUE":
             raise
-        raise _explain(store, str(error)) from error
+        raise explain(error, store.uri, store.shown_uri, is_file=store.file is not None) from error
 
 
 def import_mlflow() -> ModuleType:
@@ -236,7 +234,7 @@ def _open(store: Store) -> "tuple[MlflowClient, str]":
 def _create(file: Path) -> None:
     """Make a new sqlite store under another name and move it in place: a process killed here leaves no half of one."""
     if file.exists() and file.stat().st_size:
-        raise sqlite3.DatabaseError("file is not a database of MLflow")
+        raise fault("file is not a database of MLflow", sqlite3.SQLITE_NOTADB)
     for left_by_killed in file.parent.glob(f".{file.name}.new*"):
         left_by_killed.unlink()
     draft = file.with_name(f".{file.name}.new-{uuid4().hex}")  # MLflow remembers each file it has opened
@@ -258,9 +256,8 @@ def _check_schema(store: Store) -> None:
     finally:
         connection.close()
     if found != [newest]:
-        raise sqlite3.DatabaseError(
-            f"its database schema is {', '.join(found) or 'unknown'}, this MLflow's is {newest}"
-        )
+        schema = ", ".join(found) or "unknown"
+        raise fault(f"its database schema is {schema}, this MLflow's is {newest}", sqlite3.SQLITE_SCHEMA)
 
 
 @cache
@@ -299,26 +296,15 @@ def _knock(uri: str) -> None:
     socket.create_connection((parts.hostname, port), timeout=CONNECT_WAIT_S).close()
 
 
+def _is_text(path: str) -> bool:
+    """Whether a name of the system's is text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _bad_uri(uri: str, hint: str) -> StoreError:
     allowed = "sqlite:////absolute/path.db, http://host:port, https://host:port"
     return StoreError(f"`{URI_VARIABLE}` is `{uri}`; allowed: {allowed}", hint)
-
-
-def _explain(store: Store, reason: str) -> StoreError:
-    if store.file is not None and "readonly" in reason and os.access(store.file.parent, os.W_OK):
-        reason = "the file was deleted or replaced while a run was writing to it"  # sqlite's word for it is `readonly`
-    reason = " ".join(reason.split())[:300]
-    elsewhere = f"set {URI_VARIABLE}=sqlite:////absolute/path.db to store runs elsewhere"
-    if store.file is None:
-        hint = f"start the server, or unset {URI_VARIABLE} for the repository's own store"
-    elif "locked" in reason:
-        hint = "another program holds the store: let it finish and start again"
-    elif "not a database" in reason:
-        hint = f"is this the right file? move it away, or {elsewhere}"
-    elif "database schema" in reason:
-        hint = f"copy the file for safety, then: mlflow db upgrade {store.uri} (with the newer MLflow, if it is newer)"
-    elif "full" in reason or "No space" in reason:
-        hint = f"free some space, or {elsewhere}"
-    else:
-        hint = elsewhere
-    return StoreError(f"the store {store.shown_uri} cannot be used: {reason}", hint)

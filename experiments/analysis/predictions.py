@@ -33,7 +33,7 @@ class Example:
 
 
 def predictions_block(
-    row: StoredRun, baseline: StoredRun | None, picture_file: Callable[[str], Path] | None
+    row: StoredRun, baseline: StoredRun | None, picture_file: Callable[[str], Path | None] | None
 ) -> list[str]:
     """The printed lines, none where no predictions are stored."""
     runs = {run.row: run for run in (baseline, row) if run is not None}
@@ -107,11 +107,12 @@ def _flips(benchmark: Benchmark, answers: dict[str, Any]) -> bool:
     return not is_caption(benchmark) and len({answer["score"] >= RIGHT_FROM for answer in answers.values()}) > 1
 
 
-def _printed(example: Example, picture_file: Callable[[str], Path] | None, width: int) -> list[str]:
+def _printed(example: Example, picture_file: Callable[[str], Path | None] | None, width: int) -> list[str]:
     any_run = next(iter(example.answers.values()))
     question = any_run["prompt"].rsplit(IMAGE, 1)[-1].strip() or "(a caption)"
     medium = any_run["medium"]
-    picture = relative(picture_file(medium)) if picture_file is not None else medium
+    file = None if picture_file is None else picture_file(medium)
+    picture = medium if file is None else relative(file)
     facts = {
         "picture": picture,
         "demonstrations": " | ".join(map(str, any_run["demonstrations"])),

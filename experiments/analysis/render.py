@@ -45,12 +45,13 @@ def printed_row(
     row: StoredRun,
     baseline: StoredRun | None = None,
     *,
-    picture_file: Callable[[str], Path] | None = None,
+    picture_file: Callable[[str], Path | None] | None = None,
     width: int | None = None,
 ) -> str:
     """The row that one run is, beside its baseline of the same seed where it has one, and beside the paper's.
 
-    `table` is built from just these runs; `picture_file` says where a medium's picture is. `row` may be the baseline.
+    `table` is built from just these runs; `picture_file` says where a medium's picture is, if anywhere.
+    `row` may be the baseline.
     """
     if row.row == BASELINE:
         baseline = None

@@ -3,10 +3,12 @@
 Of a sqlite file the tables themselves are read (`sqlite_runs`), of a server what MLflow answers.
 """
 
+import atexit
 import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from experiments.analysis import selection, sqlite_runs
 from experiments.analysis.selection import Selection as Selection
 from experiments.analysis.stored_run import FINISHED, newest_first
 from experiments.analysis.stored_run import StoredRun as StoredRun
+from experiments.places import may_write
 from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
 from experiments.store import Store, errors, import_mlflow, locate, open_for_reading, patiently
 
@@ -207,6 +210,22 @@ def _local_folder(store: Store, run: StoredRun) -> Path | None:
     return artifacts.folder_of(store.places, run.run_id, recorded)
 
 
+def _made(folder: Path) -> bool:
+    """Make a folder; whether files can be kept in it."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        return may_write(folder)
+    return False
+
+
+@cache
+def _until_the_end() -> Path:
+    """Where files are fetched to that cannot be kept."""
+    folder = TemporaryDirectory(prefix="flamingo-artifacts-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
 def _download(store: Store, run: StoredRun, path: str) -> Path | None:
     if not run.run_id.isalnum():  # a server says it, and it becomes part of a path
         raise ValueError(f"`{run.run_id}` is no run's id")
@@ -219,7 +238,9 @@ def _download(store: Store, run: StoredRun, path: str) -> Path | None:
         parent = path.rpartition("/")[0]
         if path not in {entry.path for entry in client.list_artifacts(run.run_id, parent or None)}:
             return None
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=kept.parent) as folder:  # a download that is cut off leaves no half of a file
-            os.replace(client.download_artifacts(run.run_id, path, folder), kept)
+        if not _made(kept.parent):
+            kept = _until_the_end() / run.run_id / path
+            kept.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=kept.parent) as draft:  # a download that is cut off leaves no half of a file
+            os.replace(client.download_artifacts(run.run_id, path, draft), kept)
         return kept

@@ -1,14 +1,17 @@
 """Features of media on disk, encoded once for all runs and processes that share an encoder and a world.
 
 A file holds one source of media of one split. It is named by everything its content depends on, and carries a hash of
-its content: one that was cut short or altered is noticed when it is opened, and made again. Timing never reads it.
+its content: one that was cut short or altered is noticed when it is opened, and made again. One that is whole is read
+without a lock; where none can be made, features are held in memory. Timing never reads it.
 
 N media, F frames, S features a frame, V width of the features.
 """
 
+import errno
 import hashlib
 import inspect
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -20,8 +23,8 @@ import numpy as np
 from experiments.data.documents import num_media
 from experiments.data.scenes import parse_id
 from experiments.data.world import VERSION, World
+from experiments.places import CACHE_VARIABLE, cache_folder
 from experiments.progress import Progress
-from experiments.record import ROOT
 from experiments.schema import DATASETS, WorldConfig
 
 if TYPE_CHECKING:
@@ -30,22 +33,27 @@ if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo
 
 ENCODE_BATCH = 64  # media encoded at once
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # to be made by the user; any other fault costs time alone
 
 
 class FeatureCache:
     """What a model's frozen encoder makes of the world's media: float16 on disk, the model's precision when read."""
 
-    def __init__(self, model: "Flamingo", world: World, *, folder: Path = ROOT / ".cache" / "features"):
+    def __init__(self, model: "Flamingo", world: World, *, folder: Path | None = None, more_in: Path | None = None):
+        """`folder` is where files are made and read, `more_in` another one where they are only read."""
         self.world = world
         self._model = model
-        self._folder = folder / _key(model, world)
+        key = _key(model, world)
+        self._folder = (folder or cache_folder() / "features") / key
+        self._more = [] if more_in is None else [more_in / key]
+        self._told = False
         self._open: dict[tuple[str, str], Tensor] = {}  # float16 (N, F, S, V) by split and source
 
     def prepare(self, ids: Iterable[str]) -> None:
         """Open the files in which these media are; those that are not there are made.
 
         Raises:
-            OSError: the cache cannot be written.
+            OSError: there is no space for them.
         """
         for split, source in dict.fromkeys(parse_id(medium)[:2] for medium in ids):
             self._file(split, source)
@@ -71,37 +79,69 @@ class FeatureCache:
         return self._open[split, source]
 
     def _load_or_make(self, split: str, source: str) -> "Tensor":
+        count = _count(self.world.config, split, source)
+        name = f"{split}-{source}-{count}.safetensors"
+        for folder in (self._folder, *self._more):
+            whole = _load_whole(folder / name, tell=True)
+            if whole is not None:
+                return whole
+        ids = [f"{split}/{source}/{index}" for index in range(count)]
+        try:
+            return self._make(self._folder / name, ids)
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                raise
+            self._tell(f"{self._folder.parent} cannot be written to ({error.strerror}), nothing encoded is kept")
+            return self._encoded(f"{split}-{source}", ids)
+
+    def _make(self, path: Path, ids: list[str]) -> "Tensor":
+        """Write a file and read it, where no other process has made it meanwhile."""
         from filelock import FileLock
 
-        from flamingo_core.checkpoint import remove_drafts
+        from flamingo_core.checkpoint import remove_drafts, save_tensors
 
-        count = _count(self.world.config, split, source)
-        path = self._folder / f"{split}-{source}-{count}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # a second process waits, and reads what the first has made
             remove_drafts(path.parent, path.name)
-            if path.exists():
-                try:
-                    return _load(path)
-                except ValueError as error:
-                    print(f"feature cache: {error}; encoding again", file=sys.stderr)
-            self._make(path, [f"{split}/{source}/{index}" for index in range(count)])
+            made = _load_whole(path)
+            if made is not None:
+                return made
+            if self._more:
+                self._tell(f"{self._more[0].parent} cannot be written to, {path.parents[1]} is used")
+            save_tensors(path, {_name(path): self._encoded(path.stem.rpartition("-")[0], ids)}, {})
             return _load(path)
 
-    def _make(self, path: Path, ids: list[str]) -> None:
+    def _tell(self, text: str) -> None:
+        """Say once what becomes of features."""
+        if not self._told:
+            print(f"feature cache: {text} ({CACHE_VARIABLE} names another folder)", file=sys.stderr)
+        self._told = True
+
+    def _encoded(self, source: str, ids: list[str]) -> "Tensor":
+        """Media -> float16 (N, F, S, V)."""
         import torch
 
-        from flamingo_core.checkpoint import save_tensors
-
         encoded = []
-        label = f"encoding {path.stem.rpartition('-')[0]}"
+        label = f"encoding {source}"
         with Progress(label, len(ids), "medium") as progress:
             for start in range(0, len(ids), ENCODE_BATCH):
                 some = ids[start : start + ENCODE_BATCH]
                 pixels = torch.from_numpy(self.world.media(some)).to(self._model.device)
                 encoded.append(self._model.encode_media(pixels).to("cpu", torch.float16))
                 progress.advance(by=len(some))
-        save_tensors(path, {_name(path): torch.cat(encoded)}, {})
+        return torch.cat(encoded)
+
+
+def _load_whole(path: Path, *, tell: bool = False) -> "Tensor | None":
+    """A file if it is there and whole: it is moved into place, so that no lock is needed to read it."""
+    if not os.path.exists(path):  # nor where a folder may not be looked into, which `Path.exists` raises for
+        return None
+    try:
+        return _load(path)
+    except ValueError as error:
+        if tell:
+            print(f"feature cache: {error}; encoding again", file=sys.stderr)
+        return None
 
 
 def _load(path: Path) -> "Tensor":

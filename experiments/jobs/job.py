@@ -18,6 +18,7 @@ from experiments.plain_text import visible_lines
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, TIMING_FILE, WEIGHTS_FILE, loss
 from experiments.run_writer import RunWriter
 from experiments.spec import Spec
+from experiments.store import locate
 from experiments.tracking import StoreError, open_finished, resume_run, start_run, work_folder
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def run_job(job: Job) -> None:
         device = pick_device(spec.tree["device"])
         model, mixture, prompts = build_model(spec, device), build_mixture(spec), all_prompts(spec)
         certificate = certify(model, mixture, spec, prompts=prompts_hash(prompts)).plain()
-        trainer, features = Trainer(model, spec), FeatureCache(model, mixture.world)
+        trainer, places = Trainer(model, spec), locate().places
+        features = FeatureCache(model, mixture.world, folder=places.features, more_in=places.more_features)
         features.prepare([f"train/{dataset}/0" for dataset in mixture.datasets])
         features.prepare(medium for some in prompts.values() for prompt in some for medium in prompt.media)
         progressed, problems = load_newest(folder, model, trainer.optimizer, spec.train_hash)

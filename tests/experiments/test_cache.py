@@ -1,5 +1,7 @@
 """The feature cache: what the encoder says, encoded once, never trusted unread, never in timing."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -44,6 +46,26 @@ def test_what_is_there_is_not_encoded_again(cache, tmp_path, monkeypatch):
     first = cache.of(PICTURES)
     monkeypatch.setattr(type(cache._model), "encode_media", None)
     assert torch.equal(again(cache, tmp_path).of(PICTURES), first)
+
+
+def test_what_is_whole_is_read_without_a_lock(cache, tmp_path, monkeypatch):
+    """Nothing is written: no lock is made beside it, and a folder that is only to be read will do."""
+    first = cache.of(PICTURES)
+    for lock in tmp_path.glob("*/*.lock"):
+        lock.unlink()
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr("filelock.FileLock", None)
+    assert torch.equal(again(cache, tmp_path).of(PICTURES), first)
+    elsewhere = FeatureCache(cache._model, World(cache.world.config), folder=tmp_path / "empty", more_in=tmp_path)
+    assert torch.equal(elsewhere.of(PICTURES), first)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_a_folder_to_write_in_it_says_so_once_and_encodes(cache, capsys):
+    """The same features, whether they are kept or not."""
+    nowhere = FeatureCache(cache._model, World(cache.world.config), folder=Path("/proc/nothing/can/be/made/here"))
+    assert torch.equal(nowhere.of(PICTURES), cache.of(PICTURES))
+    assert capsys.readouterr().err.count("cannot be written to") == 1
 
 
 @pytest.mark.parametrize("damage", ["cut short", "altered", "replaced"])

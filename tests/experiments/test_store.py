@@ -84,6 +84,10 @@ def test_a_folder_may_be_called_anything(tmp_path: Path, empty_database: Path, m
         ("sqlite://", "did you mean sqlite:////"),
         ("sqlite:///:memory:", "did you mean sqlite:////"),
         ("sqlite:////tmp/my%20store/mlflow.db", "as it is"),
+        ("sqlite:////tmp/really?/mlflow.db", "cannot have `?`"),
+        ("sqlite:////tmp/mlflow.db?timeout=5", "cannot have `?`"),
+        ("sqlite:////tmp/mlflow.db ", "did you mean sqlite:////tmp/mlflow.db"),
+        ("sqlite:////tmp/\udcff/mlflow.db", "not UTF-8"),
         ("mlruns", "did you mean sqlite:////"),
         ("/srv/mlruns", "did you mean sqlite:////srv/mlruns/mlflow.db"),
         ("file:///tmp/mlruns", "did you mean sqlite:////tmp/mlruns/mlflow.db"),
@@ -138,6 +142,22 @@ def test_a_store_that_cannot_be_used_is_one_error(
         start_run(FakeSpec())
     assert str(file) in caught.value.message and caught.value.hint
     assert (file.read_bytes() if file.is_file() else None) == before
+
+
+def test_words_in_a_path_are_not_taken_for_what_went_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codes say what it was, the path says nothing: no hint of another fault, and nothing is waited for."""
+    folder = tmp_path / "locked, readonly, full, No space left, not a database, database schema"
+    folder.mkdir()
+    monkeypatch.setenv(URI, f"sqlite:///{a_folder(folder)}")
+    monkeypatch.setattr(time, "sleep", None)
+    for call in (results.runs, lambda: store.patiently(store.locate(), lambda: store.locate().exists())):
+        with pytest.raises(StoreError) as caught:
+            call()
+        assert caught.value.hint.startswith(f"set {URI}=") and not caught.value.busy
+    monkeypatch.setenv(URI, f"sqlite:///{not_a_database(folder)}")
+    with pytest.raises(StoreError) as caught:
+        results.runs()
+    assert "is this the right file?" in caught.value.hint
 
 
 def test_a_folder_that_cannot_be_written_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,5 +282,8 @@ def test_a_server_holds_runs_as_a_file_does(tmp_path: Path, monkeypatch: pytest.
         file = results.artifact(stored, record.SPEC_FILE)
         assert file is not None and file.is_relative_to(tmp_path / "cache") and "key_249: 249" in file.read_text()
         assert results.artifact(stored, "predictions/coco.parquet") is None
+        monkeypatch.setenv(CACHE_VARIABLE, "/proc/nothing/can/be/made/here")
+        again = results.artifact(stored, record.SPEC_FILE)
+        assert again is not None and again.read_text() == file.read_text()
     finally:
         server.kill()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import store
+from experiments import places, store
 from experiments.analysis import results
-from experiments.places import CACHE_VARIABLE, Places, cache_folder
+from experiments.places import CACHE_VARIABLE, Places, cache_folder, in_cache
 from experiments.record import CERTIFICATE_FILE, ROOT, SPEC_FILE
 from experiments.tracking import open_finished, start_run
 from tests.experiments.stored_runs import FakeSpec
@@ -126,3 +126,18 @@ def test_one_variable_moves_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert [ours.work, ours.artifacts] == [file.parent / "work", file.parent / "artifacts"]
     assert [servers.work, servers.artifacts] == [tmp_path / "work", tmp_path / "artifacts"]
     assert servers.summary.parent == tmp_path
+    assert in_cache(Path(".cache/smollm2")) == tmp_path / "smollm2"
+    assert in_cache(Path("experiments/frozen")) == Path("experiments/frozen")
+
+
+def test_a_cache_that_cannot_be_written_lies_beside_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is whole in the checkout's is read all the same; a folder that the variable names is never left."""
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
+    monkeypatch.setattr(places, "ROOT", Path("/proc/checkout"))
+    monkeypatch.setattr(places, "may_write", lambda folder: folder.parts[1] != "proc")  # which root may, by its bits
+    found = Places(tmp_path / "mlflow.db", "")
+    assert found.features == tmp_path / ".cache" / "features"
+    assert found.more_features == Path("/proc/checkout/.cache/features")
+    monkeypatch.setenv(CACHE_VARIABLE, "/proc/cache")
+    named = Places(tmp_path / "mlflow.db", "")
+    assert (named.features, named.more_features) == (Path("/proc/cache/features"), None)
