@@ -46,7 +46,7 @@ def stored_of(scales: set[str]) -> "list[StoredRun]":
 
 
 def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finished: "Sequence[StoredRun]" = ()) -> str:
-    """The printed row; pictures it names are drawn into the cache, where they can be. `finished` are all stored runs."""
+    """The printed row; pictures it names are drawn into the cache if that can be. `finished` are all stored runs."""
     from experiments.analysis.render import printed_row
     from experiments.analysis.selection import beside
     from experiments.analysis.table import build

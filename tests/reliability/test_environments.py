@@ -14,7 +14,7 @@ import pytest
 
 from experiments import store
 from experiments.analysis import results
-from experiments.places import CACHE_VARIABLE
+from experiments.places import CACHE_VARIABLE, LOCKS_VARIABLE
 from experiments.record import ROOT, SPEC_FILE, WEIGHTS_FILE
 from tests.experiments.commands import run_here
 
@@ -136,6 +136,7 @@ def test_another_checkout_that_is_read_only(original: Original, tmp_path: Path) 
     long.mkdir()
     said = {
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        LOCKS_VARIABLE: os.environ[LOCKS_VARIABLE],
         **{"PYTHONPATH": str(other), "TMPDIR": str(long), "PATH": "/nowhere", "OMP_NUM_THREADS": "1"},
     }
     runner = (
