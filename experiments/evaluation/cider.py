@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.evaluation.ptb_tokenizer import ptb_tokenize
+from experiments.evaluation.ptb_tokenizer import ptb_tokenize, ptb_tokenize_all
 
-__all__ = ["cider_d", "ptb_tokenize"]
+__all__ = ["cider_d", "ptb_tokenize", "ptb_tokenize_all"]
 
 NGRAM_SIZES = (1, 2, 3, 4)
 LENGTH_SIGMA = 6.0
@@ -29,10 +29,10 @@ class Vector(NamedTuple):
     length: int  # in words
 
 
-def count_ngrams(caption: str) -> Ngrams:
-    """How often each n-gram of one to four words is in a caption."""
+def count_ngrams(tokens: Sequence[str]) -> Ngrams:
+    """How often each n-gram of one to four words is in a caption of these tokens."""
     # Tokens that hold a no-break space (`1 1/2`) are two words to the COCO tools, which split the tokenised line again.
-    words = " ".join(ptb_tokenize(caption)).split()
+    words = " ".join(tokens).split()
     return Counter(tuple(words[start : start + size]) for size in NGRAM_SIZES for start in range(len(words) - size + 1))
 
 
@@ -66,7 +66,8 @@ def cider_d(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> t
     """Score one caption an image against that image's references.
 
     Rarity is taken from the references given, so a score belongs to the whole set of images it was computed with: a
-    set of one image scores 0, all its n-grams being in every image.
+    set of one image scores 0, all its n-grams being in every image. As in the COCO tools, all candidates are one text
+    to the tokenizer, all references another: where captions end in a single letter and a full stop, order counts.
 
     Args:
         candidates: one caption an image.
@@ -87,11 +88,12 @@ def cider_d(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> t
         if isinstance(of_image, str) or not len(of_image):
             raise ValueError(f"references of image {image} are {of_image!r}; allowed: one or more captions in a list")
 
-    counted = [[count_ngrams(reference) for reference in of_image] for of_image in references]
+    tokens = iter(ptb_tokenize_all([reference for of_image in references for reference in of_image]))
+    counted = [[count_ngrams(next(tokens)) for _ in of_image] for of_image in references]
     document_frequency: Ngrams = Counter(ngram for of_references in counted for ngram in set().union(*of_references))
     num_images = len(candidates)
     per_image = []
-    for candidate, of_references in zip(candidates, counted, strict=True):
+    for candidate, of_references in zip(ptb_tokenize_all(candidates), counted, strict=True):
         vector = weigh(count_ngrams(candidate), document_frequency, num_images)
         similarities = [similarity(vector, weigh(ngrams, document_frequency, num_images)) for ngrams in of_references]
         per_image.append(SCALE * math.fsum(similarities) / len(similarities))
