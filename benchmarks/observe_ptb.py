@@ -85,7 +85,8 @@ def holding(tool: Tool, template: str, words: Iterable[str], holds: Holds) -> se
     found: set[str] = set()
     remaining = iter(words)
     while some := list(itertools.islice(remaining, 500_000)):
-        lines = tool([template.replace("{}", word) for word in some])
+        # A line more, since the tool treats the end of a file differently.
+        lines = tool([*(template.replace("{}", word) for word in some), "zz"])[:-1]
         found.update(word for word, tokens in zip(some, lines, strict=True) if holds(word.lower(), tokens))
     return found
 
@@ -168,6 +169,9 @@ def observe_pieces(tool: Tool, words: set[str], length: int) -> dict[str, list[s
     together |= {f"{word}." for word in holding(tool, "{}. x", elided, lambda word, tokens: alone(f"{word}.", tokens))}
     cut = holding(tool, "{} x", plain | {f"'{word}" for word in plain if word[0] == "t"},
                   lambda word, tokens: len(tokens) == 3 and "".join(tokens) == f"{word}x")  # fmt: skip
+    elided_start = holding(tool, "'{} x", plain, lambda word, tokens: alone(f"'{word}", tokens)) - CLITICS
+    known = cut | {f"'{word}" for word in elided_start}  # `'tisn` is cut because `'tis` is
+    cut = {word for word in cut if not any(word[:end] in known for end in range(1, len(word)))}
     shortened = plain | {word[:-1] for word in plain if word.endswith("ing")}
     entities = {name.rstrip(";") for name in html5} | plain
     letter_entities = holding(tool, "z&{};z", entities, lambda word, tokens: tokens == [f"z&{word};z"])
@@ -177,7 +181,7 @@ def observe_pieces(tool: Tool, words: set[str], length: int) -> dict[str, list[s
     return {
         "split": sorted("+".join(tokens[:2]) for tokens in tool([f"{word} x" for word in sorted(cut)])),
         "together": any_apostrophe(tool, (word for word in together if not BY_LETTERS.fullmatch(word))),
-        "elided_start": sorted(holding(tool, "'{} x", plain, lambda word, tokens: alone(f"'{word}", tokens)) - CLITICS),
+        "elided_start": sorted(elided_start),
         "elided_end": sorted(holding(tool, "{}' x", (word for word in shortened if len(word) > 1),
                                      lambda word, tokens: alone(f"{word}'", tokens))),
         "letter_entities": sorted({name.lower() for name in letter_entities}),
