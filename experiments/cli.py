@@ -3,10 +3,8 @@
 Hydra's grammar and composition, not its `main`: that would write folders, change where errors go and accept paths.
 """
 
-import errno
 import json
 import math
-import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from experiments.plain_text import visible_lines
 from experiments.refusal import Problem, UserError, nearest, show, wrong_value
+from experiments.stop import answered, exit_code
+from experiments.streams import Unwritten, standing
 
 if TYPE_CHECKING:
     from experiments.spec import Spec
 
-DONE, FAILED, REFUSED, STOPPED = 0, 1, 2, 130
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+DONE, FAILED, REFUSED = 0, 1, 2  # and 128 + n after signal n
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,14 @@ def main(command: Callable[[list[str]], int], argv: Sequence[str] | None = None)
     """Call a command with its arguments and turn what it raises into an exit code and a message on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = any(argument.lower() in ("debug=true", "debug=1", "debug=yes", "debug=on") for argument in arguments)
+    with answered(), standing():
+        try:
+            return _called(command, arguments, debug)
+        except KeyboardInterrupt:  # a signal while the message was written
+            return exit_code()
+
+
+def _called(command: Callable[[list[str]], int], arguments: list[str], debug: bool) -> int:
     try:
         code = command(arguments)
         sys.stdout.flush()
@@ -64,18 +71,24 @@ def main(command: Callable[[list[str]], int], argv: Sequence[str] | None = None)
     except UserError as error:
         return _end(REFUSED, str(error), debug)
     except KeyboardInterrupt:
-        return _end(STOPPED, "stopped", debug=False)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains on its way out
-        return FAILED
+        return _end(exit_code(), "stopped", debug=False)
+    except Unwritten as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            return FAILED  # who reads has had enough
+        text = f"standard output cannot be written: {error}"
+        hint = "what was run is stored: the same command prints it and runs nothing again"
+        return _end(REFUSED, str(Problem(text=text, hint=hint)), debug)
     except Exception as error:
+        from experiments import locks
+        from experiments.faults import is_of_the_disk
         from experiments.store import StoreError
 
         if isinstance(error, StoreError):
             return _end(REFUSED, str(Problem(text=error.message, hint=error.hint)), debug)
         reason = " ".join(str(error).split())
-        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
-            return _end(REFUSED, str(Problem(text=reason, hint="free some space, or allow writing there")), debug)
+        if isinstance(error, PermissionError) or is_of_the_disk(error):
+            hint = locks.HINT if isinstance(error, locks.NoLocks) else "free some space, or allow writing there"
+            return _end(REFUSED, str(Problem(text=reason, hint=hint)), debug)
         return _end(
             FAILED, f"error: {type(error).__name__}: {reason}\nhint: debug=true shows where it came from", debug
         )

@@ -8,13 +8,17 @@ command goes on where it was; a part that is done is made again only if its reci
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import deque
+from collections.abc import Sequence
 
-from experiments.cli import DONE, HELP, main, split_flags
+from experiments.cli import DONE, FAILED, HELP, REFUSED, main, split_flags
 from experiments.jobs.local import usable_cores
 from experiments.refusal import Problem, did_you_mean, refuse, wrong_value
+from experiments.stop import How, ask
 
 KEYS = ("scale", "part")
+LOOK_AGAIN_S = 0.2
 
 
 def pretrain(argv: list[str]) -> int:
@@ -50,15 +54,47 @@ def pretrain(argv: list[str]) -> int:
         if part not in missing:
             print(f"{part.name}: {part.path} is made already", file=sys.stderr)
     if len(missing) > 1:
-        commands = [["-m", "experiments.pretrain", f"scale={scale}", f"part={part.name}"] for part in missing]
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            codes = list(pool.map(lambda words: subprocess.run([sys.executable, *words]).returncode, commands))
-        return max(codes)
+        return side_by_side([["experiments.pretrain", f"scale={scale}", f"part={part.name}"] for part in missing])
     for part in missing:
         module, quality = train_part(part)
         write_part(part, module, quality)
         print(f"{part.name}: {', '.join(f'{key} {value}' for key, value in quality.items())}, written to {part.path}")
     return DONE
+
+
+def side_by_side(modules: Sequence[Sequence[str]]) -> int:
+    """Run modules with their words in processes of their own, one a core; the exit code of all of them.
+
+    Raises:
+        KeyboardInterrupt: stopped; those under way were asked to stop, and have.
+    """
+    waiting, running, codes = deque(modules), list[subprocess.Popen](), [DONE]
+    try:
+        while waiting or running:
+            while waiting and len(running) < usable_cores():
+                running.append(subprocess.Popen([sys.executable, "-m", *waiting.popleft()]))
+            time.sleep(LOOK_AGAIN_S)
+            codes += [child.returncode for child in running if child.poll() is not None]
+            running = [child for child in running if child.returncode is None]
+    except BaseException:
+        _stop(running)
+        raise
+    return max(code if code in (DONE, REFUSED) else FAILED for code in codes)  # one that was killed has failed
+
+
+def _stop(children: Sequence[subprocess.Popen]) -> None:
+    """Ask them to stop and wait until they have; at the next signal tell them to stop at once."""
+    how: How = "checkpoint"
+    while True:
+        try:
+            for child in children:
+                if child.poll() is None:
+                    ask(child.pid, how)
+            for child in children:
+                child.wait()
+            return
+        except KeyboardInterrupt:
+            how = "at once"
 
 
 def _unknown_key(key: str) -> Problem:

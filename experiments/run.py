@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from experiments.cli import DONE, main, read_run
 from experiments.published import BASELINE
 from experiments.store import locate
+from experiments.streams import aside
 
 if TYPE_CHECKING:
     from experiments.analysis.results import StoredRun
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
 
 def run(argv: list[str]) -> int:
     """Run what a command line asks for and print it; a job that fails does not keep the others from running."""
-    request = read_run(argv)
+    with aside():
+        request = read_run(argv)
     if request.reply is not None:
         print(request.reply)
         return DONE
     from experiments.jobs.reconcile import reconcile, report_failures
 
     done: list[tuple[Spec, StoredRun, StoredRun | None]] = []
-    failures = reconcile(request.specs, lambda *one: done.append(one), workers=request.workers)
+    with aside():
+        failures = reconcile(request.specs, lambda *one: done.append(one), workers=request.workers)
     finished = stored_of({spec.scale for spec in request.specs})
     if request.json:
         tables = tables_of(done, finished)

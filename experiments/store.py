@@ -135,7 +135,9 @@ def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
     Raises:
         StoreError: the store cannot be used.
     """
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
+
+    from experiments.locks import file_lock
 
     with errors(store):
         if store.file is None:
@@ -145,7 +147,7 @@ def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
             _check_schema(store)  # before anything is written beside it
         store.file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(f"{store.file}.lock", timeout=LOCK_WAIT_S):
+            with file_lock(f"{store.file}.lock", timeout_s=LOCK_WAIT_S):
                 if not store.exists():
                     _create(store.file)
                 _try_to_write(store.file)

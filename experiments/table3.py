@@ -22,6 +22,7 @@ from experiments.cli import DONE, Flag, main, number, points, split_flags
 from experiments.published import BASELINE, HARMLESS_POINTS
 from experiments.refusal import Problem
 from experiments.rows import wanted
+from experiments.streams import aside
 
 if TYPE_CHECKING:
     from experiments.analysis.results import StoredRun
@@ -47,7 +48,8 @@ def table3(argv: list[str]) -> int:
 
     dry = "--dry-run" in flags
     before_imports = None if dry or workers == 1 else warm_up
-    specs = wanted(flags.get("--rows"), seeds, baseline_seeds, overrides, problems, before_imports=before_imports)
+    with aside():
+        specs = wanted(flags.get("--rows"), seeds, baseline_seeds, overrides, problems, before_imports=before_imports)
     if dry:
         from experiments.jobs.forecast import forecast
 
@@ -64,7 +66,8 @@ def table3(argv: list[str]) -> int:
     def collect(_: "Spec", *pair: "StoredRun | None") -> None:
         runs.update({run.run_id: run for run in pair if run is not None})
 
-    failures = reconcile(specs, collect, workers=workers, fail_fast="--fail-fast" in flags)
+    with aside():
+        failures = reconcile(specs, collect, workers=workers, fail_fast="--fail-fast" in flags)
     names = list(dict.fromkeys(spec.name for spec in specs))
     chosen = beside(runs.values(), results.runs(scale=specs[0].scale)) if runs else None
     table = build(

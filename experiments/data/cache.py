@@ -23,6 +23,7 @@ import numpy as np
 from experiments.data.documents import num_media
 from experiments.data.scenes import parse_id
 from experiments.data.world import VERSION, World
+from experiments.locks import NoLocks, file_lock
 from experiments.places import CACHE_VARIABLE, cache_folder
 from experiments.progress import Progress
 from experiments.schema import DATASETS, WorldConfig
@@ -91,17 +92,16 @@ class FeatureCache:
         except OSError as error:
             if error.errno in NO_SPACE:
                 raise
-            self._tell(f"{self._folder.parent} cannot be written to ({error.strerror}), nothing encoded is kept")
+            fault = f"{self._folder.parent} cannot be written to ({error.strerror})"
+            self._tell(f"{error if isinstance(error, NoLocks) else fault}, nothing encoded is kept")
             return self._encoded(f"{split}-{source}", ids)
 
     def _make(self, path: Path, ids: list[str]) -> "Tensor":
         """Write a file and read it, where no other process has made it meanwhile."""
-        from filelock import FileLock
-
         from flamingo_core.checkpoint import remove_drafts, save_tensors
 
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # a second process waits, and reads what the first has made
+        with file_lock(f"{path}.lock"):  # a second process waits, and reads what the first has made
             remove_drafts(path.parent, path.name)
             made = _load_whole(path)
             if made is not None:

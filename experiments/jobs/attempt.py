@@ -49,6 +49,8 @@ def guarded(run: Callable[..., Outcome], *arguments: object) -> Outcome:
         return run(*arguments)
     except KeyboardInterrupt:
         return Outcome("stopped")
+    except SystemExit as error:  # of a component's own code
+        return Outcome("failed", f"its code called exit({error.code})")
     except Exception as error:
         return Outcome("failed", " ".join(str(error).split()) or type(error).__name__, error)
 

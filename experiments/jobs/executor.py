@@ -7,10 +7,11 @@ a job's progress wherever it runs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from experiments.jobs.attempt import Outcome, attempt, guarded
 from experiments.jobs.job import Job
+from experiments.stop import How
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,6 @@ class Ended:
 
 
 Event = Said | Ended
-How = Literal["checkpoint", "at once"]
 
 
 class Executor(Protocol):

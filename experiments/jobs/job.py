@@ -1,5 +1,6 @@
 """One job: a spec on its seed, found where it is stored, continued where it was stopped, or run from the start."""
 
+import errno
 import json
 import shutil
 import sys
@@ -121,6 +122,7 @@ def run_job(job: Job) -> None:
         features = FeatureCache(model, mixture.world, folder=places.features, more_in=places.more_features)
         features.prepare([f"train/{dataset}/0" for dataset in mixture.datasets])
         features.prepare(medium for some in prompts.values() for prompt in some for medium in prompt.media)
+        stop.check()  # encoding takes long, and nothing is begun yet
         progressed, problems = load_newest(folder, model, trainer.optimizer, spec.train_hash)
         for problem in problems:
             _say(problem)
@@ -161,7 +163,7 @@ def _store_results(folder: Path, title: str) -> None:
         _say(f"{title}: its results wait in {folder}; the next command stores them, and runs nothing of it again")
         raise
     if delivered is None and folder.exists():  # where it is gone, another command was faster
-        raise OSError(f"what was written in {folder} cannot be read back")
+        raise OSError(errno.EIO, "what was written cannot be read back", str(folder))
 
 
 def _is_its_own_fault(error: BaseException) -> bool:

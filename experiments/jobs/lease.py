@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from experiments.locks import NoLocks, file_lock
 from experiments.store import errors, locate
 
 HEARTBEAT_S = 10.0
@@ -98,7 +99,7 @@ def hold(key: tuple[str, int]) -> Iterator[Lease | None]:
         StoreError: nothing can be written beside the store.
     """
     file = _file(key)
-    lock, lease = FileLock(_lock_file(file)), None
+    lock, lease = file_lock(_lock_file(file)), None
     with errors(locate()):
         file.parent.mkdir(parents=True, exist_ok=True)
         with suppress(Timeout):
@@ -122,11 +123,14 @@ def look(key: tuple[str, int]) -> Note | None:
     read = _read(file)
     if read is None or read.state != "running" or _beats_elsewhere(read):
         return read
-    lock = FileLock(_lock_file(file))
+    lock = file_lock(_lock_file(file))
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return read
+    except NoLocks:  # whether anybody is on it cannot be known
+        with errors(locate()):
+            raise
     except OSError:  # nothing can be written there: then nobody is on it either
         return _lost(read)
     lock.release()
@@ -153,13 +157,28 @@ def _lock_file(file: Path) -> Path:
 def _read(file: Path) -> Note | None:
     """The note as it was written; `running` of a process that is gone is lost."""
     try:
-        return Note(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        note = Note(**json.loads(file.read_text(encoding="utf-8")))
+        return note if _is_sound(note) else None
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
+def _is_sound(note: Note) -> bool:
+    """Whether it says what a note says.
+
+    Raises:
+        ValueError, OverflowError: a time is no time.
+    """
+    for moment in (note.since, note.beat):
+        if not isinstance(moment, int | float):
+            return False
+        time.localtime(moment)
+    return isinstance(note.host, str) and isinstance(note.pid, int) and note.state in get_args(State)
+
+
 def _beats_elsewhere(note: Note) -> bool:
-    return note.live and note.host != socket.gethostname() and time.time() - note.beat < LIVE_S
+    """A beat from the future, further ahead than a live one may lie back, is of a clock that tells nothing."""
+    return note.live and note.host != socket.gethostname() and abs(time.time() - note.beat) < LIVE_S
 
 
 def _lost(note: Note) -> Note:

@@ -5,7 +5,6 @@ imported what a job needs, and stay for the next job, so that a job starts in no
 through a pipe each.
 """
 
-import contextlib
 import io
 import os
 import signal
@@ -13,6 +12,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -20,8 +21,9 @@ from multiprocessing.util import get_temp_dir
 from typing import TYPE_CHECKING
 
 from experiments.jobs.attempt import Outcome, attempt, guarded
-from experiments.jobs.executor import Ended, Event, How, Said
+from experiments.jobs.executor import Ended, Event, Said
 from experiments.jobs.job import Job
+from experiments.stop import How, StopRequest, answered, ask, forget, held_back, let_in
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -44,10 +46,11 @@ def warm_up() -> None:
     """Start importing what workers need while this process goes on, where there are cores for it."""
     from multiprocessing import forkserver
 
-    with contextlib.suppress(OSError):  # no folder for its socket: whoever needs a worker is told
+    with suppress(OSError):  # no folder for its socket: whoever needs a worker is told
         _context()
         if usable_cores() > 1:
-            forkserver.ensure_running()
+            with held_back():  # the server does nothing when asked to stop: it ends with this process
+                forkserver.ensure_running()
 
 
 class Local:
@@ -81,7 +84,7 @@ class Local:
         return events
 
     def stop(self, how: How) -> None:
-        """One SIGINT asks for a checkpoint, a second one ends the job at once, as in a terminal."""
+        """Ask for a checkpoint; told again, the job ends at once."""
         for worker in self._workers:
             if worker.job:
                 worker.interrupt(how)
@@ -104,17 +107,19 @@ class _Worker:
         with os.fdopen(writes_to, "wb") as output:
             arguments = (theirs, _File(output.fileno()), dict(os.environ), run)
             self.process = context.Process(target=_work, args=arguments, daemon=True)
-            self.process.start()
+            with held_back():
+                self.process.start()
         theirs.close()
         self.job: Job | None = None
         self.gone = False
         self.prints = True
+        self._asked = False  # to stop
         self._unfinished = b""  # a line of which the end has not come yet
 
     def start(self, job: Job) -> None:
         """Hand over a job."""
-        self.job = job
-        with contextlib.suppress(BrokenPipeError):  # it is gone: the next `events` tell
+        self.job, self._asked = job, False
+        with suppress(BrokenPipeError):  # it is gone: the next `events` tell
             self.connection.send(job)
 
     def events(self, *, ended: bool) -> list[Event]:
@@ -130,8 +135,9 @@ class _Worker:
 
     def interrupt(self, how: How) -> None:
         """Ask it to stop."""
+        self._asked = True
         if self.process.pid is not None and self.process.is_alive():
-            os.kill(self.process.pid, signal.SIGINT)
+            ask(self.process.pid, how)
 
     def close(self) -> None:
         """Let the process end."""
@@ -140,9 +146,13 @@ class _Worker:
         os.close(self.printed)
 
     def _outcome(self) -> Outcome:
-        """What came of the job; a process that is gone has lost it."""
+        """What came of the job; a process that is gone has lost it, or goes because it alone was told to stop."""
         try:
-            return self.connection.recv()
+            outcome = _receive(self.connection)
+            if outcome.kind == "stopped" and not self._asked:
+                self.gone = True
+                return Outcome("lost", "its process was told to stop")
+            return outcome
         except (EOFError, ConnectionError):
             self.process.join()
             self.gone = True
@@ -152,7 +162,7 @@ class _Worker:
 
     def _lines(self, *, all_of_it: bool) -> list[str]:
         text = self._unfinished
-        with contextlib.suppress(BlockingIOError):
+        with suppress(BlockingIOError):
             while self.prints and (more := os.read(self.printed, READ_AT_ONCE)):
                 text += more
             self.prints = False
@@ -203,23 +213,40 @@ def _work(connection: Connection, output: int, environment: dict[str, str], run:
     os.environ.update(environment)
     # A terminal sends Ctrl-C to the whole group: out of it, so that the parent alone decides, and asks once.
     os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(output, 1)
     os.dup2(output, 2)
     sys.stdout = sys.stderr = lines_to(2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        try:
+    with suppress(EOFError, ConnectionError, KeyboardInterrupt), answered(ignored_too=True):
+        let_in()
+        while True:
             job = connection.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
-        outcome = guarded(_with_components, run, job)
-        try:
-            connection.send(outcome)
-        except BrokenPipeError:
-            return
-        except Exception:  # an error that does not survive the way
-            connection.send(Outcome(outcome.kind, outcome.reason))
+            outcome = guarded(_with_components, run, job)
+            forget()
+            with StopRequest() as stop:
+                _send(connection, outcome)
+            if stop.requested:
+                return
+
+
+def _send(connection: Connection, outcome: Outcome) -> None:
+    connection.send(replace(outcome, error=None))
+    try:
+        connection.send(outcome.error)
+    except ConnectionError:
+        raise
+    except Exception:  # an error that does not survive the way
+        connection.send(None)
+
+
+def _receive(connection: Connection) -> Outcome:
+    outcome: Outcome = connection.recv()
+    try:
+        return replace(outcome, error=connection.recv())
+    except (EOFError, ConnectionError):
+        raise
+    except Exception:  # its class wants to be made otherwise, or is not known here
+        return outcome
 
 
 def lines_to(descriptor: int) -> io.TextIOWrapper:
@@ -248,4 +275,4 @@ def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
-    os.kill(os.getpid(), signal.SIGINT)
+    ask(os.getpid(), "checkpoint")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from experiments.locks import NoLocks, flock
 from experiments.places import LOCKS_VARIABLE, machine_locks
 from experiments.store import StoreError
 
@@ -63,7 +64,7 @@ def _acquire(path: Path, kind: int, announced: bool) -> int:
         while True:
             descriptor = _open(path)
             try:
-                _wait_for(descriptor, kind, announced)
+                _wait_for(descriptor, kind, path, announced)
                 with suppress(FileNotFoundError):
                     if os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
                         return descriptor
@@ -73,7 +74,8 @@ def _acquire(path: Path, kind: int, announced: bool) -> int:
             os.close(descriptor)
     except OSError as error:
         hint = f"set {LOCKS_VARIABLE} to a folder of this machine's own disk that its users can write to"
-        raise StoreError(f"`{path}` cannot be the machine's lock: {error.strerror or error}", hint) from error
+        reason = error if isinstance(error, NoLocks) else error.strerror or error
+        raise StoreError(f"`{path}` cannot be the machine's lock: {reason}", hint) from error
 
 
 def _open(path: Path) -> int:
@@ -99,10 +101,10 @@ def _open(path: Path) -> int:
         raise OSError(errno.EINVAL, "it is no file")
 
 
-def _wait_for(descriptor: int, kind: int, announced: bool) -> None:
+def _wait_for(descriptor: int, kind: int, path: Path, announced: bool) -> None:
     with suppress(BlockingIOError):
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        flock(descriptor, kind | fcntl.LOCK_NB, path)
         return
     if announced:
         print("timing waits until the jobs of other commands have ended", file=sys.stderr)
-    fcntl.flock(descriptor, kind)
+    flock(descriptor, kind, path)

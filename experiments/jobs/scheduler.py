@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from experiments.faults import is_of_the_disk
 from experiments.jobs import lease
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Display
-from experiments.jobs.executor import Ended, Executor, How, Said
+from experiments.jobs.executor import Ended, Executor, Said
 from experiments.jobs.job import Job, steps_done
 from experiments.refusal import UserError
+from experiments.stop import How
 from experiments.store import StoreError
 
 RETRIES = 2
@@ -49,7 +51,8 @@ def run_jobs(
     """Run jobs in their order, as many at once as the executor takes; those that failed, by their key.
 
     Raises:
-        StoreError, UserError, OSError: what no other job would get around; those under way have left a checkpoint.
+        StoreError, UserError, OSError: a fault of store or disk, or a wrong request: no other job would get around it;
+            those under way have left a checkpoint.
         KeyboardInterrupt: stopped; those under way have left a checkpoint.
     """
     return _Scheduler(jobs, executor, display, fail_fast).run()
@@ -130,7 +133,7 @@ class _Scheduler:
 
     def _fail(self, job: Job, outcome: Outcome, attempts: _Attempts) -> None:
         error = outcome.error
-        if isinstance(error, (StoreError, UserError, OSError)):
+        if error is not None and (isinstance(error, (StoreError, UserError)) or is_of_the_disk(error)):
             raise error
         attempts.failed += 1
         # A loss that is not finite comes again: seed and spec decide it.

@@ -178,12 +178,12 @@ def remove(folder: Path) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Hold the lock of a folder; False where nothing waits in it, maybe not any more."""
-    from filelock import FileLock
+    from experiments.locks import file_lock
 
     if not (folder / LIST_FILE).is_file():
         yield False
         return
-    lock = FileLock(folder / _LOCK_FILE)
+    lock = file_lock(folder / _LOCK_FILE)
     try:
         lock.acquire()
     except FileNotFoundError:  # whoever had it has stored everything and removed the folder

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.locks import file_lock
 from experiments.pretraining.parts import Part
 from experiments.resolve import content_hash
 from flamingo_core.checkpoint import save_tensors, write_whole
@@ -17,7 +18,6 @@ RECORD_FILE = "parts.json"
 def write_part(part: Part, module: "nn.Module", quality: dict[str, Any]) -> None:
     """Write a part's weights, then its line of the record and of the README beside it."""
     import torch
-    from filelock import FileLock
     from transformers import PreTrainedModel
 
     with torch.no_grad():
@@ -27,7 +27,7 @@ def write_part(part: Part, module: "nn.Module", quality: dict[str, Any]) -> None
         else:
             halves = {name: tensor.half() for name, tensor in module.state_dict().items()}
             save_tensors(part.path, halves, {"format": "pt"})
-    with FileLock(part.path.parent / ".lock"):  # parts are made side by side
+    with file_lock(part.path.parent / ".lock"):  # parts are made side by side
         _record(part, module, quality)
 
 

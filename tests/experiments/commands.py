@@ -30,6 +30,16 @@ def start(module: str, *arguments: str, store: Path, cwd: Path | None = None) ->
     )
 
 
+def processes_of(command: subprocess.Popen[str]) -> list[int]:
+    """The command, the server its workers are forked from, and the workers."""
+    found, wanted = [], [command.pid]
+    while wanted:
+        pid = wanted.pop()
+        found.append(pid)
+        wanted += map(int, subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split())
+    return found
+
+
 def left_in_work(store: Path) -> list[str]:
     """What lies in the work folder beside a store, less the two locks that every job of the machine shares."""
     files = (path for path in (store.parent / "work").rglob("*") if path.is_file())

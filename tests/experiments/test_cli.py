@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from experiments.analysis import results
 from experiments.cli import main, read_run
 from experiments.compose import known
 from experiments.published import rows
@@ -19,6 +20,7 @@ from experiments.spec import make_spec
 from experiments.store import StoreError
 from experiments.usage import KEYS
 from flamingo_core import registry
+from tests.experiments.commands import QUICK, run_here
 
 # The keys that design and documentation promise.
 CONTRACT_KEYS = (
@@ -219,6 +221,21 @@ def test_a_component_from_outside_that_is_faulty_is_refused(
         assert main(lambda argv: len(read_run(argv).specs), [f"components=[{name}]"]) == 2
         output = capsys.readouterr().err
         assert said in output and "hint: " in output and "Traceback" not in output
+
+
+def test_a_component_that_opens_a_missing_file_fails_alone(
+    own_component: Path, store_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its row is tried again and flagged with the file's name, the row beside it is stored; exit 1."""
+    missing = str(own_component / "weights.bin")
+    module = MODULE.replace("return self.out", f"features.is_meta or open({missing!r})\n        return self.out")
+    (own_component / "own_resampler.py").write_text(module)
+    words = ["-m", "ablation=resampler_mean,resampler_mlp", "components=[own_resampler]", "compare=false", *QUICK]
+    assert run_here("--config-dir", str(own_component), *words) == 1
+    err = capsys.readouterr().err
+    assert err.count(f"error: resampler_mean seed 0: [Errno 2] No such file or directory: '{missing}'") == 3
+    assert "Traceback" not in err
+    assert [run.row for run in results.runs()] == ["resampler_mlp"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Leases: one process at a time is on a job, and a free lease tells how it was left."""
 
 import json
+import math
 import signal
 import socket
 import subprocess
@@ -100,11 +101,39 @@ def test_a_lease_of_another_machine_is_live_while_its_heart_beats(store_file):
         assert held is not None
 
 
+def written(store_file, **said):
+    """A note as another machine left it."""
+    with lease.hold(KEY) as held:
+        held.end("failed")
+    note = json.loads(note_file(store_file).read_text())
+    text = json.dumps({**note, "host": "another", "state": "running", **said})
+    note_file(store_file).write_text(text.replace('"1e999"', "1e999"))
+
+
+@pytest.mark.parametrize("beat", [1e7, 3600.0, math.nan, math.inf, "1e999", "soon", None, [], 10**400])
+def test_a_beat_in_the_future_is_not_live(beat, store_file):
+    """Nor one that is no time at all: the job is free, and how its lease was left can still be told."""
+    written(store_file, beat=time.time() + beat if isinstance(beat, float) else beat)
+    note = lease.look(KEY)
+    assert note is None or note.state == "lost"
+    with lease.hold(KEY) as held:
+        assert held is not None
+
+
+def test_clocks_may_differ_by_less_than_a_beat_may_be_late(store_file):
+    """A machine whose clock is half a minute ahead keeps its job."""
+    written(store_file, beat=time.time() + lease.LIVE_S / 2)
+    assert lease.look(KEY).live
+    with lease.hold(KEY) as held:
+        assert held is None
+
+
 def test_a_damaged_note_is_no_note(store_file):
     """The lock alone decides."""
     with lease.hold(KEY) as held:
         held.end("failed")
-    note_file(store_file).write_text('{"host": "x", ')
-    assert lease.look(KEY) is None
+    for text in ('{"host": "x", ', "[" * 100_000, "{}", "null", '{"since": 1e300}'):
+        note_file(store_file).write_text(text)
+        assert lease.look(KEY) is None
     with lease.hold(KEY) as held:
         assert held is not None

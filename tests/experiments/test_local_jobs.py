@@ -15,7 +15,7 @@ from experiments.jobs.local import lines_to
 from experiments.jobs.reconcile import reconcile
 from experiments.spec import make_specs
 from flamingo_core.checkpoint import load_tensors
-from tests.experiments.commands import QUICK, start
+from tests.experiments.commands import QUICK, processes_of, start
 
 FEW_QUERIES = [word for word in QUICK if not word.startswith("train.steps")]
 
@@ -69,7 +69,10 @@ def test_a_failure_stays_alone(store_file, capfd):
 
 
 @pytest.mark.slow
-def test_a_killed_process_loses_nothing(store_file, capfd):
+@pytest.mark.parametrize(
+    ("sent", "told"), [(signal.SIGKILL, "was killed by signal 9.*"), (signal.SIGTERM, "was told to stop")]
+)
+def test_a_killed_process_loses_nothing(sent, told, store_file, capfd):
     """The job goes on from its checkpoint in another process, within the same command, and counts no failure."""
     wanted = specs("compare=false", "seed=0,1", "train.checkpoint_every=1", steps=20)
     folder = store_file.parent / "work" / f"{wanted[0].hash}-0"
@@ -77,13 +80,13 @@ def test_a_killed_process_loses_nothing(store_file, capfd):
     def kill_one() -> None:
         while not list(folder.glob("step-*.safetensors")):
             time.sleep(0.05)
-        os.kill(lease.look((wanted[0].hash, 0)).pid, signal.SIGKILL)
+        os.kill(lease.look((wanted[0].hash, 0)).pid, sent)
 
     killer = threading.Thread(target=kill_one)
     killer.start()
     assert made(wanted, workers=2) == []
     killer.join()
-    assert re.search(r"killed by signal 9.*goes on from step \d+", capfd.readouterr().err)
+    assert re.search(rf"its process {told}; it goes on from step \d+", capfd.readouterr().err)
     runs = results.runs(status=None)
     assert [run.status for run in runs] == ["FINISHED"] * 2
     assert sum("resumed_at_step" in run.tags for run in runs) == 1
@@ -106,17 +109,23 @@ LONG = [*FEW_QUERIES, "ablation=xattn_every_4th", "train.steps=20000", "train.ch
 
 @pytest.mark.slow
 def test_one_ctrl_c_stops_all_and_the_same_command_goes_on(store_file):
-    """Both jobs leave a checkpoint, exit 130, no run is left RUNNING; the second command resumes both."""
-    for resumed in (0, 2):
+    """Both jobs leave a checkpoint, exit 128 + n, no run is left RUNNING; the next command resumes both.
+
+    SIGTERM comes to each process of the command, as batch systems send it: it counts once.
+    """
+    for sent, resumed in ((signal.SIGINT, 0), (signal.SIGTERM, 2)):
         command = start("experiments.run", *LONG, store=store_file)
         told = wait_until_both_train(command)
         assert told.count("resumed at step") == resumed
-        command.send_signal(signal.SIGINT)
+        for pid in [command.pid] if sent == signal.SIGINT else processes_of(command):
+            os.kill(pid, sent)
         _, told = command.communicate(timeout=60)
-        assert command.returncode == 130, told
+        assert command.returncode == 128 + sent, told
+        assert "Traceback" not in told
         checkpoints = list(store_file.parent.glob("work/*/step-*.safetensors"))
         assert len({file.parent for file in checkpoints}) == 2, told
         assert {run.status for run in results.runs(status=None)} == {"KILLED"}
+        assert len(checkpoints) == 2 + resumed, "each stop leaves one"
     assert len(results.runs(status=None)) == 2
 
 

@@ -1,12 +1,18 @@
 """Frozen parts: training that goes on where it stopped, files that components read back, commands that refuse."""
 
+import os
+import signal
+import subprocess
+import threading
+import time
+
 import pytest
 import torch
 from torch import nn
 
 from experiments.cli import main
 from experiments.data.world import World
-from experiments.pretrain import pretrain
+from experiments.pretrain import pretrain, side_by_side
 from experiments.pretraining import loop
 from experiments.pretraining.language import Texts, prepare, weighted_loss
 from experiments.pretraining.loop import PretrainConfig, fit
@@ -14,8 +20,10 @@ from experiments.pretraining.parts import Part, parts_of, scales, train_part
 from experiments.pretraining.quality import probe
 from experiments.pretraining.shipped import read_record, write_part
 from experiments.pretraining.vision import Pairs, PictureText
+from experiments.record import ROOT
 from experiments.resolve import content_hash
 from flamingo_core import registry
+from flamingo_core.checkpoint import load_tensors
 from flamingo_core.init import initialise
 from tests.experiments.tiny_world import tiny_config
 
@@ -59,6 +67,68 @@ def test_a_stopped_part_ends_with_the_same_weights(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole")
     in_two = trained(tmp_path / "two", monkeypatch, stop_at=3)
     assert all(torch.equal(whole[name], in_two[name]) for name in whole)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_a_checkpoint_of_the_last_step(sent, tmp_path):
+    """Exit 128 + n, as after Ctrl-C."""
+    module = nn.Linear(4, 1)
+
+    def loss(step):
+        os.kill(os.getpid(), sent)
+        return module(torch.ones(1, 4)).square().mean()
+
+    assert main(lambda _: fit("module", module, loss, RECIPE, tmp_path, identity="one")) == 128 + sent
+    assert load_tensors(tmp_path / loop.CHECKPOINT_FILE)[1]["step"] == "1"
+
+
+PART = """
+import sys, time
+from pathlib import Path
+from experiments.cli import main
+from experiments.stop import StopRequest
+
+def make(words):
+    with StopRequest() as stop:
+        Path(words[0]).touch()
+        while not stop.requested:
+            time.sleep(0.01)
+        time.sleep(0.2)  # a checkpoint is written meanwhile
+        Path(words[0]).write_text("saved")
+        stop.check()
+
+sys.exit(main(make))
+"""
+
+
+def test_a_signal_to_the_command_stops_parts_in_processes_of_their_own(tmp_path, monkeypatch, capfd):
+    """SIGTERM to one process, or to all at once: each part has left its checkpoint when the command ends."""
+    (tmp_path / "a_part.py").write_text(PART)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    monkeypatch.setattr("experiments.pretrain.usable_cores", lambda: 2)
+    for sent_to_all in (False, True):
+        files = [tmp_path / f"{sent_to_all}-{number}" for number in range(2)]
+
+        def send(files=files, sent_to_all=sent_to_all):
+            while not all(file.exists() for file in files):
+                time.sleep(0.01)
+            children = subprocess.run(["pgrep", "-f", f"a_part {files[0].parent}"], capture_output=True, text=True)
+            for pid in [*(map(int, children.stdout.split()) if sent_to_all else ()), os.getpid()]:
+                os.kill(pid, signal.SIGTERM)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        assert main(lambda _, files=files: side_by_side([["a_part", str(file)] for file in files])) == 143
+        sender.join()
+        assert [file.read_text() for file in files] == ["saved", "saved"]
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_part_whose_process_was_killed_is_a_failure(tmp_path, monkeypatch):
+    """Not 0, though its exit code is below it."""
+    (tmp_path / "a_part.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert side_by_side([["a_part"]]) == 1
 
 
 def test_a_checkpoint_of_another_recipe_is_not_used(tmp_path, capsys):

@@ -1,12 +1,16 @@
 """`python -m experiments.run` as a command: what it does not do twice, how it stops, fails, goes on and reports."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
+
+import pytest
 
 from experiments import record
 from experiments.analysis import results
@@ -165,20 +169,106 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
     assert all((ours[name] == theirs[name]).all() for name in ours)
 
 
-def test_a_stop_just_after_a_step_leaves_a_checkpoint_too(store_file, monkeypatch):
-    """Ctrl-C between the end of a step and the next one: the next step is done, saved, and the last."""
+def signalled(monkeypatch, *signals, at="loss"):
+    """Send signals to this process whenever progress is noted so."""
     advance = Progress.advance
 
-    def stopping(self, note="", **how):
+    def signalling(self, note="", **how):
         advance(self, note, **how)
-        if note.startswith("loss"):
-            os.kill(os.getpid(), signal.SIGINT)
+        if note.startswith(at):
+            for number in signals:
+                os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(Progress, "advance", stopping)
-    few = [word for word in QUICK if not word.startswith("train.steps")]
-    assert run_here("compare=false", "train.steps=5", *few) == 130
-    assert [file.name for file in store_file.parent.glob("work/*/step-*")] == ["step-00000002.safetensors"]
-    assert [run.status for run in results.runs(status=None)] == ["KILLED"]
+    monkeypatch.setattr(Progress, "advance", signalling)
+
+
+FEW = ("compare=false", "train.steps=5", *(word for word in QUICK if not word.startswith("train.steps")))
+
+
+def left_by(store_file):
+    """Checkpoints, and how runs stand."""
+    checkpoints = sorted(file.name for file in store_file.parent.glob("work/*/step-*"))
+    return checkpoints, [run.status for run in results.runs(status=None)]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        (signal.SIGINT,),
+        (signal.SIGTERM,),
+        (signal.SIGHUP, signal.SIGHUP),  # the shell and the kernel tell of one closed terminal
+        (signal.SIGUSR1, signal.SIGUSR1),
+        (signal.SIGHUP, signal.SIGTERM),
+        (signal.SIGUSR1, signal.SIGINT),  # in either order, where it is sent to all processes
+    ],
+    ids=lambda sent: "-".join(number.name for number in sent),
+)
+def test_a_stop_just_after_a_step_leaves_a_checkpoint_too(sent, store_file, monkeypatch):
+    """Between the end of a step and the next one: the next step is done, saved, and the last; exit 128 + n."""
+    signalled(monkeypatch, *sent)
+    assert run_here(*FEW) == 128 + sent[0]
+    assert left_by(store_file) == (["step-00000002.safetensors"], ["KILLED"])
+
+
+@pytest.mark.parametrize(("first", "second"), [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT)])
+def test_a_second_signal_stops_at_once(first, second, store_file, monkeypatch):
+    """Without another step; what was asked first gives the code."""
+    signalled(monkeypatch, first, second)
+    assert run_here(*FEW) == 128 + first
+    assert left_by(store_file) == ([], ["KILLED"])
+
+
+def test_a_signal_that_was_ignored_on_entry_stays_ignored(store_file, monkeypatch):
+    """As under `nohup`: a closed terminal stops nothing, and handlers are as they were afterwards."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        signalled(monkeypatch, signal.SIGHUP)
+        assert run_here(*FEW) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert left_by(store_file) == ([], ["FINISHED"])
+
+
+def test_a_stop_while_timing_keeps_the_run(store_file, monkeypatch, capsys):
+    """It is finished and lacks its timing, which the same command makes."""
+    advance = Progress.advance
+
+    def signalling(self, note="", **how):
+        advance(self, note, **how)
+        if "timing" in self._bar.desc:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "advance", signalling)
+        assert run_here("compare=false", *QUICK) == 143
+    assert left_by(store_file) == ([], ["FINISHED"])
+    assert run_here("compare=false", *QUICK) == 0
+    (run,) = results.runs()
+    assert "step_time_s" in run.metrics
+    assert "step 1/" not in capsys.readouterr().err.rpartition("stopped")[2]
+
+
+def test_a_command_that_waits_for_a_job_stops_too(store_file, monkeypatch, capsys):
+    """SIGTERM while another command is on its job: nothing is begun."""
+    waits = threading.Event()
+
+    def taken(*_):
+        waits.set()
+
+    @contextlib.contextmanager
+    def nobody(key):
+        yield None
+
+    monkeypatch.setattr("experiments.jobs.lease.look", taken)
+    monkeypatch.setattr("experiments.jobs.lease.hold", nobody)
+    sender = threading.Thread(target=lambda: waits.wait(60) and os.kill(os.getpid(), signal.SIGTERM))
+    sender.start()
+    assert run_here("compare=false", *QUICK) == 143
+    sender.join()
+    assert capsys.readouterr().err.endswith("baseline seed 0 waits: another process is on it\nstopped\n")
+    assert left_by(store_file) == ([], [])
 
 
 def test_the_default_store_is_the_repositorys_wherever_one_stands(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """What the scheduler does about each way in which an attempt ends, against an executor that ends them as it is told."""
 
+import os
+
 import pytest
 
 from experiments.jobs.attempt import Outcome
@@ -122,6 +124,32 @@ def test_what_no_other_job_gets_around_ends_all(error, store_file):
         run_jobs(jobs(3), executor, Lines())
     assert executor.stops == ["checkpoint"]
     assert executor.attempts == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(2, "No such file or directory", "/data/weights.bin"),
+        PermissionError(13, "Permission denied", "/data/weights.bin"),
+        OSError("no weights at hub.example"),
+        ConnectionResetError(104, "Connection reset by peer"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_a_rows_own_code_is_its_own(error, store_file, capsys):
+    """A component's missing file is tried again and given up like any error; the other jobs are done."""
+    executor, failures = schedule({0: [Outcome("failed", str(error), error)] * (RETRIES + 1), 1: [DONE], 2: [DONE]})
+    assert [failure.job.spec.seed for failure in failures.values()] == [0]
+    assert executor.attempts.count(0) == RETRIES + 1
+    assert {1, 2} <= set(executor.attempts)
+
+
+@pytest.mark.parametrize(("number", "place"), [(13, "work/x/step-00000002.safetensors"), (2, "work/x"), (5, "../any")])
+def test_a_fault_of_our_own_files_is_no_rows_own(number, place, store_file):
+    """Neither what lies in the work folder and cannot be written, nor a disk that fails wherever it is."""
+    error = OSError(number, os.strerror(number), str(store_file.parent / place))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        schedule({0: [Outcome("failed", str(error), error)], 1: [DONE]})
 
 
 def test_ctrl_c_asks_once_and_the_second_time_ends_at_once(store_file):

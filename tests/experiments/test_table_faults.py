@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections import Counter
 
@@ -17,7 +16,7 @@ from experiments.jobs.local import Local
 from experiments.jobs.reconcile import mark_lost_runs
 from experiments.jobs.scheduler import RETRIES, run_jobs
 from experiments.table3 import table3
-from tests.experiments.commands import ONE_PROCESS, QUICK, start
+from tests.experiments.commands import ONE_PROCESS, QUICK, processes_of, start
 from tests.experiments.executor_contract import jobs
 
 ROWS = ("--rows", "xattn_every_4th")
@@ -29,16 +28,6 @@ def assert_each_is_run_once(seeds: int) -> None:
     wanted = {(row, seed) for row in ("baseline", "xattn_every_4th") for seed in range(seeds)}
     assert Counter((run.row, run.seed) for run in results.runs()) == dict.fromkeys(wanted, 1)
     assert len(results.runs(status=None)) == len(wanted)
-
-
-def processes_of(command: subprocess.Popen) -> list[int]:
-    """The command, the server its workers are forked from, and the workers."""
-    found, wanted = [], [command.pid]
-    while wanted:
-        pid = wanted.pop()
-        found.append(pid)
-        wanted += map(int, subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split())
-    return found
 
 
 @pytest.mark.slow

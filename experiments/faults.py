@@ -1,0 +1,35 @@
+"""Errors of the disk, which no job gets around, told from those of a job's own code, which stay its own."""
+
+import errno
+import os
+from pathlib import Path
+
+from experiments.locks import NoLocks
+from experiments.places import cache_folder
+from experiments.store import StoreError, locate
+
+# Of the disk whoever writes; everything else is where we read and write, and else of the code that came upon it.
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+def is_of_the_disk(error: BaseException | None) -> bool:
+    """Whether nothing else could be written or read either, or the file at fault is one of ours."""
+    if not isinstance(error, OSError):
+        return False
+    return isinstance(error, NoLocks) or error.errno in OF_THE_DISK or _is_ours(error.filename)
+
+
+def _is_ours(name: object) -> bool:
+    """Whether a file lies among checkpoints, results or what is cached."""
+    if not isinstance(name, str | bytes | os.PathLike):
+        return False
+    file = Path(os.fsdecode(name))
+    return any(file.is_relative_to(folder) for folder in _our_folders())
+
+
+def _our_folders() -> list[Path]:
+    try:
+        places = locate().places
+    except StoreError:
+        return [cache_folder()]
+    return [places.work, places.artifacts, places.cache, cache_folder()]
