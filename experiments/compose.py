@@ -28,7 +28,7 @@ _AN = {ABLATION: "an ablation", SCALE: "a scale"}
 def known(group: str, config_dir: Path | None = None) -> dict[str, Path]:
     """The files of a group by name, in the order of the published table; the user's own come last."""
     folders = [CONF / group] if config_dir is None else [config_dir / group, CONF / group]
-    files = {path.stem: path for folder in folders for path in folder.glob("*.yaml")}
+    files = {path.stem: path for folder in folders for path in folder.glob("*.yaml") if path.is_file()}
     return {name: files[name] for name in in_order(tuple(files))}
 
 

@@ -58,7 +58,8 @@ def report(argv: list[str]) -> int:
     )
     text = as_text(table, flags.get("--format", FORMATS[0]))
     if not table.runs:
-        print(f"no finished baseline is stored at scale {scale}: {table.fill_command('baseline')}", file=sys.stderr)
+        said = f"no finished baseline is stored at scale {scale}: {table.fill_command('baseline')}"
+        print(visible_lines(said), file=sys.stderr)
     for row, reason in table.broken.items():
         print(visible_lines(f"{row} cannot be read: {reason}\nhint: {table.fill_command(row)}"), file=sys.stderr)
     if out is None:

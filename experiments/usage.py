@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compose import ABLATION, HEADER, SCALE, default_scale, known, plain_values
-from experiments.plain_text import visible
+from experiments.plain_text import visible_lines
 from experiments.published import BASELINE, rows
 from experiments.refusal import show
 from experiments.schema import DATASETS, DEVICES, SHOTS, EvalConfig, Experiment, LMSlot, TrainConfig
@@ -81,7 +81,7 @@ def run_help(config_dir: Path | None = None) -> str:
         "examples\n" + "\n".join(f"  {example}" for example in EXAMPLES),
         _section("exit codes", EXIT_CODES),
     ]
-    return "\n\n".join(parts)
+    return visible_lines("\n\n".join(parts))
 
 
 def _section(title: str, lines: Mapping[str, str]) -> str:
@@ -136,4 +136,4 @@ def _class_defaults() -> dict[str, Any]:
 
 def _first_comment(path: Path) -> str:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((visible(line.strip("# ")) for line in lines if line.startswith("#") and line != HEADER), "")
+    return next((line.strip("# ") for line in lines if line.startswith("#") and line != HEADER), "")

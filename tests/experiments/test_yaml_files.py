@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from experiments.cli import main
-from experiments.compose import CONF
+from experiments.compose import CONF, known
+from experiments.pretraining import parts
 from experiments.refusal import UserError
 from experiments.run import run
 from experiments.yaml_file import MAX_DEPTH, MAX_VALUES, checked_text, read
@@ -97,3 +98,26 @@ def test_anchors_of_a_sane_size_are_read(tmp_path: Path) -> None:
         "changes": {"null": ["a"], "1e3": ["b"]},
     }
     assert read(file) == expected == {**yaml.safe_load(checked_text(file))}
+
+
+def test_a_recipe_is_read_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the parts that are made before a scale."""
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text("llama: {steps: 1}\nllama: {steps: 2}\n")
+    monkeypatch.setattr(parts, "scales", lambda: {"tiny": recipe})
+    with pytest.raises(UserError, match=r"tiny\.yaml, line 2: the key `llama` stands here again"):
+        parts.parts_of("tiny")
+
+
+def test_only_files_are_choices_and_help_shows_their_comments_as_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder or a link to nothing is no choice; a comment cannot act on the terminal."""
+    folder = tmp_path / "ablation"
+    (folder / "a_folder.yaml").mkdir(parents=True)
+    (folder / "a_link.yaml").symlink_to("nowhere")
+    (folder / "mine.yaml").write_bytes(b"# \x1b]0;owned\x07 \xff mine\n")
+    assert set(known("ablation", tmp_path)) - set(known("ablation")) == {"mine"}
+    assert main(run, ["--help", "--config-dir", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "\\x1b]0;owned\\x07" in out and "\x1b" not in out and "a_folder" not in out
