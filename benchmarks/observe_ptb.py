@@ -210,8 +210,7 @@ def observe_characters(tool: Tool) -> dict[str, list[str]]:
     joined = holding(tool, "\xe9{}{}\xe9", plane, lambda _, tokens: len(tokens) == 1)
     digits = joined & holding(tool, "+{}", plane, lambda character, tokens: tokens == [f"+{character}"])
     letters = (
-        joined
-        & holding(tool, "\xe9-{} x", plane, lambda character, tokens: alone(f"\xe9-{character}", tokens)) - digits
+        joined & holding(tool, "\xe9-{} x", plane, lambda _, tokens: len(tokens) == 2 and len(tokens[0]) >= 3) - digits
     )
     symbols = holding(tool, "x {} y", plane, lambda character, tokens: tokens == ["x", character, "y"]) - joined
     named = {"letters": letters, "marks": joined - letters - digits, "digits": digits, "symbols": symbols}
