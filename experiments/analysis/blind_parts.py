@@ -18,14 +18,20 @@ GRID = 2.0**-40  # points: sums and differences of its multiples below 8,192 poi
 
 
 def split(
-    scores: "pd.DataFrame", baseline: Hashable, *, confidence: float = CONFIDENCE, paired: bool = True
+    scores: "pd.DataFrame",
+    baseline: Hashable,
+    *,
+    confidence: float = CONFIDENCE,
+    paired: bool = True,
+    family: int | None = None,
 ) -> "pd.DataFrame":
     """Split every row's difference: columns `row, seed, score, blind` in, a frame indexed by row in input order out.
 
     `n`, `difference`, `low`, `high`, then `language`, `language_low`, `language_high` and the same for `vision`, each
-    with the interval of the model that `compare` fits: simultaneous over rows, not over the parts. `language + vision`
-    is `difference` to the last bit; the three are rounded to 2^-40 points for that. Where cells are missing the model
-    may weigh seeds differently in each part; the vision interval keeps its width and lies about difference - language.
+    with the interval of the model that `compare` fits: simultaneous over rows (over `family` where more belong to it
+    than are given), not over the parts. `language + vision` is `difference` to the last bit; the three are rounded to
+    2^-40 points for that. Where cells are missing the model may weigh seeds differently in each part; the vision
+    interval keeps its width and lies about difference - language.
 
     Raises:
         ValueError: as `compare`, for scores and for blind twins.
@@ -40,6 +46,7 @@ def split(
             baseline,
             confidence=confidence,
             paired=paired,
+            family=family,
         )
         for name, values in (
             ("whole", scores[SCORE]),

@@ -19,15 +19,18 @@ class Differences:
     difference: Array
     se: Array  # standard error
     df: Array  # of the standard error
-    loadings: Array  # of the one-factor form of their correlation
+    loadings: Array  # of the one-factor form of their correlation: of K, or of all rows of the family
     low: Array
     high: Array
     p: Array  # adjusted for all K
     variances: RowVariances | None  # None without residual degrees of freedom
 
 
-def estimate(table: Array, *, confidence: float, paired: bool) -> Differences:
-    """The differences of a table (R, S), NaN where a cell is missing, R >= 2."""
+def estimate(table: Array, *, confidence: float, paired: bool, family: int | None = None) -> Differences:
+    """The differences of a table (R, S), NaN where a cell is missing, R >= 2.
+
+    Of a `family` of more than K rows the others are taken to be like the median one of these.
+    """
     variances = row_variances.estimate(table, paired=paired)
     if variances is None:
         difference, nothing = _plain(table, paired=paired), np.full(len(table) - 1, np.nan)
@@ -46,6 +49,12 @@ def estimate(table: Array, *, confidence: float, paired: bool) -> Differences:
 
     difference, se = means[1:] - means[0], np.sqrt(np.diag(of_differences))
     loadings = simultaneous.common_factor(of_differences)
+    if family is not None and family > len(loadings):
+        of_baseline = np.einsum("u,uk->k", patterns.counts, weights[:, :, 0] ** 2) * variances.residual[0]
+        shared = np.sqrt(np.minimum(of_baseline / np.diag(of_differences), 1.0))
+        loadings = np.append(
+            loadings if len(loadings) > 1 else shared, np.full(family - len(loadings), np.median(shared))
+        )
     reach = simultaneous.critical_values(df, loadings, confidence) * se
     p = simultaneous.tail(abs(difference) / se, df, loadings)
     return Differences(difference, se, df, loadings, difference - reach, difference + reach, p, variances)

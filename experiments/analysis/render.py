@@ -14,7 +14,7 @@ from experiments import published
 from experiments.analysis import pairing
 from experiments.analysis.predictions import predictions_block, relative
 from experiments.analysis.results import StoredRun
-from experiments.analysis.table import Row, Table, command, left_out_in_words, origin
+from experiments.analysis.table import Row, Table, command, is_over_examples, left_out_in_words, origin
 from experiments.plain_text import visible
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, CONFIG_DIR, OVERALL, SCORES
@@ -85,7 +85,8 @@ def printed_table(table: Table, *, width: int | None = None) -> str:
             verdict = row["overall"]["verdict"]
             lines.append(("  difference" if verdict is None else f"  {verdict}{_needed(row)}", cells))
             if row["overall"]["low"] is not None:
-                lines.append((f"  95% over {'examples' if verdict is None else 'seeds'}", _half_widths(row)))
+                over = "examples" if is_over_examples(row["overall"]) else "seeds"
+                lines.append((f"  95% over {over}", _half_widths(row)))
         lines += [(f"  {label}", cells) for label, cells in _published_lines(row["row"], alone=True)[:1]]
     seeds = ", ".join(map(str, table["seeds"]))
     title = f"{table['scale']}, seed{'s' if len(table['seeds']) > 1 else ''} {seeds}   {table['method']}"

@@ -1,4 +1,4 @@
-"""What several seeds say of a table: each score's differences, intervals and parts, from one model a score.
+"""What several seeds say of a table: each score's differences, intervals and parts, from one model a family of rows.
 
 One seed says nothing of other training runs: then there is no such model, and a table's intervals are over examples.
 """
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from experiments.analysis.families import FAMILIES, family_of, size_of
 from experiments.analysis.stored_run import StoredRun
 from experiments.published import BASELINE
 from experiments.record import OVERALL, blind
@@ -33,43 +34,78 @@ class Effect:
     difference: float
     low: float
     high: float
-    verdict: str
+    verdict: str | None  # None for a row of one run: its noise is that of other rows
     seeds_needed: int | None  # of an undecided row; None where it is decided, or more than any table would have
     language: Part | None
     vision: Part | None
+    family: str
+    family_size: int  # rows that the interval holds for at once
 
 
 @dataclass(frozen=True)
-class Effects:
-    """Those of all rows that have a seed in common with others, by row."""
+class Family:
+    """What is said of a family as a whole."""
 
-    rows: Mapping[str, Effect]
-    num_compared: int
+    name: str
+    size: int
     detectable: float | None  # the difference that the median row would have shown, at POWER
     own_variance: tuple[str, ...]  # rows so much noisier that they are judged by their own noise
 
 
+@dataclass(frozen=True)
+class Effects:
+    """Those of all rows that have a seed in common with others, by row; one model a family."""
+
+    rows: Mapping[str, Effect]
+    families: tuple[Family, ...]
+
+    @property
+    def detectable(self) -> float | None:
+        """That of the first family, the published one where rows of it are stored."""
+        return self.families[0].detectable
+
+    @property
+    def own_variance(self) -> tuple[str, ...]:
+        """Rows of any family, the baseline where it is noisier than one."""
+        return tuple(dict.fromkeys(name for family in self.families for name in family.own_variance))
+
+
 def effects(runs: Runs, metric: str, *, delta: float) -> Effects | None:
     """Compare all rows with the baseline in one score; None where there is no noise to compare with."""
-    names = [name for name in (BASELINE, *runs) if any(metric in run.metrics for run in runs.get(name, {}).values())]
-    names = list(dict.fromkeys(names))
-    most = max((len(runs[name]) for name in names), default=0)
-    if BASELINE not in names or len(names) == 1 or most < 2:
+    names = [name for name in runs if any(metric in run.metrics for run in runs[name].values())]
+    if BASELINE not in names:
+        return None
+    rows: dict[str, Effect] = {}
+    families = []
+    for family in FAMILIES:
+        of_family = [name for name in names if family_of(name) == family]
+        found = _of_family(runs, family, of_family, metric, delta=delta) if of_family else None
+        if found is not None:
+            rows |= found[0]
+            families.append(found[1])
+    return Effects(rows, tuple(families)) if families else None
+
+
+def _of_family(
+    runs: Runs, family: str, names: Sequence[str], metric: str, *, delta: float
+) -> tuple[dict[str, Effect], Family] | None:
+    if max(len(runs[name]) for name in (BASELINE, *names)) < 2:
         return None
     import numpy as np
 
     from experiments.analysis import blind_parts, significance
 
-    scores = _frame(runs, names, metric)
-    compared = significance.compare(scores, BASELINE, delta=delta)
+    size = size_of(family, len(names))
+    scores = _frame(runs, (BASELINE, *names), metric)
+    compared = significance.compare(scores, BASELINE, delta=delta, family=size)
     if not np.isfinite(compared["low"]).any():
         return None
     whole = not scores[significance.BLIND].isna().any()
-    parts = blind_parts.split(scores, BASELINE) if whole else None
-    return Effects(
-        rows={name: _effect(name, compared, parts) for name in names[1:]},
-        num_compared=len(names) - 1,
-        detectable=significance.detectable(scores, BASELINE) if metric == OVERALL else None,
+    parts = blind_parts.split(scores, BASELINE, family=size) if whole else None
+    return {name: _effect(name, compared, parts, family, size) for name in names}, Family(
+        name=family,
+        size=size,
+        detectable=significance.detectable(scores, BASELINE, family=size) if metric == OVERALL else None,
         own_variance=tuple(compared.index[compared["own_variance"]]),
     )
 
@@ -89,7 +125,7 @@ def _frame(runs: Runs, names: Sequence[str], metric: str) -> "pd.DataFrame":
     )
 
 
-def _effect(name: str, compared: "pd.DataFrame", parts: "pd.DataFrame | None") -> Effect:
+def _effect(name: str, compared: "pd.DataFrame", parts: "pd.DataFrame | None", family: str, size: int) -> Effect:
     row: dict[str, Any] = compared.loc[name].to_dict()  # type: ignore[assignment]
     split: dict[str, Any] = {} if parts is None else parts.loc[name].to_dict()  # type: ignore[assignment]
 
@@ -100,8 +136,10 @@ def _effect(name: str, compared: "pd.DataFrame", parts: "pd.DataFrame | None") -
         difference=float(split.get("difference", row["difference"])),
         low=float(row["low"]),
         high=float(row["high"]),
-        verdict=str(row["verdict"]),
-        seeds_needed=int(row["seeds_needed"]) if row["seeds_needed"] == row["seeds_needed"] else None,  # NaN
+        verdict=str(row["verdict"]) if row["n"] > 1 else None,
+        seeds_needed=int(row["seeds_needed"]) if row["n"] > 1 and row["seeds_needed"] == row["seeds_needed"] else None,
         language=part("language"),
         vision=part("vision"),
+        family=family,
+        family_size=size,
     )

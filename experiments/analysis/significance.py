@@ -32,6 +32,7 @@ def compare(
     delta: float = 1.0,
     confidence: float = CONFIDENCE,
     paired: bool = True,
+    family: int | None = None,
 ) -> "pd.DataFrame":
     """Compare every row with the baseline: columns `row, seed, score` in, a frame indexed by row in input order out.
 
@@ -42,6 +43,7 @@ def compare(
     the baseline, at which the present difference with the present variances would be decided; null above 1,000.
     `own_variance` says that the row is judged by its own variance instead of the table's.
 
+    `family` is how many rows the intervals and p hold for at once, where more belong to it than are given.
     `paired=False` leaves out the seed effect and the check of variances: Dunnett's test, as `scipy.stats.dunnett`.
 
     The baseline's difference, interval, p, verdict and seeds are null: None in `verdict`, NaN elsewhere. At a single
@@ -62,7 +64,7 @@ def compare(
     columns["verdict"] = np.full(len(names), None, dtype=object)
     columns["own_variance"] = np.zeros(len(names), dtype=bool)
     if len(names) > 1:
-        found = differences.estimate(table, confidence=confidence, paired=paired)
+        found = differences.estimate(table, confidence=confidence, paired=paired, family=family)
         columns["difference"][1:], columns["p"][1:] = found.difference, found.p
         columns["low"][1:], columns["high"][1:] = found.low, found.high
         verdicts = [verdict(low, high, delta) for low, high in zip(found.low, found.high, strict=True)]
@@ -114,6 +116,7 @@ def detectable(
     power: float = POWER,
     confidence: float = CONFIDENCE,
     paired: bool = True,
+    family: int | None = None,
 ) -> float | None:
     """The difference that this table, as it stands, would have seen with probability `power`: that of its median row.
 
@@ -122,7 +125,7 @@ def detectable(
     table, names, _ = read(scores, baseline, confidence=confidence)
     if len(names) == 1:
         return None
-    found = differences.estimate(table, confidence=confidence, paired=paired)
+    found = differences.estimate(table, confidence=confidence, paired=paired, family=family)
     if found.variances is None:
         return None
     if found.variances.pool.residual == 0:

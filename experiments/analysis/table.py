@@ -11,7 +11,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from experiments import published
-from experiments.analysis import examples, summary
+from experiments.analysis import examples, families, summary
 from experiments.analysis.results import StoredRun
 from experiments.analysis.seeds import effects
 from experiments.analysis.selection import OtherDesign, check_one_design_a_row, in_words
@@ -49,6 +49,7 @@ class Overall(Score):
 
     verdict: str | None
     seeds_needed: int | None
+    borrowed_noise: bool  # of one run, in an interval over seeds that only other rows have: no verdict of its own
 
 
 class Row(TypedDict):
@@ -63,6 +64,8 @@ class Row(TypedDict):
     step_time_ratio: float | None
     scores: dict[str, Score]
     overall: Overall
+    family: str | None  # `published`, `own` or `combinations`
+    family_size: int | None  # rows that the interval over seeds holds for at once
     certificate: str | None
     run_ids: list[str]
     missing: list[str]
@@ -139,7 +142,7 @@ def build(
                 by_row[name],
                 by_row[BASELINE],
                 known,
-                {metric: found.rows.get(name) for metric, found in over_seeds.items() if found is not None},
+                {metric: found.rows[name] for metric, found in over_seeds.items() if found and name in found.rows},
                 scale=scale,
                 seeds=sorted({*seeds, *baseline_seeds} if name == BASELINE else seeds),
                 like=runs,
@@ -166,6 +169,11 @@ def left_out_in_words(left_out: LeftOut) -> str:
     words = [f"{number} finished runs with overrides or of another baseline"] if number else []
     words += in_words(left_out["other_designs"])
     return f"left out: {', '.join(words)}" if words else ""
+
+
+def is_over_examples(overall: Overall) -> bool:
+    """Whether a row's interval is over the examples of one training run, not over seeds."""
+    return overall["low"] is not None and overall["verdict"] is None and not overall["borrowed_noise"]
 
 
 def published_figures(name: str) -> dict[str, float | None]:
@@ -217,7 +225,7 @@ def _row(
     runs: dict[int, StoredRun],
     baseline: dict[int, StoredRun],
     known: Evidence,
-    over_seeds: "Mapping[str, Effect | None]",
+    over_seeds: "Mapping[str, Effect]",
     *,
     scale: str,
     seeds: Sequence[int],
@@ -261,7 +269,10 @@ def _row(
             **whole,
             verdict=on_the_whole.verdict if on_the_whole else None,
             seeds_needed=on_the_whole.seeds_needed if on_the_whole else None,
+            borrowed_noise=on_the_whole is not None and on_the_whole.verdict is None,
         ),
+        family=families.family_of(name),
+        family_size=on_the_whole.family_size if on_the_whole else None,
         certificate=_certificate([known.certificate(runs[seed], baseline[seed]) for seed in both]),
         run_ids=[run.run_id for run in stored],
         missing=[
@@ -296,16 +307,19 @@ def _part(part: "SeedsPart | None") -> Part | None:
 def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, delta: float) -> str:
     parts = ["difference: row - baseline, paired by seed"]
     if overall is not None:
+        sizes = [families.in_words(family.name, family.size) for family in overall.families]
+        several = ", each family by itself" if len(sizes) > 1 else ""
         parts.append(
-            f"95% intervals over seeds, simultaneous for {overall.num_compared} rows (one model: row + random seed, "
-            f"REML, Dunnett-type); harmless: within {delta:g} Overall points"
+            f"95% intervals over seeds, simultaneous for {' and for '.join(sizes)} (one model: row + random seed, "
+            f"REML, Dunnett-type{several}); harmless: within {delta:g} Overall points"
         )
         if overall.detectable is not None:
             parts.append(f"a difference of {overall.detectable:.1f} Overall would have been seen with 80% probability")
         if overall.own_variance:
             parts.append(f"judged by their own, larger noise: {', '.join(overall.own_variance)}")
-    elif any(row["overall"]["low"] is not None for row in rows):
-        parts.append(f"interval: {examples.METHOD}")
+    if any(is_over_examples(row["overall"]) for row in rows):
+        of_which = "interval" if overall is None else "interval of rows whose family has one seed"
+        parts.append(f"{of_which}: {examples.METHOD}")
     if words := left_out_in_words(left_out):
         parts.append(words)
     return "; ".join(parts)

@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments import published
 from experiments.analysis.render import points
-from experiments.analysis.table import Overall, Score, Table
+from experiments.analysis.table import Overall, Score, Table, is_over_examples
 from experiments.published import BASELINE
 
 OWN_ROWS = "Combinations and rows of our own"
@@ -14,6 +14,7 @@ WORSE_OR_BETTER = (
     "Worse or better: the whole interval lies below or above zero; unclear: it holds zero. "
     "It speaks of these weights, not of the design"
 )
+BORROWED = "one run, noise borrowed from other rows"
 PUBLISHED = "Table 3 of the Flamingo paper (Flamingo-3B, 4 shots), one run a row"
 
 
@@ -36,6 +37,8 @@ def answer(overall: Overall) -> str:
     low, high = overall["low"], overall["high"]
     if overall["difference"] is None:
         return "no seed in common"
+    if overall["borrowed_noise"]:
+        return BORROWED
     if overall["verdict"] is not None:
         return overall["verdict"] + (f", {overall['seeds_needed']} seeds needed" if overall["seeds_needed"] else "")
     if low is None or high is None:
@@ -61,7 +64,7 @@ def same_digits(value: Any) -> Any:
 
 def over(overall: Overall) -> str:
     """What an interval is over: seeds, or at one seed examples."""
-    return "95% over examples" if overall["verdict"] is None else "95% over seeds"
+    return "95% over examples" if is_over_examples(overall) else "95% over seeds"
 
 
 def parts_in_words(score: Score) -> str:
@@ -85,7 +88,7 @@ def own_caption(table: Table) -> str:
     scale, seeds = table["scale"], table["seeds"]
     if not any(row["n"] for row in table["rows"]):
         return f"Ours: no finished baseline is stored at scale {scale}; {table['method']}."
-    has_examples = any(row["overall"]["low"] is not None and row["overall"]["verdict"] is None for row in table["rows"])
+    has_examples = any(is_over_examples(row["overall"]) for row in table["rows"])
     words = f" {WORSE_OR_BETTER}." if has_examples else ""
     of_baseline = next((row["n"] for row in table["rows"] if row["row"] == BASELINE), 0)
     more = f", of the baseline {of_baseline}" if of_baseline > len(seeds) else ""

@@ -3,9 +3,10 @@
 import pytest
 
 from experiments.analysis import Table, results
+from experiments.analysis.formats import as_text
 from experiments.analysis.seeds import effects
 from experiments.analysis.significance import compare
-from experiments.analysis.wording import own_caption
+from experiments.analysis.wording import answer, over, own_caption
 from experiments.record import OVERALL, SCORES, blind
 
 # Overall and its blind twin by row and seed: the noise within a seed is about 0.1 points.
@@ -32,7 +33,7 @@ def rows_of(table):
 
 
 def test_verdicts_are_those_of_the_model(three_seeds):
-    """Every figure of the table is the model's of the same scores."""
+    """Every figure of the table is the model's of the same scores, for the whole published family."""
     import pandas as pd
 
     scores = pd.DataFrame(
@@ -42,7 +43,7 @@ def test_verdicts_are_those_of_the_model(three_seeds):
             for seed, (score, _) in enumerate(values)
         ]
     )
-    model = compare(scores, "baseline")
+    model = compare(scores, "baseline", family=17)
     rows = rows_of(three_seeds)
     assert rows.keys() == OVERALL_POINTS.keys()
     for name, row in rows.items():
@@ -75,9 +76,9 @@ def test_parts_add_up_exactly(three_seeds):
 
 
 def test_the_caption_says_how_it_was_done(three_seeds):
-    """How many rows share the confidence, and what the table could have seen."""
+    """Which rows share the confidence, how many there are, and what the table could have seen."""
     method = three_seeds.table["method"]
-    assert "simultaneous for 3 rows" in method
+    assert "simultaneous for 17 rows of the published table (one model: " in method
     assert "harmless: within 1 Overall points" in method
     assert f"a difference of {three_seeds.table['detectable']:.1f} Overall would have been seen" in method
 
@@ -94,7 +95,7 @@ def test_one_seed_says_nothing_of_other_seeds(store_run):
 
 
 def test_a_row_of_one_seed_is_judged_by_the_noise_of_the_others(store_run):
-    """Where other rows have several seeds, and only then."""
+    """Where other rows have several seeds, and only then; it has no verdict, and says why."""
     for row, seeds in (("baseline", 3), ("xattn_every_4th", 3), ("resampler_mlp", 1)):
         for seed in range(seeds):
             noise = {"baseline": 0.1, "xattn_every_4th": -0.2, "resampler_mlp": 0.0}[row] * (-1) ** seed
@@ -105,6 +106,14 @@ def test_a_row_of_one_seed_is_judged_by_the_noise_of_the_others(store_run):
     found = effects(runs, OVERALL, delta=1.0)
     one, three = found.rows["resampler_mlp"], found.rows["xattn_every_4th"]
     assert one.high - one.low > three.high - three.low
+    assert one.verdict is None and one.seeds_needed is None and three.verdict is not None
+    stored = Table.load("tiny")
+    row = rows_of(stored)["resampler_mlp"]["overall"]
+    assert row["borrowed_noise"] and row["verdict"] is None and row["low"] == one.low
+    assert answer(row) == "one run, noise borrowed from other rows" and over(row) == "95% over seeds"
+    for format_ in ("md", "brief", "latex", "html", "svg"):
+        assert "one run, noise borrowed from other rows" in as_text(stored, format_)
+    assert "one training run" not in stored.table["method"]
 
 
 def test_more_seeds_of_the_baseline_count_and_leave_no_row_incomplete(store_run):

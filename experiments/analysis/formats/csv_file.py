@@ -41,6 +41,8 @@ def _line(row: Row, stored: Table) -> dict[str, Any]:
             for metric, score in (*row["scores"].items(), (OVERALL, row["overall"]))
             for key, value in _flat(score).items()
         },
+        "family": row["family"],
+        "family_size": row["family_size"],
         "certificate": row["certificate"],
         "run_ids": " ".join(row["run_ids"]),
         "missing": "; ".join(row["missing"]),
