@@ -58,12 +58,15 @@ def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
     return next(iter(runs(spec_hash=spec_hash, seed=str(seed), **tags)), None)
 
 
-def finished_jobs(scales: Iterable[str]) -> dict[tuple[str, int, str], StoredRun]:
-    """The newest finished run of every job of these scales, by spec hash, seed and row."""
-    newest: dict[tuple[str, int, str], StoredRun] = {}
+def finished_jobs(scales: Iterable[str]) -> dict[tuple[str, int, str, str], StoredRun]:
+    """The newest finished run of every job of these scales, by spec hash, seed, row and baseline hash.
+
+    A row that sets what was edited in the baseline is the same spec, of another baseline: no table takes the old run.
+    """
+    newest: dict[tuple[str, int, str, str], StoredRun] = {}
     for scale in scales:
         for run in runs(scale=scale):
-            newest.setdefault((*run.job, run.row), run)
+            newest.setdefault((*run.job, run.row, run.baseline_hash), run)
     return newest
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from shlex import quote, split
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Protocol, TypedDict
+from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
 from experiments import published
 from experiments.analysis import examples, families, summary
@@ -49,7 +49,9 @@ class Overall(Score):
 
     verdict: str | None
     seeds_needed: int | None
-    borrowed_noise: bool  # of one run, in an interval over seeds that only other rows have: no verdict of its own
+    borrowed_noise: NotRequired[
+        bool
+    ]  # of one run, in an interval over seeds that only other rows have: no verdict of its own
 
 
 class Row(TypedDict):
@@ -173,7 +175,7 @@ def left_out_in_words(left_out: LeftOut) -> str:
 
 def is_over_examples(overall: Overall) -> bool:
     """Whether a row's interval is over the examples of one training run, not over seeds."""
-    return overall["low"] is not None and overall["verdict"] is None and not overall["borrowed_noise"]
+    return overall["low"] is not None and overall["verdict"] is None and not overall.get("borrowed_noise")
 
 
 def published_figures(name: str) -> dict[str, float | None]:

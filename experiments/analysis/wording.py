@@ -37,7 +37,7 @@ def answer(overall: Overall) -> str:
     low, high = overall["low"], overall["high"]
     if overall["difference"] is None:
         return "no seed in common"
-    if overall["borrowed_noise"]:
+    if overall.get("borrowed_noise"):
         return BORROWED
     if overall["verdict"] is not None:
         return overall["verdict"] + (f", {overall['seeds_needed']} seeds needed" if overall["seeds_needed"] else "")

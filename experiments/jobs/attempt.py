@@ -55,8 +55,13 @@ def guarded(run: Callable[..., Outcome], *arguments: object) -> Outcome:
         return Outcome("failed", " ".join(str(error).split()) or type(error).__name__, error)
 
 
+def _is_stored(job: Job) -> bool:
+    spec = job.spec
+    return results.find_finished(*job.key, ablation=spec.name, baseline_hash=spec.baseline_hash) is not None
+
+
 def _under_lease(job: Job, left_by: lease.Note | None) -> Outcome:
-    if not job.afresh and results.find_finished(*job.key, ablation=job.spec.name) is not None:
+    if not job.afresh and _is_stored(job):
         return Outcome("done", "another process has finished it")
     if left_by is not None and left_by.state == "running":
         print(f"{job.title}: the process that was on it is gone, what it left is gone on from", file=sys.stderr)

@@ -67,7 +67,7 @@ def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
     missing = []
     stored = results.finished_jobs(scale for scale in {spec.scale for spec in specs})
     for job in wanted_jobs(specs):
-        run = None if job.afresh else stored.get((*job.key, job.spec.name))
+        run = None if job.afresh else stored.get((*job.key, job.spec.name, job.spec.baseline_hash))
         if run is None:
             missing.append(job)
         else:
@@ -259,7 +259,9 @@ def _ensure_certified(spec: Spec, stored: StoredRun) -> None:
 
 
 def _finished(spec: Spec) -> StoredRun:
-    run = results.find_finished(spec.hash, spec.seed, ablation=spec.name)
+    run = results.find_finished(spec.hash, spec.seed, ablation=spec.name, baseline_hash=spec.baseline_hash)
+    # one that was begun before its baseline was edited, and went on, says the old one
+    run = run or results.find_finished(spec.hash, spec.seed, ablation=spec.name)
     assert run is not None, "a job that ended without an error is stored"
     return run
 

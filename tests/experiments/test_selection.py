@@ -240,25 +240,46 @@ def test_a_command_says_the_same_of_a_row_as_a_report(store_file):
     assert row_of(loaded(runs, rows=["lowlr"]).table, "lowlr") == expected
 
 
-def test_a_row_that_was_edited_and_run_again_is_the_new_one_everywhere(store_file, tmp_path, capsys):
-    """`run` and `report` print the same; run once more as it was before, a row says that tables show another."""
+@pytest.fixture
+def ran(store_file, tmp_path, capsys):
+    """Run a row of one's own at a quick scale of one's own, at the learning rates of both, and say what was printed."""
     conf = tmp_path / "conf"
-    keys = yaml.safe_dump({"defaults": ["tiny", "_self_"], **nested(QUICK[1:])})
-    lay(conf / "scale" / "quick.yaml", f"# @package _global_\n{keys}")
 
-    def printed(rate, *more):
+    def run(rate, *more, baseline=0.01):
+        keys = yaml.safe_dump({"defaults": ["tiny", "_self_"], **nested((*QUICK[1:], f"train.lr={baseline}"))})
+        lay(conf / "scale" / "quick.yaml", f"# @package _global_\n{keys}")
         text = f"# @package _global_\nchanges: {{lowlr: [train.lr]}}\ntrain: {{lr: {rate}}}\n"
         lay(conf / "ablation" / "lowlr.yaml", text)
         assert run_here("scale=quick", "ablation=lowlr", "--config-dir", str(conf), *more) == 0
         return capsys.readouterr().out
 
-    old = row_of(json.loads(printed(0.3, "--json")), "lowlr")
-    new = row_of(json.loads(printed(0.02, "--json")), "lowlr")
-    assert old["run_ids"] != new["run_ids"]
+    return run
+
+
+def reported(capsys):
+    """The table of that scale as `report` gives it."""
     assert main(report, ["scale=quick", "--format", "json"]) == 0
-    reported = json.loads(capsys.readouterr().out)
-    assert row_of(reported, "lowlr") == new
-    assert "1 run of an older `lowlr`" in reported["method"] and "1 run of an older `lowlr`" in printed(0.02)
-    text = printed(0.3)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_row_that_was_edited_and_run_again_is_the_new_one_everywhere(ran, capsys):
+    """`run` and `report` print the same; run once more as it was before, a row says that tables show another."""
+    old = row_of(json.loads(ran(0.3, "--json")), "lowlr")
+    new = row_of(json.loads(ran(0.02, "--json")), "lowlr")
+    assert old["run_ids"] != new["run_ids"]
+    table_now = reported(capsys)
+    assert row_of(table_now, "lowlr") == new
+    assert "1 run of an older `lowlr`" in table_now["method"] and "1 run of an older `lowlr`" in ran(0.02)
+    text = ran(0.3)
     assert "left out: 1 run of a newer `lowlr`   (tables show the newest)" in text
     assert f"{old['overall']['mean']:.1f}" in text
+
+
+def test_a_row_whose_baseline_was_edited_can_be_had_again(ran, capsys):
+    """It is the same spec beside another baseline: its weights are evaluated for the new table, which then holds it."""
+    before = row_of(json.loads(ran(0.02, "--json")), "lowlr")
+    after = row_of(json.loads(ran(0.02, "--json", baseline=0.03)), "lowlr")
+    found = reported(capsys)
+    assert row_of(found, "lowlr") == after and after["run_ids"] != before["run_ids"]
+    assert after["overall"]["mean"] == before["overall"]["mean"]
+    assert found["left_out"] == {"not_comparable": 2, "other_designs": []}
