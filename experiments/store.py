@@ -201,6 +201,10 @@ def import_mlflow() -> ModuleType:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", SERVER_RETRIES)
     import logging
 
+    try:
+        Path.home()
+    except RuntimeError:  # no HOME, and a user that the system has no entry for, as in a container: MLflow asks for one
+        os.environ["HOME"] = "/"
     with uncollected():
         import mlflow
 

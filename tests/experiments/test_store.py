@@ -77,6 +77,20 @@ def test_a_folder_may_be_called_anything(tmp_path: Path, empty_database: Path, m
     assert path is not None and path.is_relative_to(file.parent)
 
 
+def test_mlflow_is_imported_for_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither HOME nor an entry of the system's, as in many containers: MLflow's own import would end in an error."""
+    import pwd
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setenv("HOME", "")  # so that it is put back
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    store.import_mlflow()
+    assert Path.home() == Path("/")
+
+
 @pytest.mark.parametrize(
     ("uri", "hint"),
     [

@@ -109,6 +109,20 @@ def test_the_same_command_runs_and_a_stored_row_prints_the_same(
     assert not original.written_in.exists()
 
 
+def test_a_store_that_cannot_be_written_prints_its_rows(original: Original, tmp_path: Path) -> None:
+    """Nothing but the store is asked, and nothing is written to it: not a lock, a summary or a picture."""
+    folder = tmp_path / "store"
+    shutil.copytree(original.folder, folder)
+    for summary in folder.glob("*.summary.jsonl"):
+        summary.unlink()
+    code = f"import sys; from tests.experiments.commands import run_here; sys.exit(run_here(*{STORED!r}))"
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "PYTHONPATH": str(ROOT)}
+    words = [*read_only(folder), sys.executable, "-c", code]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert essence(done.stdout) == original.printed
+
+
 def checkout(folder: Path) -> Path:
     """A copy of what a command needs of this checkout."""
     for package in ("experiments", "flamingo_core"):
