@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from experiments import published
-from experiments.analysis import Table, pairing
-from experiments.analysis.render import UNKNOWN, count, points, seconds
+from experiments.analysis import Table, pairing, results
+from experiments.analysis.render import UNKNOWN, count, points, seconds, step_time, step_time_difference
 from experiments.analysis.results import StoredRun
 from experiments.analysis.stored_table import UNREADABLE
 from experiments.analysis.table import Part, Row, Score
@@ -48,28 +48,36 @@ def title(name: str) -> str:
 def changes(runs: dict[int, StoredRun], baselines: dict[int, StoredRun]) -> str:
     """The keys in which the row's stored spec differs from the baseline's."""
     seed = next((seed for seed in runs if seed in baselines), next(iter(runs)))
-    ours = runs[seed].params
-    theirs = baselines.get(seed, next(iter(baselines.values()))).params
-    keys = sorted(pairing.changed_keys(ours, theirs) - {"seed"})
-    lines = ((key, theirs.get(key, UNKNOWN), ours.get(key, UNKNOWN)) for key in keys)
+    ours, theirs = runs[seed], baselines.get(seed, next(iter(baselines.values())))
+    try:
+        recorded = results.certificate(ours)
+    except UNREADABLE:
+        recorded = None
+    keys = sorted(pairing.changes(ours, theirs, recorded) - {"seed"})
+    lines = ((key, theirs.params.get(key, UNKNOWN), ours.params.get(key, UNKNOWN)) for key in keys)
     return grid("What it changes", ("key", "baseline", "this row"), lines)
 
 
 def figures(row: Row, base: Row) -> str:
     """Costs and scores beside the baseline's, differences with both ends of their intervals, blind twins."""
 
-    def line(label: str, one: Row) -> list[str]:
+    def line(label: str, one: Row, time: str) -> list[str]:
         costs = [count(one["params_total"]), count(one["params_trainable"], like=one["params_total"])]
-        return [label, *costs, seconds(one["step_time_s"]), *(points(score["mean"]) for score in scores(one))]
+        return [label, *costs, time, *(points(score["mean"]) for score in scores(one))]
 
-    def only(label: str, texts: Iterable[str]) -> list[str]:
-        return [label, "", "", "", *texts]
+    def only(label: str, texts: Iterable[str], time: str = "") -> list[str]:
+        return [label, "", "", time, *texts]
 
-    lines = [line("this row", row)]
+    beside = row["paired_baseline_step_time_s"]
+    lines = [line("this row", row, step_time(row))]
     if row["row"] != BASELINE:
         lines += [
-            line("baseline", base),
-            only("difference", (points(score["difference"], signed=True) for score in scores(row))),
+            line("baseline", base, step_time(base) if beside is None else seconds(beside)),
+            only(
+                "difference",
+                (points(score["difference"], signed=True) for score in scores(row)),
+                step_time_difference(row),
+            ),
         ]
         if row["overall"]["low"] is not None:
             lines.append(only(over(row["overall"]), (ends(score["low"], score["high"]) for score in scores(row))))

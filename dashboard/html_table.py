@@ -8,10 +8,9 @@ from experiments import published
 from experiments.analysis import Table, table
 from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.strip import scale_of
-from experiments.analysis.render import UNKNOWN, count, points, seconds
-from experiments.analysis.results import StoredRun
+from experiments.analysis.render import UNKNOWN, count, points, step_time
 from experiments.analysis.table import Row
-from experiments.analysis.wording import PAIRED, answer, label_of, own_caption, setting_of
+from experiments.analysis.wording import PAIRED, answer, label_of, own_caption, setting_of, step_time_from
 from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS
@@ -134,7 +133,6 @@ def published_cells(paper: PublishedRow | None, show: str) -> list[Cell]:
 def own_cells(entry: Row, stored: Table, show: str) -> list[Cell]:
     """Our figures of a row that is stored."""
     overall, scores, is_baseline = entry["overall"], entry["scores"], entry["row"] == BASELINE
-    runs = list(stored.runs[entry["row"]].values())
     wanted = len(stored.table["seeds"])
     ratio = entry["step_time_ratio"]
     difference = points(overall["difference"], signed=True) + half_width(overall["low"], overall["high"])
@@ -147,8 +145,11 @@ def own_cells(entry: Row, stored: Table, show: str) -> list[Cell]:
         (points(overall["mean"]), ""),
         (str(entry["n"]), f"of {wanted}" if entry["n"] < wanted else ""),
         ("", "") if is_baseline else (PAIRED[entry["certificate"]], ""),
-        (UNKNOWN if ratio is None else f"{ratio:.2f}", "" if is_baseline else ratio_half_width(runs)),
-        (seconds(entry["step_time_s"]), ""),
+        (
+            UNKNOWN if ratio is None else f"{ratio:.2f}",
+            half_width(entry["step_time_ratio_low"], entry["step_time_ratio_high"], digits=2),
+        ),
+        (step_time(entry), step_time_from(entry)),
         (count(entry["params_total"]), ""),
         *shown,
     ]
@@ -157,12 +158,6 @@ def own_cells(entry: Row, stored: Table, show: str) -> list[Cell]:
 def half_width(low: float | None, high: float | None, digits: int = 1) -> str:
     """Half an interval as it stands after a figure; nothing where there is none."""
     return "" if low is None or high is None else f" \u00b1{(high - low) / 2:.{digits}f}"
-
-
-def ratio_half_width(runs: list[StoredRun]) -> str:
-    """Half the interval of one run's step time ratio; several runs have none together."""
-    low, high = ([run.metrics.get(f"step_time_ratio_{end}") for run in runs] for end in ("low", "high"))
-    return half_width(low[0], high[0], digits=2) if len(runs) == 1 else ""
 
 
 def span(title: str, columns: int) -> str:

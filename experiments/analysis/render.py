@@ -14,6 +14,7 @@ from experiments import published
 from experiments.analysis import pairing
 from experiments.analysis.predictions import predictions_block, relative
 from experiments.analysis.results import StoredRun
+from experiments.analysis.step_times import shown_step_time_s
 from experiments.analysis.table import Row, Table, command, is_over_examples, left_out_in_words, origin
 from experiments.plain_text import visible
 from experiments.published import BASELINE
@@ -57,7 +58,7 @@ def printed_row(
         baseline = None
     rows = {entry["row"]: entry for entry in table["rows"]}
     ours, theirs = rows[row.row], rows[BASELINE] if baseline else None
-    lines = [*_own_lines(ours, theirs, row), *_published_lines(row.row, alone=baseline is None)]
+    lines = [*_own_lines(ours, theirs), *_published_lines(row.row, alone=baseline is None)]
     store = locate()
     text = [_title(table, row, baseline), *_aligned(lines, _terminal_width() if width is None else width)]
     if baseline is not None:
@@ -82,6 +83,7 @@ def printed_table(table: Table, *, width: int | None = None) -> str:
         lines.append((row["row"], _level(row)))
         if row["row"] != BASELINE:
             cells = {name: points(score["difference"], signed=True) for name, score in _by_column(row).items()}
+            cells["step_time"] = step_time_difference(row)
             verdict = row["overall"]["verdict"]
             lines.append(("  difference" if verdict is None else f"  {verdict}{_needed(row)}", cells))
             if row["overall"]["low"] is not None:
@@ -122,6 +124,17 @@ def seconds(value: float | None, *, like: float | None = None, signed: bool = Fa
     return _number(1000 * value, 0 if size >= 0.1 else 1, signed=signed) + " ms"
 
 
+def step_time(row: Row) -> str:
+    """A row's step beside the baseline's; where they are not of the same rounds, the ratio says all."""
+    shown = shown_step_time_s(row, is_baseline=row["row"] == BASELINE)
+    return seconds(shown, like=row["paired_baseline_step_time_s"])
+
+
+def step_time_difference(row: Row) -> str:
+    """From the baseline's of the same rounds; never of two timing passes."""
+    return seconds(row["step_time_difference_s"], like=row["paired_baseline_step_time_s"], signed=True)
+
+
 def points(value: float | None, *, signed: bool = False) -> str:
     """A score, or with a sign a difference of scores."""
     return UNKNOWN if value is None else _number(value, 1, signed=signed)
@@ -140,12 +153,15 @@ def _plus_minus(low: float | None, high: float | None, *, digits: int) -> str:
     return UNKNOWN if low is None or high is None else f"+-{(high - low) / 2:.{digits}f}"
 
 
-def _own_lines(row: Row, baseline: Row | None, run: StoredRun) -> list[Line]:
-    lines = [(entry["row"], _level(entry)) for entry in (baseline, row) if entry is not None]
-    if baseline is not None:
+def _own_lines(row: Row, baseline: Row | None) -> list[Line]:
+    if baseline is None:
+        lines = [(row["row"], {**_level(row), "step_time": seconds(row["step_time_s"])})]
+    else:
+        beside = row["paired_baseline_step_time_s"]  # the baseline's of the rounds that the ratio is of
+        of_baseline = _level(baseline) if beside is None else {**_level(baseline), "step_time": seconds(beside)}
+        lines = [(BASELINE, of_baseline), (row["row"], _level(row))]
         lines.append(("  difference", _difference(row, baseline)))
-        low, high = (run.metrics.get(f"step_time_ratio_{end}") for end in ("low", "high"))
-        cells = {"ratio": _plus_minus(low, high, digits=2)}
+        cells = {"ratio": _plus_minus(row["step_time_ratio_low"], row["step_time_ratio_high"], digits=2)}
         lines.append(("  95% over examples", {**cells, **_half_widths(row)}))
         lines.append(("  blind: baseline", _blind(baseline)))
     lines.append(("  blind: baseline" if row["row"] == BASELINE else "  blind: this row", _blind(row)))
@@ -156,18 +172,18 @@ def _level(row: Row) -> dict[str, str]:
     return {
         "params": count(row["params_total"]),
         "trained": count(row["params_trainable"], like=row["params_total"]),
-        "step_time": seconds(row["step_time_s"]),
+        "step_time": step_time(row),
         "ratio": UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}",
         **{name: points(score["mean"]) for name, score in _by_column(row).items()},
     }
 
 
 def _difference(row: Row, baseline: Row) -> dict[str, str]:
-    total, step_time = baseline["params_total"], baseline["step_time_s"]
+    total = baseline["params_total"]
     return {
         "params": count(_minus(row["params_total"], total), like=total, signed=True),
         "trained": count(_minus(row["params_trainable"], baseline["params_trainable"]), like=total, signed=True),
-        "step_time": seconds(_minus(row["step_time_s"], step_time), like=step_time, signed=True),
+        "step_time": step_time_difference(row),
         **{name: points(score["difference"], signed=True) for name, score in _by_column(row).items()},
     }
 

@@ -20,7 +20,7 @@ from experiments.analysis.stored_table import UNREADABLE, Table
 from experiments.analysis.table import Evidence
 from experiments.plain_text import read_back, written
 from experiments.published import BASELINE
-from experiments.record import COMPONENTS, CONFIG_DIR, COSTS, OKVQA_NAME, OVERALL, SCORES, blind
+from experiments.record import COMPONENTS, CONFIG_DIR, COSTS, OKVQA_NAME, OVERALL, PAIRED_STEP_TIME, SCORES, blind
 from experiments.refusal import UserError, wrong_value
 
 TAGS = ("scale", "ablation", "seed", "spec_hash", "baseline_hash", "git_commit", "dirty", COMPONENTS, CONFIG_DIR)
@@ -31,6 +31,8 @@ CERTIFICATE = "certificate"  # compared with the baseline's of the same seed
 ENDS = {metric: (f"{metric}_low", f"{metric}_high") for metric in (*SCORES, OVERALL)}
 NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS, *chain.from_iterable(ENDS.values()))
 TEXTS = (*TAGS, "run_id")  # cells that hold what people wrote, as `plain_text.written` writes it
+# Columns that files of older code lack; written where a run has them.
+OPTIONAL = (PAIRED_STEP_TIME,)
 CERTIFICATES = ("equal", "differs", "")
 
 Line = tuple[StoredRun, str | None, dict[str, Interval]]  # a run, its certificate, its intervals over examples
@@ -39,7 +41,8 @@ Line = tuple[StoredRun, str | None, dict[str, Interval]]  # a run, its certifica
 def as_runs(stored: Table) -> str:
     """The runs of a table, in its order; what a run lacks is empty, figures are in full precision."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, NEEDED, restval="", lineterminator="\n")
+    further = [name for name in OPTIONAL if any(name in run.metrics for run in _all_runs(stored))]
+    writer = csv.DictWriter(text, (*NEEDED, *further), restval="", lineterminator="\n")
     writer.writeheader()
     baseline = stored.runs.get(BASELINE, {})
     with stored.evidence() as known:
@@ -53,7 +56,7 @@ def as_runs(stored: Table) -> str:
                         **{name: _time(value) for name, value in zip(TIMES, (run.started, run.ended), strict=True)},
                         CERTIFICATE: known.certificate(run, baseline[seed]) if paired else "",
                         "run_id": written(run.run_id),
-                        **{metric: run.metrics.get(metric, "") for metric in METRICS},
+                        **{metric: run.metrics.get(metric, "") for metric in (*METRICS, *further)},
                         **{ENDS[metric][0]: interval.low for metric, interval in intervals.items()},
                         **{ENDS[metric][1]: interval.high for metric, interval in intervals.items()},
                     }
@@ -151,6 +154,10 @@ def _fullness(run: StoredRun) -> tuple[int, int, int, str]:
     return run.ended, run.started, len(run.metrics), said
 
 
+def _all_runs(stored: Table) -> Iterator[StoredRun]:
+    return (run for of_row in stored.runs.values() for run in of_row.values())
+
+
 def _intervals(known: Evidence, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
     try:
         return known.intervals(row, baseline)
@@ -161,7 +168,7 @@ def _intervals(known: Evidence, row: StoredRun, baseline: StoredRun) -> dict[str
 def _run(line: Mapping[str, str | None]) -> StoredRun:
     if any(line[name] is None for name in NEEDED):
         raise ValueError("it is cut short")
-    known: dict[str, str] = {name: value or "" for name, value in line.items() if name in NEEDED}
+    known: dict[str, str] = {name: value or "" for name, value in line.items() if name in (*NEEDED, *OPTIONAL)}
     if not known["seed"].isdecimal() or not known["ablation"]:
         raise ValueError("a run has a name in `ablation` and a number in `seed`")
     if known[CERTIFICATE] not in CERTIFICATES:
@@ -175,7 +182,7 @@ def _run(line: Mapping[str, str | None]) -> StoredRun:
         artifact_uri="",
         tags={tag: known[tag] for tag in TAGS if known[tag]},
         params={},
-        metrics={metric: _figure(metric, known[metric]) for metric in METRICS if known[metric]},
+        metrics={metric: _figure(metric, known[metric]) for metric in (*METRICS, *OPTIONAL) if known.get(metric)},
     )
 
 

@@ -16,6 +16,7 @@ from experiments.analysis.results import StoredRun
 from experiments.analysis.seeds import effects
 from experiments.analysis.selection import OtherDesign, check_one_design_a_row, in_words
 from experiments.analysis.selection import other_designs as count_designs
+from experiments.analysis.step_times import StepTimes, step_times
 from experiments.published import BASELINE, HARMLESS_POINTS
 from experiments.record import COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
 
@@ -54,7 +55,7 @@ class Overall(Score):
     ]  # of one run, in an interval over seeds that only other rows have: no verdict of its own
 
 
-class Row(TypedDict):
+class Row(StepTimes):
     """One row of the table. What is not known is None."""
 
     row: str
@@ -62,8 +63,6 @@ class Row(TypedDict):
     n: int
     params_total: int | None
     params_trainable: int | None
-    step_time_s: float | None
-    step_time_ratio: float | None
     scores: dict[str, Score]
     overall: Overall
     family: str | None  # `published`, `own` or `combinations`
@@ -264,8 +263,7 @@ def _row(
         n=len(stored),
         params_total=_count(stored, "params_total"),
         params_trainable=_count(stored, "params_trainable"),
-        step_time_s=_over(median, stored, "step_time_s"),
-        step_time_ratio=1.0 if name == BASELINE and stored else _over(median, stored, "step_time_ratio"),
+        **step_times(stored, is_baseline=name == BASELINE),
         scores={metric: score(metric) for metric in SCORES},
         overall=Overall(
             **whole,
@@ -306,6 +304,16 @@ def _part(part: "SeedsPart | None") -> Part | None:
     return None if part is None else Part(difference=part.difference, low=part.low, high=part.high)
 
 
+def _timings_in_words(rows: Sequence[Row]) -> str:
+    """How many timings ratios are of, where not every run was timed; nothing where all were, or none."""
+    timed = [row for row in rows if row["row"] != BASELINE and row["num_timed"]]
+    fewer = [row for row in timed if row["num_timed"] < row["n"]]
+    if fewer == timed and len({row["num_timed"] for row in timed}) == 1:
+        return f"step time ratios: {timed[0]['num_timed']} timings a row"
+    listed = ", ".join(f"{row['row']} {row['num_timed']} of {row['n']}" for row in fewer)
+    return f"step time ratios of fewer timings than runs: {listed}" if fewer else ""
+
+
 def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, delta: float) -> str:
     parts = ["difference: row - baseline, paired by seed"]
     if overall is not None:
@@ -322,6 +330,5 @@ def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, d
     if any(is_over_examples(row["overall"]) for row in rows):
         of_which = "interval" if overall is None else "interval of rows whose family has one seed"
         parts.append(f"{of_which}: {examples.METHOD}")
-    if words := left_out_in_words(left_out):
-        parts.append(words)
+    parts += filter(None, (_timings_in_words(rows), left_out_in_words(left_out)))
     return "; ".join(parts)

@@ -75,6 +75,11 @@ def scored(predictions: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     return metrics
 
 
+def old_batches() -> list[str]:
+    """The batches of a certificate as older code wrote them: the first ones, by data set and step."""
+    return [f"{name}/{step}:sha of {step}" for step in range(5) for name in ("m3w", "align", "ltip", "vtp")]
+
+
 def a_certificate() -> dict[str, Any]:
     """A certificate in miniature: five modules, of which two are cross-attention blocks."""
     modules = ("vision.stages.0", "resampler.layers.0", "lm.model.layers.0", "xattn.0", "xattn.1")
@@ -83,10 +88,10 @@ def a_certificate() -> dict[str, Any]:
         "seed": 0,
         "weights": {module: f"sha of {module}" for module in modules},
         "shapes": {module: "4x4 4" for module in modules},
-        "batches": [f"{name}/{step}:sha of {step}" for step in range(5) for name in ("m3w", "align", "ltip", "vtp")],
+        "batches": {name: f"sha of {name}" for name in ("m3w", "align", "ltip", "vtp")},
         "prompts": "sha of prompts",
         "frozen": {"lm": "sha of lm", "vision": "sha of vision"},
         "data": "sha of data",
-        "environment": {"python": "3.11", "torch": "2.13", "device": "cpu", "threads": 1},
+        "environment": {"python": "3.11", "torch": "2.13", "device": "cpu", "cpu": "Xeon, AVX512", "threads": 1},
         "against": None,
     }

@@ -6,7 +6,7 @@ from experiments.analysis.pairing import changed_keys, compare
 from experiments.evaluation.evaluate import all_prompts, prompts_hash
 from experiments.run_writer import flatten
 from experiments.training.build import build_mixture, build_model
-from experiments.training.certificate import certify, module_hashes
+from experiments.training.certificate import certify, module_hashes, processor
 from tests.experiments.commands import tiny_spec
 
 CPU = torch.device("cpu")
@@ -66,3 +66,14 @@ def test_another_seed_moves_weights_batches_and_prompts():
     assert one["prompts"] != other["prompts"]
     assert one["frozen"] == other["frozen"]
     assert one["data"] == other["data"]
+
+
+def test_the_kind_of_processor_and_its_instructions_are_named(tmp_path):
+    """As Linux calls them, on ARM by number; elsewhere as Python does. What torch uses of it stands behind."""
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor: 0\nmodel name\t: AMD  EPYC 7763\n\nprocessor: 1\nmodel name: another\n")
+    used = torch.backends.cpu.get_cpu_capability()
+    assert processor(file) == f"AMD EPYC 7763, {used}"
+    file.write_text("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n")
+    assert processor(file) == f"implementer 0x41 part 0xd0c, {used}"
+    assert processor(tmp_path / "none").endswith(f", {used}")

@@ -18,10 +18,11 @@ from tests.experiments.stored_runs import a_certificate, a_tree, answers, scored
 
 StoreRun = Callable[..., str]
 
-BASELINE_COSTS = {"params_total": 2_250_000.0, "params_trainable": 1_350_000.0, "step_time_s": 0.331}
+BASELINE_COSTS = {"params_total": 2_250_000.0, "params_trainable": 1_350_000.0, "step_time_s": 0.453}
 ROW_COSTS = {
     **{"params_total": 1_550_000.0, "params_trainable": 650_000.0, "step_time_s": 0.212},
     **{"step_time_ratio": 0.64, "step_time_ratio_low": 0.62, "step_time_ratio_high": 0.66},
+    "paired_baseline_step_time_s": 0.331,  # of the row's own rounds, another hour than the baseline's above
 }
 
 
@@ -89,6 +90,19 @@ def test_the_lines_are_those_of_the_contract(
     assert lines[5].startswith("  difference         -0.70M   -0.70M    -119 ms        ")
     assert lines[6].startswith("  95% over examples                             +-0.02 ")
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_without_the_baselines_step_of_the_same_rounds_no_ms_stand_beside_it(store_run: StoreRun) -> None:
+    """A row that older code timed: its ratio with the interval, and no ms that would contradict it."""
+    unpaired = {name: value for name, value in ROW_COSTS.items() if not name.startswith("paired")}
+    store_run(metrics=BASELINE_COSTS, predictions=some_predictions(0), certificate=a_certificate())
+    store_run("xattn_every_4th", metrics=unpaired, predictions=some_predictions(1), certificate=a_certificate())
+    runs = {run.row: run for run in results.runs()}
+    lines = printed(runs["baseline"], runs["xattn_every_4th"]).splitlines()
+    assert lines[3].startswith("baseline              2.25M    1.35M     453 ms   1.00 ")
+    assert lines[4].startswith("xattn_every_4th       1.55M    0.65M          -   0.64 ")
+    assert lines[5].startswith("  difference         -0.70M   -0.70M          -        ")
+    assert lines[6].startswith("  95% over examples                             +-0.02 ")
 
 
 def test_every_printed_score_is_the_stored_one(stored: dict[str, results.StoredRun]) -> None:

@@ -59,6 +59,8 @@ def test_the_keys_are_those_of_the_contract(store_run: StoreRun) -> None:
     score = {**dict.fromkeys(["mean", "difference", "low", "high", "blind"], leaf), **parts}
     row = {
         **dict.fromkeys(["row", "group", "n", "params_total", "params_trainable", "step_time_s"], leaf),
+        **dict.fromkeys(["step_time_ratio_low", "step_time_ratio_high", "step_time_difference_s", "num_timed"], leaf),
+        **dict.fromkeys(["paired_baseline_step_time_s"], leaf),
         **dict.fromkeys(["step_time_ratio", "certificate", "run_ids", "missing"], leaf),
         **dict.fromkeys(["family", "family_size"], leaf),  # ours
         "scores": dict.fromkeys(SCORES, score),

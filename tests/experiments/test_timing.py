@@ -1,13 +1,20 @@
 """The timing pass: its interval, and bytes of live tensors."""
 
+import json
 import random
+import sqlite3
+from contextlib import contextmanager
 from statistics import median
 
 import torch
 
+from experiments.analysis import results
+from experiments.jobs import quiet, reconcile
+from experiments.jobs.job import complete
+from experiments.record import PAIRED_STEP_TIME, TIMING_FILE
 from experiments.training.memory import LiveBytes
 from experiments.training.timing import median_interval, time_rows
-from tests.experiments.commands import tiny_spec
+from tests.experiments.commands import QUICK, run_here, tiny_spec
 
 
 def test_the_interval_covers_the_median_as_often_as_it_says():
@@ -58,3 +65,40 @@ def test_a_row_with_fewer_blocks_is_smaller_and_both_sides_are_timed():
     assert nothing is None
     assert "step_time_ratio" not in alone.metrics()
     assert alone.peak_memory_bytes == row.peak_memory_bytes
+
+
+def test_two_commands_at_once_time_a_row_once_and_what_is_stored_fits(store_file, monkeypatch):
+    """Who waited for the other's timing asks the store again: each figure is stored once, and all are of one pass."""
+    words = ("ablation=xattn_every_4th", *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(reconcile, "is_complete", lambda spec: True)
+        assert run_here(*words) == 0
+    spec, alone, waited = tiny_spec(*words[:1], *words[2:]), quiet.alone, []
+
+    @contextmanager
+    def after_another():
+        if not waited:
+            waited.append(True)
+            complete(spec)
+        with alone():
+            yield
+
+    monkeypatch.setattr(quiet, "alone", after_another)
+    complete(spec)
+    complete(spec)
+    with sqlite3.connect(store_file) as database:
+        stored = database.execute(
+            "select run_uuid, key, count(*) from metrics where key like '%step_time%' and key not like 'train%' "
+            "group by run_uuid, key"
+        ).fetchall()
+    assert {count for *_, count in stored} == {1}
+    runs = {run.row: run for run in results.runs()}
+    row, baseline = runs["xattn_every_4th"], runs["baseline"]
+    assert {name for run_id, name, _ in stored if run_id == baseline.run_id} == {"step_time_s", "step_time_p90_s"}
+    rounds = json.loads(results.artifact(row, TIMING_FILE).read_text())
+    assert row.metrics["step_time_s"] == median(rounds["row_s"])
+    assert row.metrics[PAIRED_STEP_TIME] == median(rounds["baseline_s"]) == baseline.metrics["step_time_s"]
+    ratios = [ours / theirs for ours, theirs in zip(rounds["row_s"], rounds["baseline_s"], strict=True)]
+    assert row.metrics["step_time_ratio"] == median(ratios)
+    assert rounds["cpu"] == results.certificate(row)["environment"]["cpu"] and rounds["host"] == row.tags["host"]
+    assert row.metrics["flops_per_step"] < baseline.metrics["flops_per_step"]

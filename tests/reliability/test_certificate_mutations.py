@@ -88,6 +88,12 @@ def another_evaluation_batch(patch: pytest.MonkeyPatch) -> Certified:
     return certified(ROW, "eval.batch_size=3")
 
 
+def another_kind_of_processor(patch: pytest.MonkeyPatch) -> Certified:
+    """With other instructions, as a machine that is older has."""
+    patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SSE4")
+    return certified(ROW)
+
+
 def another_package(patch: pytest.MonkeyPatch) -> Certified:
     patch.setattr(
         certificates, "version", lambda name: "0.0.1" if name == "numpy" else importlib.metadata.version(name)
@@ -120,6 +126,7 @@ MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], Certified], str]] = {
     "another word of the world": (another_word, "data"),
     "another size of the world": (another_size_of_the_world, "data"),
     "another evaluation batch size": (another_evaluation_batch, "environment.eval_batch_size (3 against 10)"),
+    "another kind of processor": (another_kind_of_processor, "environment.cpu ("),
     "another package version": (another_package, "environment.numpy (0.0.1 against"),
     "a touched weight of the frozen language model": (a_touched_frozen_weight("lm."), "frozen.lm"),
     "a touched weight of the frozen encoder": (a_touched_frozen_weight("vision."), "frozen.vision"),
@@ -165,8 +172,13 @@ def test_a_weight_file_at_another_path_is_the_same_and_a_changed_one_is_named(tm
     assert beside(elsewhere, at_home).unexpected == ()
     touched = certified(*words, f"model.lm.path={changed}")
     assert touched[0].hash != at_home[0].hash
-    # its params name another path, which would excuse it: here they are those of the other
-    assert "frozen.lm" in beside((at_home[0], touched[1]), at_home).unexpected
+    assert "frozen.lm" in beside(touched, at_home).unexpected
+    # rows whose language model is the subject, in another checkout than their baseline
+    for row in ("lm_unfrozen_random", "lm_unfrozen_pretrained"):
+        own = certified(f"ablation={row}", f"model.lm.path={copied}")[1]
+        theirs = certified(f"model.lm.path={shipped}")[1]
+        assert compare(own, theirs, set(own["changes"])).unexpected == ()
+        assert "model.lm.freeze" in own["changes"] and "model.lm.path" not in own["changes"]
 
 
 def test_workers_and_places_are_not_in_it(baseline: Certified, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

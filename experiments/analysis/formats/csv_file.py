@@ -5,13 +5,14 @@ import io
 from typing import Any
 
 from experiments.analysis import Table
+from experiments.analysis.step_times import StepTimes, shown_step_time_s
 from experiments.analysis.table import Overall, Row, Score
 from experiments.analysis.wording import same_digits
 from experiments.plain_text import inert
+from experiments.published import BASELINE
 from experiments.record import OVERALL
 
 PARTS = ("language", "vision")
-RATIO_ENDS = ("step_time_ratio_low", "step_time_ratio_high")  # of one run; several have none together
 
 
 def as_csv(stored: Table) -> str:
@@ -29,13 +30,11 @@ def as_csv(stored: Table) -> str:
 
 
 def _line(row: Row, stored: Table) -> dict[str, Any]:
-    runs = list(stored.runs.get(row["row"], {}).values())
-    ratio = {end: runs[0].metrics.get(end) if len(runs) == 1 else None for end in RATIO_ENDS}
-    keys = ("row", "group", "n", "params_total", "params_trainable", "step_time_s", "step_time_ratio")
+    keys = ("row", "group", "n", "params_total", "params_trainable", *StepTimes.__annotations__)
+    shown = {**row, "step_time_s": shown_step_time_s(row, is_baseline=row["row"] == BASELINE)}
     return {
         "scale": stored.table["scale"],
-        **{key: row[key] for key in keys},  # type: ignore[literal-required]
-        **ratio,
+        **{key: shown[key] for key in keys},
         **{
             f"{metric}_{key}": value
             for metric, score in (*row["scores"].items(), (OVERALL, row["overall"]))

@@ -8,7 +8,8 @@ from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.strip import Limits, axis, scale_of, strip
-from experiments.analysis.render import UNKNOWN, count, points, seconds
+from experiments.analysis.render import UNKNOWN, count, points, step_time
+from experiments.analysis.step_times import shown_step_time_s
 from experiments.analysis.table import Overall, Row, Score
 from experiments.analysis.wording import (
     PAIRED,
@@ -18,8 +19,10 @@ from experiments.analysis.wording import (
     label_of,
     own_caption,
     parts_in_words,
+    ratio_interval,
     same_digits,
     setting_of,
+    step_time_from,
 )
 from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE, PublishedRow
@@ -137,7 +140,7 @@ def _values(row: Row) -> Sequence[str | float | None]:
         overall["mean"],
         *(row["scores"][metric]["mean"] for metric in SCORES),
         row["params_total"],
-        row["step_time_s"],
+        shown_step_time_s(row, is_baseline=row["row"] == BASELINE),
         row["step_time_ratio"],
         row["n"],
         PAIRED[row["certificate"]] if known and row["row"] != BASELINE else None,
@@ -161,8 +164,8 @@ def _own_cells(row: Row, limits: Limits, delta: float, *, wanted: int, command: 
         _cell(points(overall["mean"]), f"blind {points(overall['blind'])}"),
         *(_cell(points(score["mean"]), difference(score), f"blind {points(score['blind'])}") for score in scores),
         _cell(count(row["params_total"]), f"trained {count(row['params_trainable'], like=row['params_total'])}"),
-        _cell(seconds(row["step_time_s"])),
-        _cell(ratio),
+        _cell(step_time(row), step_time_from(row)),
+        _cell(ratio, ratio_interval(row).strip()),
         _cell(seeds, kind="" if command is None else "wide", code=command or ""),
         _cell("" if is_baseline else PAIRED[row["certificate"]], kind="text"),
     ]

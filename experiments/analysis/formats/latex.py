@@ -9,7 +9,8 @@ from itertools import groupby
 
 from experiments import published
 from experiments.analysis import Table
-from experiments.analysis.render import UNKNOWN, count, points, seconds
+from experiments.analysis.render import UNKNOWN, count, points, step_time, step_time_difference
+from experiments.analysis.step_times import HIGH, LOW, RATIO
 from experiments.analysis.table import Row
 from experiments.analysis.wording import PUBLISHED, answer, interval, label_of, own_caption, setting_of
 from experiments.published import BASELINE, PublishedRow
@@ -102,8 +103,10 @@ def _figures(row: Row) -> Iterator[tuple[str, str]]:
     yield "N", str(row["n"])
     yield "Params", escaped(count(row["params_total"]))
     yield "Trained", escaped(count(row["params_trainable"], like=row["params_total"]))
-    yield "StepTime", escaped(seconds(row["step_time_s"]))
-    yield "Ratio", UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}"
+    yield "StepTime", escaped(step_time(row))
+    yield "StepTimeDifference", escaped(step_time_difference(row))
+    for name, ratio in (("", RATIO), ("Low", LOW), ("High", HIGH)):
+        yield f"Ratio{name}", UNKNOWN if row[ratio] is None else f"{row[ratio]:.2f}"  # type: ignore[literal-required]
     for metric, score in (*row["scores"].items(), (OVERALL, row["overall"])):
         name = _letters(metric)
         yield f"{name}Mean", _number(score["mean"])
@@ -164,7 +167,7 @@ def _own_line(row: Row, stored: Table) -> str:
     cells = [
         label,
         escaped(count(row["params_total"])),
-        escaped(seconds(row["step_time_s"])),
+        escaped(step_time(row)),
         UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}",
         *(points(row["scores"][one.metric]["mean"]) for one in BENCHMARKS),
         points(overall["mean"]),

@@ -8,7 +8,7 @@ from itertools import groupby
 from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.agreement import agreement_in_words
-from experiments.analysis.render import UNKNOWN, count, points, seconds
+from experiments.analysis.render import UNKNOWN, count, points, step_time
 from experiments.analysis.table import Row
 from experiments.analysis.wording import (
     PAIRED,
@@ -18,7 +18,9 @@ from experiments.analysis.wording import (
     label_of,
     own_caption,
     parts_in_words,
+    ratio_interval,
     setting_of,
+    step_time_from,
 )
 from experiments.plain_text import visible
 from experiments.published import BASELINE, PublishedRow
@@ -100,8 +102,8 @@ def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
                 str(row["n"]) if row["n"] >= wanted else f"{row['n']} of {wanted}",
                 count(row["params_total"]),
                 count(row["params_trainable"], like=row["params_total"]),
-                seconds(row["step_time_s"]),
-                UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}",
+                step_time(row),
+                UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}{ratio_interval(row)}",
                 *(points(score["mean"]) for score in scores),
                 "" if is_baseline else answer(row["overall"]),
                 "" if is_baseline else PAIRED[row["certificate"]],
@@ -110,7 +112,9 @@ def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
     ]
     if not is_baseline:
         shown = [points(one["difference"], signed=True) + interval(one["low"], one["high"]) for one in scores]
-        lines.append(line(["difference", *[""] * 5, *shown, parts_in_words(row["overall"]), ""]))
+        lines.append(
+            line(["difference", *[""] * 3, step_time_from(row), "", *shown, parts_in_words(row["overall"]), ""])
+        )
     return [*lines, line(["blind", *[""] * 5, *(points(score["blind"]) for score in scores), "", ""])]
 
 
