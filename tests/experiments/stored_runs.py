@@ -13,6 +13,7 @@ CEILINGS = dict(zip(SCORES, (100.0, 80.0, 80.0, 60.0, 90.0), strict=True))
 BASELINE_HASH = "b" * 16
 COST_METRICS = {"params_total": 2e6, "params_trainable": 1e6, "step_time_s": 0.3}
 RATIO = {"step_time_ratio": 0.5, "step_time_ratio_low": 0.45, "step_time_ratio_high": 0.55}
+RATIO |= {"paired_baseline_step_time_s": 0.6}
 GOOD, BAD = [80.0, 90.0, 70.0, 60.0], [10.0, 20.0, 15.0, 5.0]
 
 
