@@ -8,9 +8,9 @@ from experiments import published
 from experiments.analysis import Table, table
 from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.strip import scale_of
-from experiments.analysis.render import UNKNOWN, count, points, step_time
+from experiments.analysis.render import UNKNOWN, count, points, step_time_beside
 from experiments.analysis.table import Row
-from experiments.analysis.wording import PAIRED, answer, label_of, own_caption, setting_of, step_time_from
+from experiments.analysis.wording import PAIRED, answer, label_of, own_caption, setting_of
 from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS
@@ -149,7 +149,7 @@ def own_cells(entry: Row, stored: Table, show: str) -> list[Cell]:
             UNKNOWN if ratio is None else f"{ratio:.2f}",
             half_width(entry["step_time_ratio_low"], entry["step_time_ratio_high"], digits=2),
         ),
-        (step_time(entry), step_time_from(entry)),
+        (step_time_beside(entry), ""),
         (count(entry["params_total"]), ""),
         *shown,
     ]

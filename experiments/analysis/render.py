@@ -80,7 +80,7 @@ def printed_table(table: Table, *, width: int | None = None) -> str:
     """All rows, each with its difference from the baseline and the published row under it."""
     lines: list[Line] = []
     for row in table["rows"]:
-        lines.append((row["row"], _level(row)))
+        lines.append((row["row"], {**_level(row), "step_time": step_time_beside(row)}))
         if row["row"] != BASELINE:
             cells = {name: points(score["difference"], signed=True) for name, score in _by_column(row).items()}
             cells["step_time"] = step_time_difference(row)
@@ -128,6 +128,17 @@ def step_time(row: Row) -> str:
     """A row's step beside the baseline's; where they are not of the same rounds, the ratio says all."""
     shown = shown_step_time_s(row, is_baseline=row["row"] == BASELINE)
     return seconds(shown, like=row["paired_baseline_step_time_s"])
+
+
+def step_time_beside(row: Row) -> str:
+    """Where the baseline's line is of other rounds: `184/196 ms`, the row's step and the baseline's of its own."""
+    base = row["paired_baseline_step_time_s"]
+    own = shown_step_time_s(row, is_baseline=row["row"] == BASELINE)
+    if base is None or own is None:
+        return step_time(row)
+    unit, size = ("s", base) if base >= 1 else ("ms", 1000 * base)
+    digits = 1 if size < 10 else 0  # short enough for its column
+    return f"{_number(own * size / base, digits, signed=False)}/{_number(size, digits, signed=False)} {unit}"
 
 
 def step_time_difference(row: Row) -> str:

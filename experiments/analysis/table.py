@@ -330,5 +330,7 @@ def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, d
     if any(is_over_examples(row["overall"]) for row in rows):
         of_which = "interval" if overall is None else "interval of rows whose family has one seed"
         parts.append(f"{of_which}: {examples.METHOD}")
+    if any(row["paired_baseline_step_time_s"] is not None for row in rows):
+        parts.append("step times: the row's / the baseline's in the same rounds")
     parts += filter(None, (_timings_in_words(rows), left_out_in_words(left_out)))
     return "; ".join(parts)

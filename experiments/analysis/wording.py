@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments import published
-from experiments.analysis.render import points, seconds, step_time_difference
+from experiments.analysis.render import points
 from experiments.analysis.table import Overall, Row, Score, Table, is_over_examples
 from experiments.published import BASELINE
 
@@ -66,12 +66,6 @@ def ratio_interval(row: Row) -> str:
     """Both ends of a step time ratio's interval as they stand after it; nothing where there is none."""
     low, high = row["step_time_ratio_low"], row["step_time_ratio_high"]
     return "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-
-
-def step_time_from(row: Row) -> str:
-    """A difference of step times with what it is from; nothing where the baseline's of the same rounds is not known."""
-    base = row["paired_baseline_step_time_s"]
-    return "" if base is None else f"{step_time_difference(row)} from {seconds(base)}"
 
 
 def over(overall: Overall) -> str:

@@ -105,6 +105,26 @@ def test_without_the_baselines_step_of_the_same_rounds_no_ms_stand_beside_it(sto
     assert lines[6].startswith("  95% over examples                             +-0.02 ")
 
 
+@pytest.mark.parametrize(
+    ("base", "ratio", "cell"),
+    [(0.196, 0.9, "176/196 ms"), (0.0402, 0.8, "32/40 ms"), (0.0091, 0.5, "4.5/9.1 ms"), (2.1, 0.5, "1.1/2.1 s")],
+)
+def test_in_a_table_a_rows_step_stands_with_the_baselines_of_its_rounds(
+    store_run: StoreRun, base: float, ratio: float, cell: str
+) -> None:
+    """The baseline's own line is of another hour: 453 ms. The row's cell agrees with its ratio."""
+    costs = {"step_time_s": ratio * base, "step_time_ratio": ratio, "paired_baseline_step_time_s": base}
+    store_run(metrics=BASELINE_COSTS, certificate=a_certificate())
+    store_run("xattn_every_4th", metrics=costs, certificate=a_certificate())
+    built = table.build(results.runs(), scale="tiny", seeds=[0])
+    text = render.printed_table(built, width=120)
+    level = line_of(text, "xattn_every_4th")
+    assert f" {cell}   {ratio:.2f}" in level
+    assert render.seconds((ratio - 1) * base, like=base, signed=True) in line_of(text, "  difference")
+    assert " 453 ms   1.00" in line_of(text, "baseline")
+    assert "the baseline's in the same rounds" in built["method"]
+
+
 def test_every_printed_score_is_the_stored_one(stored: dict[str, results.StoredRun]) -> None:
     """Scores, differences, half-widths and blind twins, rounded once, from what `--json` prints."""
     runs = stored["baseline"], stored["xattn_every_4th"]

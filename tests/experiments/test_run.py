@@ -54,6 +54,8 @@ def test_other_shots_evaluate_the_stored_weights(store_file, capsys):
     none, four = results.runs()
     assert none.tags["spec_hash"] != four.tags["spec_hash"]
     assert results.losses(none) == results.losses(four)
+    batches = [results.certificate(run)["batches"] for run in (none, four)]
+    assert batches[0] == batches[1], "trained on what the run was whose weights these are"
     weights = [load_tensors(results.artifact(run, record.WEIGHTS_FILE))[0] for run in (none, four)]
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
     prompts = [results.load_predictions(run, "vqav2")["prompt"][0].count("<image>") for run in (none, four)]

@@ -8,7 +8,7 @@ from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.strip import Limits, axis, scale_of, strip
-from experiments.analysis.render import UNKNOWN, count, points, step_time
+from experiments.analysis.render import UNKNOWN, count, points, step_time_beside
 from experiments.analysis.step_times import shown_step_time_s
 from experiments.analysis.table import Overall, Row, Score
 from experiments.analysis.wording import (
@@ -22,7 +22,6 @@ from experiments.analysis.wording import (
     ratio_interval,
     same_digits,
     setting_of,
-    step_time_from,
 )
 from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE, PublishedRow
@@ -164,7 +163,7 @@ def _own_cells(row: Row, limits: Limits, delta: float, *, wanted: int, command: 
         _cell(points(overall["mean"]), f"blind {points(overall['blind'])}"),
         *(_cell(points(score["mean"]), difference(score), f"blind {points(score['blind'])}") for score in scores),
         _cell(count(row["params_total"]), f"trained {count(row['params_trainable'], like=row['params_total'])}"),
-        _cell(step_time(row), step_time_from(row)),
+        _cell(step_time_beside(row)),
         _cell(ratio, ratio_interval(row).strip()),
         _cell(seeds, kind="" if command is None else "wide", code=command or ""),
         _cell("" if is_baseline else PAIRED[row["certificate"]], kind="text"),

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from experiments import published
 from experiments.analysis import Table
-from experiments.analysis.render import UNKNOWN, count, points, step_time, step_time_difference
+from experiments.analysis.render import UNKNOWN, count, points, step_time, step_time_beside, step_time_difference
 from experiments.analysis.step_times import HIGH, LOW, RATIO
 from experiments.analysis.table import Row
 from experiments.analysis.wording import PUBLISHED, answer, interval, label_of, own_caption, setting_of
@@ -167,7 +167,7 @@ def _own_line(row: Row, stored: Table) -> str:
     cells = [
         label,
         escaped(count(row["params_total"])),
-        escaped(step_time(row)),
+        escaped(step_time_beside(row)),
         UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}",
         *(points(row["scores"][one.metric]["mean"]) for one in BENCHMARKS),
         points(overall["mean"]),

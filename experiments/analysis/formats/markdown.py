@@ -8,7 +8,7 @@ from itertools import groupby
 from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.agreement import agreement_in_words
-from experiments.analysis.render import UNKNOWN, count, points, step_time
+from experiments.analysis.render import UNKNOWN, count, points, step_time_beside, step_time_difference
 from experiments.analysis.table import Row
 from experiments.analysis.wording import (
     PAIRED,
@@ -20,7 +20,6 @@ from experiments.analysis.wording import (
     parts_in_words,
     ratio_interval,
     setting_of,
-    step_time_from,
 )
 from experiments.plain_text import visible
 from experiments.published import BASELINE, PublishedRow
@@ -102,7 +101,7 @@ def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
                 str(row["n"]) if row["n"] >= wanted else f"{row['n']} of {wanted}",
                 count(row["params_total"]),
                 count(row["params_trainable"], like=row["params_total"]),
-                step_time(row),
+                step_time_beside(row),
                 UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}{ratio_interval(row)}",
                 *(points(score["mean"]) for score in scores),
                 "" if is_baseline else answer(row["overall"]),
@@ -113,7 +112,7 @@ def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
     if not is_baseline:
         shown = [points(one["difference"], signed=True) + interval(one["low"], one["high"]) for one in scores]
         lines.append(
-            line(["difference", *[""] * 3, step_time_from(row), "", *shown, parts_in_words(row["overall"]), ""])
+            line(["difference", *[""] * 3, step_time_difference(row), "", *shown, parts_in_words(row["overall"]), ""])
         )
     return [*lines, line(["blind", *[""] * 5, *(points(score["blind"]) for score in scores), "", ""])]
 
