@@ -14,6 +14,7 @@ TABLE3 = Path(__file__).parent / "reference" / "table3.csv"
 CEILINGS = dict(zip(SCORES, (143.3, 54.4, 80.2, 47.9, 76.3), strict=True))
 
 HARMLESS_POINTS = 1.0  # Overall points within which a difference is harmless, unless a command says otherwise
+FEWEST_SEEDS = 3  # of a row and of the baseline, for a verdict
 BASELINE = "baseline"
 COMBINATION = "combination"  # the group of several ablations at once
 

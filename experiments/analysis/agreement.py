@@ -1,12 +1,15 @@
 """How far a table goes the way of the paper's: signs, order, and what becomes of the rows that cost most there.
 
 Levels of two scales do not compare, the order of differences does. Its interval says how well this many rows tell a
-rank correlation, as if they were drawn from more such rows; the noise of the seeds is not in it.
+rank correlation, as if they were drawn from more such rows; the noise of the seeds is not in it. Rows of one kind may
+agree where those of another do not, and two rows may make all of it: so it is given by kind as well, and without the
+pair of rows that takes most of it away.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import correlation
 
 from experiments import published
@@ -17,6 +20,20 @@ from experiments.published import BASELINE
 COSTLY_POINTS = 5.0  # Overall points that a row costs in the paper, from which it should hurt elsewhere too
 FEWEST_ROWS = 5  # for fewer, the interval of a rank correlation holds nearly everything
 NORMAL_95 = 1.959964  # standard deviations
+PARTS = {"data": ("i",), "components": ("iii", "iv", "v", "vi", "vii", "viii")}  # groups of Table 3; ii is one row
+FEWEST_OF_PART = 4
+HANGS_ON = 2  # rows
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rank correlation over rows of one kind."""
+
+    name: str
+    num_rows: int
+    rank_correlation: float
+    hangs_on: tuple[str, ...]  # the pair that takes most of it away; empty where too few rows would be left
+    without_them: float | None
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,7 @@ class Agreement:
     rank_correlation: float  # Spearman's
     low: float
     high: float
+    parts: tuple[Part, ...]
     costly: tuple[str, ...]  # rows that cost `COSTLY_POINTS` or more in the paper, and have an interval here
     costly_hurt: tuple[str, ...]  # those of them that are worse here as well, beyond their interval
 
@@ -59,9 +77,37 @@ def agreement(table: Table) -> Agreement | None:
         rank_correlation=found,
         low=math.tanh(z - half),
         high=math.tanh(z + half),
+        parts=tuple(_parts(differences, theirs)),
         costly=costly,
         costly_hurt=tuple(name for name in costly if answer(ours[name]) in ("hurts", "worse")),
     )
+
+
+def _parts(ours: dict[str, float], theirs: dict[str, float]) -> Iterator[Part]:
+    paper = published.rows()
+    for name, groups in PARTS.items():
+        rows = [row for row in ours if paper[row].group in groups]
+        if len(rows) < FEWEST_OF_PART or (whole := _rank_correlation(rows, ours, theirs)) is None:
+            continue
+        hangs_on: tuple[str, ...] = ()
+        without: float | None = None
+        if len(rows) >= FEWEST_ROWS + HANGS_ON:
+            left = {
+                gone: _rank_correlation([row for row in rows if row not in gone], ours, theirs)
+                for gone in combinations(rows, HANGS_ON)
+            }
+            known = {gone: found for gone, found in left.items() if found is not None}
+            if known:
+                hangs_on, without = min(known.items(), key=lambda one: one[1] * math.copysign(1, whole))
+        yield Part(name, len(rows), whole, hangs_on, without)
+
+
+def _rank_correlation(rows: Collection[str], ours: dict[str, float], theirs: dict[str, float]) -> float | None:
+    """Spearman's over these rows; None where all are equal on one side."""
+    sides = [[side[row] for row in rows] for side in (ours, theirs)]
+    if any(len(set(side)) == 1 for side in sides):
+        return None
+    return correlation(*(_ranks(side) for side in sides))
 
 
 def _ranks(values: Collection[float]) -> list[float]:
@@ -77,9 +123,9 @@ def agreement_in_words(table: Table) -> str:
     if found is None:
         return ""
     words = (
-        f"Beside the paper: {len(found.same_sign)} of {found.num_rows} differences of Overall have its sign, "
-        f"rank correlation {found.rank_correlation:+.2f} [{found.low:+.2f}, {found.high:+.2f}] "
-        "(Spearman, 95% over rows)"
+        f"Beside the paper: {len(found.same_sign)} of {found.num_rows} differences of Overall have its sign"
+        f"{''.join(map(_part_in_words, found.parts))}; over all rows, rank correlation {found.rank_correlation:+.2f} "
+        f"[{found.low:+.2f}, {found.high:+.2f}] (Spearman, 95% over rows)"
     )
     if found.costly:
         words += (
@@ -87,3 +133,12 @@ def agreement_in_words(table: Table) -> str:
             f"{len(found.costly_hurt)} are worse here beyond their interval"
         )
     return f"{words}."
+
+
+def _part_in_words(part: Part) -> str:
+    groups = PARTS[part.name]
+    which = groups[0] if len(groups) == 1 else f"{groups[0]} to {groups[-1]}"
+    words = f"; over {part.num_rows} rows of {part.name} ({which}) rank correlation {part.rank_correlation:+.2f}"
+    if part.without_them is not None:
+        words += f", {part.without_them:+.2f} without {' and '.join(part.hangs_on)}, the two it depends on most"
+    return words

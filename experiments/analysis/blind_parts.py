@@ -47,6 +47,7 @@ def split(
             confidence=confidence,
             paired=paired,
             family=family,
+            power=None,
         )
         for name, values in (
             ("whole", scores[SCORE]),

@@ -174,10 +174,18 @@ def fit(table: Array, *, paired: bool) -> Variances | None:
         return Variances(0.0, 0.0, np.zeros((2, 2)), float(df))
     ratio, residual = _best_ratio(centred, patterns)
     seed = max(0.0, ratio) * residual
+    covariance = variances_covariance(table, seed, residual, paired=True)
+    return Variances(seed, residual, covariance, 2 * residual**2 / float(covariance[1, 1]))
+
+
+def variances_covariance(table: Array, seed: float, residual: float, *, paired: bool) -> Array:
+    """How uncertain the estimates (seed, residual) of a table (R, S) with such cells and variances are: (2, 2)."""
+    if not paired or residual_df(table, paired=True) < 1:
+        return np.diag([0.0, 2 * residual**2 / residual_df(table, paired=False)])
+    patterns = patterns_of(table)
     precision = precisions(patterns, np.full(table.shape[0], residual), seed)
     of_estimates = information(patterns, precision, means_covariance(patterns, precision))
-    covariance = 2 * np.asarray(np.linalg.inv(of_estimates), dtype=np.float64)
-    return Variances(seed, residual, covariance, 2 * residual**2 / float(covariance[1, 1]))
+    return 2 * np.asarray(np.linalg.inv(of_estimates), dtype=np.float64)
 
 
 def _squares_within_seeds(table: Array, centred: Array, patterns: Patterns) -> float:

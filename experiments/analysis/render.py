@@ -15,7 +15,7 @@ from experiments.analysis import pairing
 from experiments.analysis.predictions import predictions_block, relative
 from experiments.analysis.results import StoredRun
 from experiments.analysis.step_times import shown_step_time_s
-from experiments.analysis.table import Row, Table, command, is_over_examples, left_out_in_words, origin
+from experiments.analysis.table import Overall, Row, Table, command, is_over_examples, left_out_in_words, origin
 from experiments.plain_text import visible
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, CONFIG_DIR, OVERALL, SCORES
@@ -85,7 +85,7 @@ def printed_table(table: Table, *, width: int | None = None) -> str:
             cells = {name: points(score["difference"], signed=True) for name, score in _by_column(row).items()}
             cells["step_time"] = step_time_difference(row)
             verdict = row["overall"]["verdict"]
-            lines.append(("  difference" if verdict is None else f"  {verdict}{_needed(row)}", cells))
+            lines.append(("  difference" if verdict is None else f"  {verdict}{seeds_in_plan(row['overall'])}", cells))
             if row["overall"]["low"] is not None:
                 over = "examples" if is_over_examples(row["overall"]) else "seeds"
                 lines.append((f"  95% over {over}", _half_widths(row)))
@@ -100,9 +100,9 @@ def printed_table(table: Table, *, width: int | None = None) -> str:
     return "\n".join(map(visible, text)) + "\n"
 
 
-def _needed(row: Row) -> str:
-    needed = row["overall"]["seeds_needed"]
-    return f": needs {needed} seeds" if needed else ""
+def seeds_in_plan(overall: Overall) -> str:
+    """What follows `undecided`: how many seeds would probably decide; nothing where that is not known."""
+    return f", about {overall['seeds_needed']} seeds for 80%" if overall["seeds_needed"] else ""
 
 
 def count(value: float | None, *, like: float | None = None, signed: bool = False) -> str:

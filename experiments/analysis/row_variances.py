@@ -31,12 +31,16 @@ FEWEST_ROWS = 3  # with two rows in pairs only the variance of their difference 
 
 @dataclass(frozen=True)
 class RowVariances:
-    """The variance of each row (R,), its degrees of freedom (R,), and whether it is the row's own (R,)."""
+    """The variance of each row (R,), its degrees of freedom (R,), and whether it is the row's own (R,).
+
+    `ratio` (R,) is each row's own variance over that of the others, 1 where nothing is checked.
+    """
 
     pool: Variances
     residual: Array
     df: Array
     own: np.ndarray
+    ratio: Array
 
 
 def estimate(table: Array, *, paired: bool) -> RowVariances | None:
@@ -50,7 +54,7 @@ def estimate(table: Array, *, paired: bool) -> RowVariances | None:
     rows = len(table)
     pooled = np.ones(rows, dtype=bool)
     if not paired or rows < FEWEST_ROWS or pool.residual == 0:
-        return _row_variances(pool, pooled, np.zeros(rows), np.ones(rows))
+        return _row_variances(pool, pooled, np.zeros(rows), np.ones(rows), np.ones(rows))
     shared = mixed_model.residual_df(table, paired=True) > 0
     own, df = _own_variances(table, np.ones(rows), paired=shared)
     while pooled.sum() > max(FEWEST_ROWS, (rows + 1) // 2):
@@ -70,7 +74,7 @@ def estimate(table: Array, *, paired: bool) -> RowVariances | None:
     ratio, rest_df = _against_the_rest(own, df, pool, pooled)
     level = levels(df)
     level[0] = min(level[0], BASELINE_LEVEL)
-    return _row_variances(pool, pooled & ~_noisier(ratio, df, rest_df, level), own, df)
+    return _row_variances(pool, pooled & ~_noisier(ratio, df, rest_df, level), own, df, ratio)
 
 
 def levels(df: Array) -> Array:
@@ -79,9 +83,9 @@ def levels(df: Array) -> Array:
     return np.clip(special.gammaincc(df / 2, df * missed_below / 2), *LEVELS)
 
 
-def _row_variances(pool: Variances, like_the_pool: np.ndarray, own: Array, df: Array) -> RowVariances:
+def _row_variances(pool: Variances, like_the_pool: np.ndarray, own: Array, df: Array, ratio: Array) -> RowVariances:
     residual = np.where(like_the_pool, pool.residual, np.maximum(own, pool.residual))
-    return RowVariances(pool, residual, np.where(like_the_pool, pool.df, df), ~like_the_pool)
+    return RowVariances(pool, residual, np.where(like_the_pool, pool.df, df), ~like_the_pool, ratio)
 
 
 def _own_variances(table: Array, relative: Array, *, paired: bool) -> tuple[Array, Array]:
@@ -99,6 +103,18 @@ def _own_variances(table: Array, relative: Array, *, paired: bool) -> tuple[Arra
     known = relative * trace > SMALLEST_DF
     df = np.where(known, trace**2 / np.where(known, np.diag(information), 1.0), SMALLEST_DF)
     return np.where(known, np.maximum(own, 0.0), 0.0), df
+
+
+def own_df(table: Array, relative: Array, *, paired: bool) -> tuple[Array, Array]:
+    """Degrees of freedom of the rows' own variances in a table (R, S) with such cells: as checked, as they are; (R,).
+
+    The check takes a row's residuals for its own alone. Where few rows share a seed they are partly the others'.
+    """
+    patterns, precision, covariance, _ = mixed_model.within_seeds(table, relative, paired=paired)
+    information = mixed_model.projection_squares(patterns, precision, covariance)
+    inverse = np.diag(np.linalg.pinv(information, rcond=1e-9, hermitian=True))
+    actual = np.where(inverse > 0, relative**2 / np.maximum(inverse, 1e-12), SMALLEST_DF)
+    return _own_variances(table, relative, paired=paired)[1], np.maximum(actual, SMALLEST_DF)
 
 
 def _against_the_rest(own: Array, df: Array, pool: Variances, pooled: np.ndarray) -> tuple[Array, Array]:

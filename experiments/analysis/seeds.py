@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.families import FAMILIES, family_of, size_of
 from experiments.analysis.stored_run import StoredRun
-from experiments.published import BASELINE
+from experiments.published import BASELINE, FEWEST_SEEDS
 from experiments.record import OVERALL, blind
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class Family:
     size: int
     detectable: float | None  # the difference that the median row would have shown, at POWER
     own_variance: tuple[str, ...]  # rows so much noisier that they are judged by their own noise
+    too_few: tuple[str, ...]  # rows and baseline with several seeds, but fewer than a verdict takes
+    baseline_seeds: int
+    baseline_ratio: float  # the baseline's own standard deviation over that of the rows
 
 
 @dataclass(frozen=True)
@@ -94,19 +97,25 @@ def _of_family(
     import numpy as np
 
     from experiments.analysis import blind_parts, significance
+    from experiments.analysis.power import POWER
 
     size = size_of(family, len(names))
     scores = _frame(runs, (BASELINE, *names), metric)
-    compared = significance.compare(scores, BASELINE, delta=delta, family=size)
+    power = POWER if metric == OVERALL else None  # the seeds of an undecided row are shown for Overall alone
+    compared = significance.compare(scores, BASELINE, delta=delta, family=size, power=power)
     if not np.isfinite(compared["low"]).any():
         return None
     whole = not scores[significance.BLIND].isna().any()
     parts = blind_parts.split(scores, BASELINE, family=size) if whole else None
+    noise = significance.noise(scores, BASELINE)
     return {name: _effect(name, compared, parts, family, size) for name in names}, Family(
         name=family,
         size=size,
         detectable=significance.detectable(scores, BASELINE, family=size) if metric == OVERALL else None,
         own_variance=tuple(compared.index[compared["own_variance"]]),
+        too_few=tuple(compared.index[(compared["n"] > 1) & (compared["n"] < FEWEST_SEEDS)]),
+        baseline_seeds=int(compared.loc[BASELINE, "n"]),  # type: ignore[arg-type]
+        baseline_ratio=1.0 if noise is None else noise.baseline_ratio,
     )
 
 

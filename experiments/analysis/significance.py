@@ -12,10 +12,11 @@ import numpy as np
 
 from experiments.analysis import differences, row_variances
 from experiments.analysis.mixed_model import Array
-from experiments.analysis.power import CONFIDENCE, MOST_SEEDS, POWER, first_number, shift
+from experiments.analysis.more_seeds import Plan
+from experiments.analysis.power import CONFIDENCE, POWER, shift
 from experiments.analysis.power import seeds_to_detect as planned_seeds
-from experiments.analysis.row_variances import RowVariances
 from experiments.analysis.simultaneous import critical_values
+from experiments.published import FEWEST_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,14 +34,17 @@ def compare(
     confidence: float = CONFIDENCE,
     paired: bool = True,
     family: int | None = None,
+    power: float | None = POWER,
 ) -> "pd.DataFrame":
     """Compare every row with the baseline: columns `row, seed, score` in, a frame indexed by row in input order out.
 
     `n` is the row's number of seeds and `mean` the plain mean of its scores. `difference` is the model's estimate of
     row minus baseline, `low` and `high` hold it for all rows at once with probability `confidence`, and `p` is adjusted
     for all rows. `verdict` is `hurts` (high < 0), `helps` (low > 0), `harmless` (-delta <= low and high <= delta) or
-    `undecided`, in this order. `seeds_needed` is given for undecided rows: the fewest seeds, the same for every row and
-    the baseline, at which the present difference with the present variances would be decided; null above 1,000.
+    `undecided`, in this order; where the row or the baseline has fewer than `FEWEST_SEEDS` seeds it is `undecided`,
+    whatever the interval. `seeds_needed` is given for undecided rows: the fewest seeds of the row, and as many of the
+    baseline unless it has more, at which it is decided with probability `power`, were the true difference the present
+    one and the true variances the present ones (`more_seeds`); null above 1,000, and everywhere where `power` is None.
     `own_variance` says that the row is judged by its own variance instead of the table's.
 
     `family` is how many rows the intervals and p hold for at once, where more belong to it than are given.
@@ -52,12 +56,14 @@ def compare(
 
     Raises:
         ValueError: the baseline is not among the rows, a (row, seed) occurs twice, a score is not finite, a column is
-            missing, `delta` is negative, or `confidence` is not between 0 and 1.
+            missing, `delta` is negative, or `confidence` or `power` is not between 0 and 1.
     """
     import pandas as pd
 
     if not (np.isfinite(delta) and delta >= 0):
         raise ValueError(f"delta is {delta}; it must be 0 or more")
+    if power is not None and not 0 < power < 1:
+        raise ValueError(f"power is {power}; it must be between 0 and 1")
     table, names, order = read(scores, baseline, confidence=confidence)
     columns: dict[str, Any] = {name: np.full(len(names), np.nan) for name in COLUMNS}
     columns["n"], columns["mean"] = (~np.isnan(table)).sum(axis=1), np.nanmean(table, axis=1)
@@ -67,15 +73,18 @@ def compare(
         found = differences.estimate(table, confidence=confidence, paired=paired, family=family)
         columns["difference"][1:], columns["p"][1:] = found.difference, found.p
         columns["low"][1:], columns["high"][1:] = found.low, found.high
-        verdicts = [verdict(low, high, delta) for low, high in zip(found.low, found.high, strict=True)]
+        enough = np.minimum(columns["n"][1:], columns["n"][0]) >= FEWEST_SEEDS
+        verdicts = [
+            verdict(low, high, delta) if judged else UNDECIDED
+            for low, high, judged in zip(found.low, found.high, enough, strict=True)
+        ]
         columns["verdict"][1:] = verdicts
         if found.variances is not None:
             columns["own_variance"] = found.variances.own
-            plan = _Plan(found.difference, found.variances, confidence=confidence, paired=paired)
+            plan = Plan(~np.isnan(table), found.difference, found.variances, delta, confidence, paired, family)
             for place, one in enumerate(verdicts, start=1):
-                if one == UNDECIDED:
-                    more_than = int(columns["n"][place])
-                    columns["seeds_needed"][place] = plan.seeds_needed(place, delta=delta, more_than=more_than)
+                if one == UNDECIDED and power is not None:
+                    columns["seeds_needed"][place] = plan.seeds_needed(place, power=power) or np.nan
     index = pd.Index(names, name=ROW)
     columns["verdict"] = pd.Series(columns["verdict"], index=index, dtype=object)  # else None becomes NaN
     return pd.DataFrame(columns, index=index).loc[order]
@@ -97,6 +106,7 @@ class Noise:
     residual_sd: float
     seed_sd: float
     df: float
+    baseline_ratio: float  # the baseline's own standard deviation over that of the other rows; 1 where nothing tells
 
 
 def noise(scores: "pd.DataFrame", baseline: Hashable, *, paired: bool = True) -> Noise | None:
@@ -106,7 +116,8 @@ def noise(scores: "pd.DataFrame", baseline: Hashable, *, paired: bool = True) ->
     if variances is None:
         return None
     pool = variances.pool
-    return Noise(float(np.sqrt(pool.residual)), float(np.sqrt(pool.seed)), pool.df)
+    ratio = float(np.sqrt(variances.ratio[0]))
+    return Noise(float(np.sqrt(pool.residual)), float(np.sqrt(pool.seed)), pool.df, ratio)
 
 
 def detectable(
@@ -184,33 +195,3 @@ def read(scores: "pd.DataFrame", baseline: Hashable, *, confidence: float) -> tu
 
 def _cells(scores: "pd.DataFrame") -> str:
     return ", ".join(f"{row} at seed {seed}" for row, seed in zip(scores[ROW], scores[SEED], strict=True))
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The same rows with their present differences and variances, in a complete table of other size."""
-
-    difference: Array  # (K,)
-    variances: RowVariances  # of the baseline and K rows
-    confidence: float
-    paired: bool
-
-    def seeds_needed(self, place: int, *, delta: float, more_than: int) -> float:
-        """The fewest seeds at which the interval excludes zero or lies inside +-delta; NaN above `MOST_SEEDS`."""
-        size = abs(self.difference[place - 1])
-        enough = max(size, delta - size)
-        return first_number(lambda seeds: self.reach(place, seeds) < enough, more_than + 1, MOST_SEEDS) or np.nan
-
-    def reach(self, place: int, seeds: int) -> float:
-        """Half the width of a row's interval at so many seeds."""
-        residual, own = self.variances.residual, self.variances.own
-        pooled_rows = int((~own).sum())
-        pool_df = max((seeds - 1) * (pooled_rows - 1 if self.paired else pooled_rows), 1)
-        df = np.where(own, seeds - 1, pool_df)
-        two = [0, place]
-        of_pool = residual[two][~own[two]].sum()
-        uncertainty = of_pool**2 / pool_df + (residual[two] ** 2 / df[two])[own[two]].sum()
-        of_difference = residual[two].sum()
-        loadings = np.sqrt(residual[0] / (residual[0] + residual[1:]))
-        limit = critical_values(np.array([of_difference**2 / uncertainty]), loadings, self.confidence)[0]
-        return float(limit * np.sqrt(of_difference / seeds))

@@ -94,7 +94,7 @@ def _critical(df: tuple[float, ...], key: tuple[tuple[float, int], ...], confide
 
 def _tail(limits: Array, df: Array, normal_tail: "CubicSpline") -> tuple[Array, Array]:
     """P(largest |t| > limit), and its derivative by the limit: (K,), (K,) -> (K,), (K,)."""
-    nodes = [_sd_nodes(one) for one in df.tolist()]
+    nodes = [sd_nodes(one) for one in df.tolist()]
     sd, weight = np.stack([one for one, _ in nodes]), np.stack([one for _, one in nodes])  # (K, N)
     scaled = np.minimum(limits[:, None] * sd, LARGEST_Z)
     within = scaled < LARGEST_Z
@@ -104,7 +104,7 @@ def _tail(limits: Array, df: Array, normal_tail: "CubicSpline") -> tuple[Array, 
 
 
 @lru_cache(maxsize=4096)
-def _sd_nodes(df: float) -> tuple[Array, Array]:
+def sd_nodes(df: float) -> tuple[Array, Array]:
     """Nodes and weights of sqrt(chi-square / df), evenly spaced in its logarithm, where its density is smooth."""
     low, high = 2 * special.gammaincinv(df / 2, 1e-14) / df, 2 * special.gammainccinv(df / 2, 1e-14) / df
     log_variance = np.linspace(np.log(max(low, 1e-60)), np.log(high), NODES)

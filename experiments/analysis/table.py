@@ -11,7 +11,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
 from experiments import published
-from experiments.analysis import examples, families, summary
+from experiments.analysis import examples, families, seed_warnings, summary
 from experiments.analysis.results import StoredRun
 from experiments.analysis.seeds import effects
 from experiments.analysis.selection import OtherDesign, check_one_design_a_row, in_words
@@ -327,6 +327,7 @@ def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, d
             parts.append(f"a difference of {overall.detectable:.1f} Overall would have been seen with 80% probability")
         if overall.own_variance:
             parts.append(f"judged by their own, larger noise: {', '.join(overall.own_variance)}")
+        parts += seed_warnings.of_seeds(rows, overall)
     if any(is_over_examples(row["overall"]) for row in rows):
         of_which = "interval" if overall is None else "interval of rows whose family has one seed"
         parts.append(f"{of_which}: {examples.METHOD}")

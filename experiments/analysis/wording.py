@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments import published
-from experiments.analysis.render import points
+from experiments.analysis.render import points, seeds_in_plan
 from experiments.analysis.table import Overall, Row, Score, Table, is_over_examples
 from experiments.published import BASELINE
 
@@ -40,7 +40,7 @@ def answer(overall: Overall) -> str:
     if overall.get("borrowed_noise"):
         return BORROWED
     if overall["verdict"] is not None:
-        return overall["verdict"] + (f", {overall['seeds_needed']} seeds needed" if overall["seeds_needed"] else "")
+        return f"{overall['verdict']}{seeds_in_plan(overall)}"
     if low is None or high is None:
         return "no interval"
     return "worse" if high < 0 else "better" if low > 0 else "unclear"

@@ -92,7 +92,7 @@ def test_the_caption_says_how_it_was_computed(store_row):
         (-1.0, None, None, None, "no interval"),
         (None, None, None, None, "no seed in common"),
         (-5.0, -9.0, -1.0, "hurts", "hurts"),
-        (-5.0, -9.0, 1.0, "undecided", "undecided, 7 seeds needed"),
+        (-5.0, -9.0, 1.0, "undecided", "undecided, about 7 seeds for 80%"),
     ],
 )
 def test_every_difference_has_a_word(difference, low, high, verdict, said):

@@ -83,6 +83,33 @@ def test_the_caption_says_how_it_was_done(three_seeds):
     assert f"a difference of {three_seeds.table['detectable']:.1f} Overall would have been seen" in method
 
 
+def test_the_caption_says_what_the_seeds_do_not_hold(three_seeds, store_run):
+    """What a number of seeds means and what looking costs; at three of the baseline, what a noisy one would do."""
+    method = three_seeds.table["method"]
+    assert "decided with 80% probability, if the true difference and noise are those seen here" in method
+    assert "seeds added after looking: the error over the family is higher than 5%" in method
+    assert "with 3 seeds of a baseline that is 3 times noisier than the rows 11% of tables hold an error" in method
+    assert "no verdict" not in method
+    store_run(seed=3, metrics={OVERALL: 60.2, blind(OVERALL): 6.0})
+    assert "3 times noisier" not in Table.load("tiny").table["method"]
+
+
+def test_under_three_seeds_no_row_has_a_verdict(store_run):
+    """Neither hurts nor helps nor harmless in the table; the interval stays, the caption says which rows and why."""
+    for row, seeds, mean in (("baseline", 3, 60.0), ("xattn_every_4th", 2, 20.0), ("resampler_mlp", 3, 30.0)):
+        for seed in range(seeds):
+            store_run(row, seed=seed, metrics={OVERALL: mean + 0.1 * (-1) ** seed, blind(OVERALL): 5.0})
+    table = Table.load("tiny").table
+    rows = {row["row"]: row["overall"] for row in table["rows"]}
+    assert rows["xattn_every_4th"]["verdict"] == "undecided" and rows["xattn_every_4th"]["high"] < 0
+    assert rows["resampler_mlp"]["verdict"] == "hurts"
+    assert answer(rows["xattn_every_4th"]) == "undecided, about 3 seeds for 80%"
+    assert "no verdict under 3 seeds: xattn_every_4th" in table["method"]
+    two = Table.load("tiny", seeds=range(2)).table
+    assert {row["overall"]["verdict"] for row in two["rows"] if row["n"]} == {None, "undecided"}
+    assert "no verdict: the baseline has 2 of the 3 seeds that a verdict takes" in two["method"]
+
+
 def test_one_seed_says_nothing_of_other_seeds(store_run):
     """No model, no verdict."""
     for row in ("baseline", "xattn_every_4th"):

@@ -1,11 +1,14 @@
 """The comparison of a table's rows is the classical one where there is a classical one, and says what it cannot say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.analysis import power
+from experiments.analysis import differences, power
+from experiments.analysis.more_seeds import Plan
 from experiments.analysis.significance import COLUMNS, compare, detectable, noise, seeds_to_detect, verdict
 from tests.experiments.score_tables import BASELINE, as_array, as_frame, drawn, name_of, stacked
 
@@ -205,7 +208,8 @@ def test_verdicts_at_their_boundaries(low: float, high: float, expected: str) ->
 def test_verdict_p_and_interval_agree() -> None:
     """A row hurts or helps exactly where its adjusted p is below one minus the confidence."""
     for rng_seed in range(20):
-        found = compare(drawn(6, 4, effects={1: 2.5, 2: -2.0}, rng_seed=rng_seed), BASELINE).drop(index=BASELINE)
+        scores = drawn(6, 4, effects={1: 2.5, 2: -2.0}, rng_seed=rng_seed)
+        found = compare(scores, BASELINE, power=None).drop(index=BASELINE)
         assert (found["verdict"].isin(["hurts", "helps"]) == (found["p"] < 0.05)).all()
 
 
@@ -223,19 +227,43 @@ def test_seeds_needed_is_given_for_undecided_rows_alone() -> None:
 
 
 @pytest.mark.parametrize("effect", [0.2, 1.2, 1.8])
-def test_with_the_seeds_needed_the_interval_would_decide(effect: float) -> None:
-    """A table of that size with the same difference and the same variance decides; one seed less does not."""
-    delta, rows = 1.0, 5
-    scores = _exact_table(rows, 4, effect=effect, residual=1.0)
-    row = compare(scores, BASELINE, delta=delta).loc[name_of(1)]
+def test_the_seeds_needed_are_a_plan_for_80_percent(effect: float) -> None:
+    """They are `more_seeds`' of this table, more for more power, and none are worked out where none are asked for."""
+    scores = _exact_table(5, 4, effect=effect, residual=1.0)
+    row = compare(scores, BASELINE).loc[name_of(1)]
     assert row["difference"] == pytest.approx(effect) and row["verdict"] == "undecided"
-    needed = int(row["seeds_needed"])
-    at, below = (
-        compare(_exact_table(rows, seeds, effect=effect, residual=1.0), BASELINE, delta=delta).loc[name_of(1)]
-        for seeds in (needed, needed - 1)
-    )
-    assert at["verdict"] in ("helps", "harmless")
-    assert below["verdict"] == "undecided"
+    table = as_array(scores)
+    found = differences.estimate(table, confidence=0.95, paired=True)
+    plan = Plan(np.isfinite(table), found.difference, found.variances, 1.0, 0.95, paired=True)
+    assert row["seeds_needed"] == plan.seeds_needed(1, power=0.8)
+    assert row["seeds_needed"] < compare(scores, BASELINE, power=0.9).loc[name_of(1), "seeds_needed"]
+    assert compare(scores, BASELINE, power=None)["seeds_needed"].isna().all()
+
+
+def test_under_three_seeds_there_is_no_verdict() -> None:
+    """Of the row or of the baseline: neither hurts, helps nor harmless, however sure the interval; three are named."""
+    huge = {1: 50.0, 2: -50.0}
+    two = compare(drawn(6, 2, effects=huge), BASELINE).drop(index=BASELINE)
+    assert (two["verdict"] == "undecided").all() and two["low"].notna().all()
+    assert (two.loc[[name_of(1), name_of(2)], "seeds_needed"] == 3).all()
+    few = [(row, seed) for row in (0, 3) for seed in range(2, 5)]
+    of_baseline = compare(drawn(6, 5, effects=huge, missing=tuple(few[:3])), BASELINE).drop(index=BASELINE)
+    assert (of_baseline["verdict"] == "undecided").all()
+    of_row = compare(drawn(6, 5, effects={**huge, 3: 50.0}, missing=tuple(few[3:])), BASELINE)
+    assert of_row["verdict"][[name_of(1), name_of(2), name_of(3)]].tolist() == ["helps", "hurts", "undecided"]
+    without_noise = compare(as_frame(np.full((3, 2), 40.0)), BASELINE).drop(index=BASELINE)
+    assert (without_noise["verdict"] == "undecided").all() and (without_noise["seeds_needed"] == 3).all()
+
+
+def test_a_noisier_baseline_is_told() -> None:
+    """Its own standard deviation over that of the others, as far as five seeds of ten rows tell it."""
+    rng = np.random.default_rng(3)
+    table = rng.normal(size=(10, 5))
+    quiet, noisy = (noise(as_frame(table * np.r_[times, np.ones(9)][:, None]), BASELINE) for times in (1.0, 6.0))
+    assert quiet is not None and noisy is not None
+    assert noisy.baseline_ratio == pytest.approx(6 * quiet.baseline_ratio, rel=0.25)
+    alone = noise(drawn(2, 5), BASELINE)
+    assert alone is not None and alone.baseline_ratio == 1.0
 
 
 def test_no_number_of_seeds_decides_a_difference_on_the_margin() -> None:
@@ -329,7 +357,9 @@ def test_rows_that_share_no_seed_are_compared_without_pairs() -> None:
     apart = scores[[int(name[-2:]) == seed // 4 if name != BASELINE else seed < 4 for name, seed in _cells(scores)]]
     paired, unpaired = compare(apart, BASELINE), compare(apart, BASELINE, paired=False)
     pd.testing.assert_series_equal(paired["difference"], unpaired["difference"])
-    assert noise(apart, BASELINE) == noise(apart, BASELINE, paired=False)
+    with_pairs, without_pairs = noise(apart, BASELINE), noise(apart, BASELINE, paired=False)
+    assert with_pairs is not None and without_pairs is not None
+    assert replace(with_pairs, baseline_ratio=1.0) == without_pairs
 
 
 @pytest.mark.parametrize(
@@ -350,7 +380,9 @@ def test_what_cannot_be_compared_is_refused_by_name(change, message: str) -> Non
         compare(change(drawn(3, 3)), BASELINE)
 
 
-@pytest.mark.parametrize("wrong", [{"delta": -1.0}, {"delta": float("nan")}, {"confidence": 0.0}, {"confidence": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"delta": -1.0}, {"delta": float("nan")}, {"confidence": 0.0}, {"confidence": 1.0}, {"power": 1.0}]
+)
 def test_wrong_settings_are_refused_with_their_value(wrong: dict[str, float]) -> None:
     """Delta below zero, a confidence that is none."""
     ((name, value),) = wrong.items()

@@ -1,0 +1,40 @@
+"""What a caption must say of the seeds behind its verdicts: too few, just enough, or added after looking.
+
+The error rates are those of simulated tables; docs/statistics.md has them.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from experiments.published import BASELINE, FEWEST_SEEDS
+
+if TYPE_CHECKING:
+    from experiments.analysis.seeds import Effects
+    from experiments.analysis.table import Row
+
+NOISY_BASELINE_ERROR = 11  # % of tables of three seeds whose baseline is three times noisier than the rows
+LOOKING_ERROR = 16  # % of tables that are looked at after each seed until all is decided
+
+
+def of_seeds(rows: "Sequence[Row]", overall: "Effects") -> list[str]:
+    """Sentences for a table's method; none where every row is decided on more than three seeds."""
+    found = []
+    of_baseline, ratio = overall.families[0].baseline_seeds, overall.families[0].baseline_ratio
+    too_few = [name for family in overall.families for name in family.too_few if name != BASELINE]
+    if of_baseline < FEWEST_SEEDS:
+        found.append(f"no verdict: the baseline has {of_baseline} of the {FEWEST_SEEDS} seeds that a verdict takes")
+    elif too_few:
+        found.append(f"no verdict under {FEWEST_SEEDS} seeds: {', '.join(too_few)}")
+    if of_baseline == FEWEST_SEEDS:
+        looks = f"; here it looks {ratio:.1f} times as noisy" if ratio > 1 else ""
+        found.append(
+            f"with {FEWEST_SEEDS} seeds of a baseline that is 3 times noisier than the rows {NOISY_BASELINE_ERROR}% of "
+            f"tables hold an error, not 5%{looks}"
+        )
+    if any(row["overall"]["verdict"] == "undecided" for row in rows):
+        found.append(
+            "seeds for 80%: with so many of that row, and of the baseline where it has fewer, it is decided with 80% "
+            "probability, if the true difference and noise are those seen here; seeds added after looking: the error "
+            f"over the family is higher than 5% (about {LOOKING_ERROR}% when one looks until all is decided)"
+        )
+    return found
