@@ -119,18 +119,17 @@ def test_a_row_that_is_not_paired_says_so(store_row):
 
 
 def test_seeds_that_are_missing_are_counted_and_come_with_their_command(store_row):
-    """Two seeds of the baseline, one of the row: 1 of 2, and how to make the other; several seeds have verdicts."""
-    store_row()
-    store_row(seed=1)
+    """Three seeds of the baseline, one of the row: 1 of 3, and how to make the others; three seeds have verdicts."""
+    for seed in range(3):
+        store_row(seed=seed)
+        store_row("resampler_mlp", BAD, seed=seed)
     store_row(ROW, BAD)
-    store_row("resampler_mlp", BAD)
-    store_row("resampler_mlp", BAD, seed=1)
     text = markup(page(row=ROW))
     rows = read_table(text)
-    assert rows[ROW]["ours: seeds"] == "1 of 2" and rows["baseline"]["ours: seeds"] == "2"
+    assert rows[ROW]["ours: seeds"] == "1 of 3" and rows["baseline"]["ours: seeds"] == "3"
     assert rows["resampler_mlp"]["ours: difference Overall, 95%"].endswith("hurts")
-    assert f"<pre>python -m experiments.run ablation={ROW} scale=tiny seed=1</pre>" in text
-    assert rows["xattn_vanilla"]["ours: Overall"].endswith("scale=tiny seed=0,1")
+    assert f"<pre>python -m experiments.run -m ablation={ROW} scale=tiny seed=1,2</pre>" in text
+    assert rows["xattn_vanilla"]["ours: Overall"].endswith("scale=tiny seed=0,1,2")
 
 
 def test_a_chosen_row_says_what_it_changes_and_from_which_runs(two_runs):
