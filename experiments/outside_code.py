@@ -1,29 +1,25 @@
 """The source of components from outside: which modules of one's own a module imports, and what is in them.
 
 Imports are read from the code, not from what happens to be loaded: those inside functions count too, and the same
-command finds the same files in every process. Nothing is executed. What is installed and our own packages are left out:
-a version and our history stand for those.
+command finds the same files in every process. Nothing is executed. Where a module is there without its source, all
+modules beside it count. What is installed and our own packages are left out: a version and our history stand for those.
 """
 
 import ast
 import hashlib
 import importlib
 import json
-import marshal
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.machinery import BYTECODE_SUFFIXES, SOURCE_SUFFIXES, ModuleSpec
 from importlib.util import resolve_name
-from modulefinder import ModuleFinder
 from pathlib import Path
-from types import CodeType
 
 OURS = ("flamingo_core", "experiments", "dashboard")
 INSTALLED = {"site-packages", "dist-packages"}
 BY_TEXT = {"import_module", "__import__"}  # functions that import what a text names
-PYC_HEADER = 16  # bytes before the code
 
 
 def imported_hash(module: str, named: Sequence[str] = ()) -> str | None:
@@ -60,8 +56,11 @@ def _reached(module: str, tops: frozenset[str]) -> dict[str, str | None]:
         found[name], code = _content(spec)
         parents = name.split(".")[:-1]
         waiting += [".".join(parents[:depth]) for depth in range(1, len(parents) + 1)]
+        package = name if spec.submodule_search_locations is not None else ".".join(parents)
         if code is not None:
-            waiting += _imports(code, name if spec.submodule_search_locations is not None else ".".join(parents))
+            waiting += _imports(code, package)
+        elif parents:  # of a module outside a package the neighbours may be anybody's
+            waiting += _neighbours(spec, package)
     return found
 
 
@@ -110,8 +109,8 @@ def _is_installed(folder: Path) -> bool:
     return bool(among) or any(True for _ in folder.glob("*.dist-info"))
 
 
-def _content(spec: ModuleSpec) -> tuple[str | None, CodeType | None]:
-    """The hash of a module's file and its code; no hash where it has no statement, no code where it cannot be read."""
+def _content(spec: ModuleSpec) -> tuple[str | None, ast.Module | None]:
+    """The hash of a module's file and its code; no hash where it has no statement, no code where it has no source."""
     if not spec.has_location or spec.origin is None:
         return None, None  # a folder that is a package without a file
     try:
@@ -119,43 +118,38 @@ def _content(spec: ModuleSpec) -> tuple[str | None, CodeType | None]:
     except OSError:
         return None, None
     code = None
-    try:
-        if spec.origin.endswith(tuple(SOURCE_SUFFIXES)):
-            body = ast.parse(content).body
-            if all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in body):
-                return None, None
-            code = compile(content, spec.origin, "exec", dont_inherit=True)
-        elif spec.origin.endswith(tuple(BYTECODE_SUFFIXES)):
-            code = marshal.loads(content[PYC_HEADER:])
-    except (SyntaxError, ValueError, EOFError, TypeError):
-        pass  # whoever imports it will be told
+    if spec.origin.endswith(tuple(SOURCE_SUFFIXES)):
+        try:
+            code = ast.parse(content)
+        except (SyntaxError, ValueError):  # whoever imports it will be told
+            return hashlib.sha256(content).hexdigest(), ast.Module([], [])
+        if all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in code.body):
+            return None, code
     return hashlib.sha256(content).hexdigest(), code
 
 
-def _imports(code: CodeType, package: str) -> Iterator[str]:
+def _imports(code: ast.Module, package: str) -> Iterator[str]:
     """What may be modules that code imports, anywhere in it; names of what is no module are among them."""
-    every = list(_nested(code))
-    for one in every:
-        for kind, said in ModuleFinder().scan_opcodes(one):
-            if kind == "absolute_import":
-                names, base = said
-            elif kind == "relative_import":
-                level, names, base = said
-                base = _resolved("." * level + base, package)
-            else:
-                continue
+    nodes = list(ast.walk(code))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _resolved("." * node.level + (node.module or ""), package)
             yield base
-            yield from (f"{base}.{name}" for name in names or ())
-    if any(BY_TEXT.intersection(one.co_names) for one in every):
-        texts = {text for one in every for text in one.co_consts if isinstance(text, str)}
-        yield from (_resolved(text, package) for text in texts)
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+    called = {getattr(node, "id", None) or getattr(node, "attr", None) for node in nodes}
+    if BY_TEXT & called:
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        yield from (_resolved(text, package) for text in sorted(texts))
 
 
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _nested(constant)
+def _neighbours(spec: ModuleSpec, package: str) -> Iterator[str]:
+    """All modules beside one whose source is not there: what it imports cannot be read."""
+    folder = Path(spec.origin or "").parent
+    for file in sorted(folder.iterdir()) if spec.has_location else ():
+        if file.suffix in (*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES) or (file.is_dir() and file.name.isidentifier()):
+            yield f"{package}.{file.stem}" if package else file.stem
 
 
 def _resolved(name: str, package: str) -> str:

@@ -3,10 +3,14 @@
 No thread of ours is started. pyarrow's allocator, which comes with MLflow, has one, and sees to forks itself.
 """
 
+from contextlib import suppress
+
 from experiments.imports import uncollected
 from experiments.store import import_mlflow
 
-with uncollected():
+# An error here would end the server that workers are forked from, without a word to the command that waits for one. A
+# worker imports what is missing itself, and says what is wrong with it.
+with suppress(Exception), uncollected():
     import_mlflow()
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 

@@ -1,5 +1,9 @@
 """The executors there are keep their contract."""
 
+import importlib
+import sys
+
+from experiments import store
 from experiments.jobs.executor import Here
 from experiments.jobs.local import Local
 from tests.experiments.executor_contract import ApartContract, ExecutorContract
@@ -13,3 +17,14 @@ class TestHere(ExecutorContract):
 class TestLocal(ApartContract):
     def make(self, run):
         return Local(2, run)
+
+
+def test_what_cannot_be_imported_ahead_ends_no_server(monkeypatch):
+    """The server that workers are forked from would be gone, and the command wait for ever: a worker says it instead."""
+
+    def fails():
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr(store, "import_mlflow", fails)
+    monkeypatch.delitem(sys.modules, "experiments.jobs.preload", raising=False)
+    importlib.import_module("experiments.jobs.preload")
