@@ -20,7 +20,7 @@ class TestLocal(ApartContract):
 
 
 def test_what_cannot_be_imported_ahead_ends_no_server(monkeypatch):
-    """The server that workers are forked from would be gone, and the command wait for ever: a worker says it instead."""
+    """The server that workers are forked from would be gone and the command wait for ever; a worker says it instead."""
 
     def fails():
         raise RuntimeError("no home")
