@@ -26,7 +26,7 @@ def size_of(family: str, num_stored: int) -> int:
 
 
 def in_words(family: str, size: int) -> str:
-    """`17 rows of the published table`, as it stands in a caption."""
+    """`17 rows of Table 3`, as it stands in a caption."""
     row, combination = ("row", "combination") if size == 1 else ("rows", "combinations")
-    called = {PUBLISHED: f"{row} of the published table", OWN: f"{row} of one's own", COMBINATIONS: combination}
+    called = {PUBLISHED: f"{row} of Table 3", OWN: f"{row} of one's own", COMBINATIONS: combination}
     return f"{size} {called[family]}"

@@ -86,14 +86,14 @@ def test_the_published_family_is_as_large_as_the_table_from_the_start():
     for stored in (names[:1], names):
         built = loaded([*BASE, *runs_of(stored)]).table
         assert {row_of(built, name)["family_size"] for name in stored} == {17}
-        assert "simultaneous for 17 rows of the published table (" in built["method"]
+        assert "simultaneous for 17 rows of Table 3 (" in built["method"]
 
 
 def test_each_family_is_said_with_its_size():
     """In the caption, and beside each row."""
     built = loaded([*BASE, *runs_of([name for names in OF_FAMILY.values() for name in names[:2]])]).table
     assert (
-        "simultaneous for 17 rows of the published table and for 2 rows of one's own and for 2 combinations "
+        "simultaneous for 17 rows of Table 3 and for 2 rows of one's own and for 2 combinations "
         "(one model: row + random seed, REML, Dunnett-type, each family by itself)"
     ) in built["method"]
     assert {row["family_size"] for row in built["rows"] if row["family"] == "combinations"} == {2}

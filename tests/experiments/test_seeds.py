@@ -78,7 +78,7 @@ def test_parts_add_up_exactly(three_seeds):
 def test_the_caption_says_how_it_was_done(three_seeds):
     """Which rows share the confidence, how many there are, and what the table could have seen."""
     method = three_seeds.table["method"]
-    assert "simultaneous for 17 rows of the published table (one model: " in method
+    assert "simultaneous for 17 rows of Table 3 (one model: " in method
     assert "harmless: within 1 Overall points" in method
     assert f"a difference of {three_seeds.table['detectable']:.1f} Overall would have been seen" in method
 
