@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from experiments import published
-from experiments.record import BENCHMARKS, CERTIFICATE_FILE, COSTS, OVERALL, PREDICTIONS_FOLDER, blind
+from experiments.digests import Digests, metrics_digest, params_hash, tags_hash
+from experiments.record import BENCHMARKS, CERTIFICATE_FILE, COSTS, DIGESTS, OVERALL, PREDICTIONS_FOLDER, blind
 from experiments.spec import Spec, make_specs
 from experiments.tracking import Git, start_run
 
@@ -109,6 +110,20 @@ def _copied(connection: sqlite3.Connection, first: str, *, seed: int, rng: np.ra
     for metric in scores:
         change = "UPDATE latest_metrics SET value = value + ? WHERE run_uuid = ? AND key = ?"
         connection.execute(change, (float(rng.normal(0, 2)), run_id, metric))
+    _seal(connection, run_id)
+
+
+def _seal(connection: sqlite3.Connection, run_id: str) -> None:
+    """Its hashes are those of what it is now."""
+
+    def all_of(table: str) -> dict[str, Any]:
+        return dict(connection.execute(f"SELECT key, value FROM {table} WHERE run_uuid = ?", (run_id,)))
+
+    digests = Digests.read(all_of("tags")[DIGESTS])
+    digests.metrics = [metrics_digest(all_of("latest_metrics"))]
+    digests.tags, digests.params = [tags_hash(all_of("tags"))], [params_hash(all_of("params"))]
+    change = "UPDATE tags SET value = ? WHERE run_uuid = ? AND key = ?"
+    connection.execute(change, (digests.text(), run_id, DIGESTS))
 
 
 def _copy_rows(connection: sqlite3.Connection, table: str, run_id: str, changed: dict[str, str]) -> None:

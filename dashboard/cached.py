@@ -5,7 +5,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from experiments.analysis import Table, results, table
+from experiments.analysis import Table, damage, results, table
 from experiments.analysis.results import StoredRun
 from experiments.published import rows
 from experiments.store import errors, locate
@@ -33,9 +33,20 @@ def last_write() -> datetime | None:
 
 # Kept as they are, not copied for each look: nothing on the screens changes them.
 @st.cache_resource(max_entries=2, show_spinner=False)
+def read(uri: str, written: datetime | None) -> tuple[list[StoredRun], list[str]]:
+    """All finished runs, the newest first, and what is damaged: the store is read once for all scales."""
+    with damage.heard() as told:
+        return results.runs(), told
+
+
 def finished(uri: str, written: datetime | None) -> list[StoredRun]:
-    """All finished runs, the newest first: the store is read once for all scales."""
-    return results.runs()
+    """All finished runs."""
+    return read(uri, written)[0]
+
+
+def damaged(uri: str, written: datetime | None) -> list[str]:
+    """What is said of runs that cannot be trusted."""
+    return read(uri, written)[1]
 
 
 def scales(uri: str, written: datetime | None) -> list[str]:

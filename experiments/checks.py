@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from experiments.compose import leaves
 from experiments.imports import uncollected
 from experiments.published import BASELINE
 from experiments.refusal import Problem, UserError, refuse, show, wrong_value
+from experiments.resolve import RECORD_FILE, read_record
 from experiments.schema import DataConfig, WorldConfig
 from experiments.trial import try_parts
 
@@ -54,6 +57,30 @@ def check_fit(tree: Mapping[str, Any]) -> None:
         problems.append(
             wrong_value("eval.shots", shots, f"at most {most}: demonstrations are drawn from the support set", hint)
         )
+    refuse(problems)
+
+
+def check_shipped(model: Mapping[str, Any], found: Mapping[str, str], scale: str) -> None:
+    """Weights that lie beside a record of parts must be those of the record; `found` are their hashes, by key.
+
+    Raises:
+        UserError: a file is not as it was made, or the record cannot be read.
+    """
+    named = leaves(model, "model.")
+    problems = []
+    for key, sha256 in found.items():
+        file = Path(named[key])
+        try:
+            record = read_record(file.parent)
+            made = next((one["sha256"] for one in record.values() if one["file"] == file.name), sha256)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            text = f"{file.parent / RECORD_FILE} says nothing of `{key}`: {type(error).__name__}: {error}"
+            problems.append(Problem(text=" ".join(text.split()), hint=f"git checkout {file.parent}", key=key))
+            continue
+        if sha256 != made:
+            allowed = f"the file with sha256 {made}, which {RECORD_FILE} beside it names; found {sha256}"
+            hint = f"git checkout {file}, or python -m experiments.pretrain scale={scale}"
+            problems.append(wrong_value(key, file, allowed, hint))
     refuse(problems)
 
 

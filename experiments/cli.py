@@ -3,7 +3,6 @@
 Hydra's grammar and composition, not its `main`: that would write folders, change where errors go and accept paths.
 """
 
-import json
 import math
 import sys
 import traceback
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.analysis import damage
+from experiments.plain_json import dumps
 from experiments.plain_text import visible_lines
 from experiments.refusal import Problem, UserError, nearest, show, wrong_value
 from experiments.stop import answered, exit_code
@@ -55,6 +56,7 @@ class Request:
 def main(command: Callable[[list[str]], int], argv: Sequence[str] | None = None) -> int:
     """Call a command with its arguments and turn what it raises into an exit code and a message on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    damage.forget()
     debug = any(argument.lower() in ("debug=true", "debug=1", "debug=yes", "debug=on") for argument in arguments)
     with answered(), standing():
         try:
@@ -211,7 +213,7 @@ def _unknown_flag(argument: str, rest: list[str], spelled: Mapping[str, Flag]) -
 def _resolved(specs: "Sequence[Spec]", as_json: bool) -> str:
     if as_json:
         trees = [spec.tree for spec in specs]
-        return json.dumps(trees[0] if len(trees) == 1 else {"jobs": trees}, indent=2)
+        return dumps(trees[0] if len(trees) == 1 else {"jobs": trees}, indent=2)
     return "---\n".join(spec.yaml() for spec in specs).rstrip("\n")
 
 

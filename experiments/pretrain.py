@@ -30,7 +30,7 @@ def pretrain(argv: list[str]) -> int:
         return DONE
     from experiments.pretraining import smollm2
     from experiments.pretraining.parts import parts_of, scales, train_part
-    from experiments.pretraining.shipped import read_record, write_part
+    from experiments.pretraining.shipped import is_made, write_part
 
     said = {key: value for key, _, value in (word.partition("=") for word in words)}
     problems += [_unknown_key(key) for key in said if key not in KEYS]
@@ -47,9 +47,7 @@ def pretrain(argv: list[str]) -> int:
     if "part" in said and said["part"] not in parts:
         refuse([wrong_value("part", said["part"], list(parts))])
     wanted = [parts[said["part"]]] if "part" in said else list(parts.values())
-    missing = [
-        part for part in wanted if read_record(part.path.parent).get(part.name, {}).get("identity") != part.identity
-    ]
+    missing = [part for part in wanted if not is_made(part)]
     for part in wanted:
         if part not in missing:
             print(f"{part.name}: {part.path} is made already", file=sys.stderr)

@@ -61,7 +61,11 @@ TAGS = (
     "host",
 )
 
+RESUMED = "resumed_at_step"  # only on runs that were stopped and went on
 HOST = "host"  # the machine that a run was last on: only there is it known whether it is still running
+
+# The hashes that a run carries of itself (`digests`): a tag that says there are some, set when it begins, and they.
+HASHED, DIGESTS = "hashed", "digests"
 
 # Only on runs that need them to be run again: modules that hold components, and the folder of one's own YAMLs.
 COMPONENTS, CONFIG_DIR = "components", "config_dir"

@@ -36,6 +36,7 @@ def report(argv: list[str]) -> int:
         return DONE
     from experiments.analysis import Table, results, summary
     from experiments.analysis.formats import as_text
+    from experiments.analysis.table import unverified_in_words
     from experiments.analysis.whole_file import check_out, write_out
 
     sources = flags["--from"].split(",") if "--from" in flags else None
@@ -62,6 +63,8 @@ def report(argv: list[str]) -> int:
         print(visible_lines(said), file=sys.stderr)
     for row, reason in table.broken.items():
         print(visible_lines(f"{row} cannot be read: {reason}\nhint: {table.fill_command(row)}"), file=sys.stderr)
+    if table.table["unverified"]:
+        print(unverified_in_words(table.table["unverified"]), file=sys.stderr)
     if out is None:
         print(text, end="")
     else:

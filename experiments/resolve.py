@@ -20,6 +20,7 @@ from experiments.record import RESULTS_VERSION, ROOT, is_path
 from experiments.refusal import Problem, UserError, did_you_mean, wrong_value
 from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
 
+RECORD_FILE = "parts.json"  # beside frozen parts that were made here: what they are, and their hashes
 UNSAID = "???"  # OmegaConf's mark for a value that no YAML gives
 
 
@@ -93,6 +94,19 @@ def frozen_files(model: Mapping[str, Any]) -> dict[str, str]:
     """The sha256 of every file or directory of weights that a resolved model names, by key."""
     named = {key: value for key, value in leaves(model, "model.").items() if is_path(key) and value is not None}
     return {key: content_hash(Path(value)) for key, value in named.items()}
+
+
+def read_record(folder: Path) -> dict[str, dict[str, Any]]:
+    """What is said of the parts in a folder, by name; empty where there are none.
+
+    Raises:
+        ValueError: the record is there and cannot be read.
+    """
+    path = folder / RECORD_FILE
+    said: object = json.loads(path.read_bytes()) if path.exists() else {}
+    if not isinstance(said, dict):
+        raise ValueError("it holds no object")
+    return said
 
 
 def component_files(model: Mapping[str, Any], components: Sequence[str] = ()) -> dict[str, str]:

@@ -3,13 +3,13 @@
 python -m experiments.run ablation=xattn_every_4th [scale=desk] [seed=0] [key=value ...]
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import DONE, main, read_run
+from experiments.plain_json import dumps
 from experiments.published import BASELINE
 from experiments.store import locate
 from experiments.streams import aside
@@ -34,7 +34,7 @@ def run(argv: list[str]) -> int:
     finished = stored_of({spec.scale for spec in request.specs})
     if request.json:
         tables = tables_of(done, finished)
-        print(json.dumps(tables[0] if len(tables) == 1 else {"tables": tables}, indent=1))
+        print(dumps(tables[0] if len(tables) == 1 else {"tables": tables}, indent=1))
     else:
         for one in done:
             print(printed(*one, finished))
@@ -52,6 +52,7 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finish
     """The printed row; pictures it names are drawn into the cache if that can be. `finished` are all stored runs."""
     from experiments.analysis.render import printed_row
     from experiments.analysis.selection import beside
+    from experiments.analysis.summary import forgiving
     from experiments.analysis.table import build
     from experiments.data.scenes import parse_id
     from experiments.data.world import World, save_picture
@@ -71,7 +72,7 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finish
 
     runs = [row] if baseline is None else [baseline, row]
     others = [run for run in beside(runs, finished).other_designs if run.row == row.row]
-    table = build(runs, scale=spec.scale, seeds=[spec.seed], other_designs=others)
+    table = build(runs, scale=spec.scale, seeds=[spec.seed], other_designs=others, evidence=forgiving)
     return printed_row(table, row, baseline, picture_file=picture_file)
 
 
@@ -81,6 +82,7 @@ def tables_of(done: "Sequence[tuple[Spec, StoredRun, StoredRun | None]]", finish
     The noise that they are judged by is that of all `finished` runs which belong in the same table, as in a report.
     """
     from experiments.analysis.selection import beside
+    from experiments.analysis.summary import forgiving
     from experiments.analysis.table import build
 
     specs_of: dict[tuple[str, str, str], list[str]] = {}
@@ -99,7 +101,7 @@ def tables_of(done: "Sequence[tuple[Spec, StoredRun, StoredRun | None]]", finish
         seeds = sorted({spec.seed for spec, _ in some})
         others = [run for run in chosen.other_designs if run.row in rows]
         kept = [run for run in chosen.runs if run.seed in seeds]
-        tables.append(build(kept, scale=scale, seeds=seeds, rows=rows, other_designs=others))
+        tables.append(build(kept, scale=scale, seeds=seeds, rows=rows, other_designs=others, evidence=forgiving))
     return tables
 
 

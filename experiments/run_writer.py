@@ -9,16 +9,20 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from experiments import artifacts
-from experiments.record import SPEC_FILE
-from experiments.store import Store, patiently
+from experiments.digests import ALGORITHM, Digests, file_hash, metrics_digest, params_hash, tags_hash
+from experiments.record import DIGESTS, HASHED, SPEC_FILE
+from experiments.store import Store, alone, patiently
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 STATUSES = ("FINISHED", "FAILED", "KILLED")
@@ -42,10 +46,15 @@ class RunWriter:
         run_id: str,
         *,
         nonfinite: Sequence[str] = (),
+        digests: str | None = None,
         new: bool = False,
+        ended: bool = False,
     ):
+        """`digests` is the tag that says what the run's files are so far, `ended` whether it is finished already."""
         self.run_id = run_id
         self._new = new
+        self._ended = ended
+        self._digests = _read_digests(digests) or Digests()
         self._steps: dict[str, set[int]] = {}  # by metric, those that `send_once` knows to be stored
         self._store = store
         self._client = client
@@ -102,9 +111,10 @@ class RunWriter:
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Send these and what is buffered, now."""
-        for metric, value in metrics.items():
-            self.buffer(metric, value)
-        self.flush()
+        with self._recorded(metrics=metrics):
+            for metric, value in metrics.items():
+                self.buffer(metric, value)
+            self.flush()
 
     def log_params(self, params: Mapping[str, str]) -> None:
         """Send params; a value that MLflow would cut is stored as its hash: the whole is in the spec's file."""
@@ -117,21 +127,21 @@ class RunWriter:
 
     def log_spec(self, tree: dict[str, Any]) -> None:
         """Store the resolved spec as a file."""
-        import yaml
-
-        text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
         with TemporaryDirectory() as folder:
             file = Path(folder, SPEC_FILE)
-            file.write_text(text, encoding="utf-8")
+            file.write_text(spec_text(tree), encoding="utf-8")
             self.log_file(file)
 
     def log_artifacts(self, folder: Path) -> None:
         """Store every file of a folder, under its path in that folder."""
-        self._call(lambda: self._files().log_artifacts(str(folder)))
+        files = (file for file in folder.rglob("*") if file.is_file())
+        with self._recorded(files={file.relative_to(folder).as_posix(): file_hash(file) for file in files}):
+            self._call(lambda: self._files().log_artifacts(str(folder)))
 
     def log_file(self, file: Path, folder: str = "") -> None:
         """Store one file, in a folder of the run's artifacts where one is named."""
-        self._call(lambda: self._files().log_artifact(str(file), folder or None))
+        with self._recorded(files={f"{folder}/{file.name}".lstrip("/"): file_hash(file)}):
+            self._call(lambda: self._files().log_artifact(str(file), folder or None))
 
     def set_tag(self, name: str, value: str) -> None:
         """Set one tag."""
@@ -149,12 +159,60 @@ class RunWriter:
         """
         assert status in STATUSES, status
         self.flush()
-        end = self._end_time() if status == "FINISHED" else None
+        end = None
+        if status == "FINISHED":
+            run = self._call(lambda: self._client.get_run(self.run_id))
+            end = self._end_time(run.info.experiment_id)
+            self._seal(run, end)
         self._call(lambda: self._client.set_terminated(self.run_id, status, end))
 
-    def _end_time(self) -> int:
+    def _seal(self, run: "Run", end: int) -> None:
+        """Say what the run is, as it stands in the store: from here on it is compared with that."""
+        digests = self._digests
+        digests.metrics = [metrics_digest(run.data.metrics)]
+        digests.tags, digests.params = [tags_hash(run.data.tags)], [params_hash(run.data.params)]
+        digests.times = [run.info.start_time, end]
+        self._write(digests)
+
+    @contextmanager
+    def _recorded(
+        self, *, files: Mapping[str, str] = MappingProxyType({}), metrics: Mapping[str, float] = MappingProxyType({})
+    ) -> Iterator[None]:
+        """Around a write: what is written is among the run's hashes.
+
+        Those of a run that has ended stand in the store. What is new is announced there before it is written, one
+        process at a time, and counts alone afterwards. A run without hashes gets none, nor one that is damaged.
+        """
+        if not self._ended:
+            self._digests.files |= {path: [digest] for path, digest in files.items()}
+            yield
+            return
+        with alone(self._store):
+            run = self._call(lambda: self._client.get_run(self.run_id))
+            digests = _read_digests(run.data.tags.get(DIGESTS))
+            if digests is None or digests.what_differs(tags=run.data.tags, metrics=run.data.metrics) is not None:
+                yield
+                return
+            names = {name for names, _ in digests.metrics for name in names.split()}
+            named = {name: value for name, value in run.data.metrics.items() if name in names}
+            finite = {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
+            before = digests.metrics, digests.files
+            after = [metrics_digest({**named, **finite})], {path: [digest] for path, digest in files.items()}
+            digests.metrics = [*before[0], *after[0]]
+            digests.files = {**before[1], **{path: [*before[1].get(path, []), *new] for path, new in after[1].items()}}
+            self._write(digests)
+            yield
+            digests.metrics, digests.files = after[0], {**before[1], **after[1]}
+            self._write(digests)
+
+    def _write(self, digests: Digests) -> None:
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(HASHED, ALGORITHM), RunTag(DIGESTS, digests.text())]  # 3,000 characters of the 8,000 there are
+        self._call(lambda: self._client.log_batch(self.run_id, tags=tags))
+
+    def _end_time(self, experiment: str) -> int:
         """Milliseconds since 1970, but later than of any finished run: the newest is last, whatever the clock did."""
-        experiment = self._call(lambda: self._client.get_run(self.run_id)).info.experiment_id
         last = self._call(
             lambda: self._client.search_runs(
                 [experiment], "attributes.status = 'FINISHED'", max_results=1, order_by=["attributes.end_time DESC"]
@@ -186,6 +244,21 @@ def flatten(tree: Mapping[str, Any]) -> dict[str, str]:
                 yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 
     return dict(leaves(tree, ""))
+
+
+def spec_text(tree: Mapping[str, Any]) -> str:
+    """A resolved spec as it is stored."""
+    import yaml
+
+    return yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True)
+
+
+def _read_digests(text: str | None) -> Digests | None:
+    """Those of a run; None where it has none, or they are damaged."""
+    try:
+        return None if text is None else Digests.read(text)
+    except (ValueError, TypeError):
+        return None
 
 
 def whole_or_hash(value: str, longest: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.checks import check_build, check_fit, check_positions
+from experiments.checks import check_build, check_fit, check_positions, check_shipped
 from experiments.compose import ABLATION, SCALE, check_config_dir, compose_files, known, leaves
 from experiments.guard import guard
 from experiments.published import BASELINE, group_of
@@ -204,6 +204,8 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
         UserError: they do not.
     """
     job, tree = draft.job, draft.tree
+    frozen = frozen_files(tree["model"])
+    check_shipped(tree["model"], frozen, job.scale)
     design = json.dumps([tree["model"], tree["data"], tree["eval"]], sort_keys=True)
     if design not in checked:
         check_fit(tree)
@@ -212,7 +214,7 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
         checked.add(design)
     from experiments.data.world import fingerprint
 
-    files = {**frozen_files(tree["model"]), **component_files(tree["model"], tree["components"])}
+    files = {**frozen, **component_files(tree["model"], tree["components"])}
     data = fingerprint(data_config(tree))
     before, now = leaves(draft.files), leaves(tree)
     made_a_difference = [

@@ -67,7 +67,16 @@ class Store:
             if self.file is None:
                 _knock(self.uri)
                 return True
-            return self.file.exists() and "experiments" in _tables(self.file)
+            if not self.file.exists():
+                return False
+            if self.file.is_file() and not self.file.stat().st_size:
+                if any(self.places.artifacts.glob("*/artifacts")):
+                    text = "it is empty, and files of its runs lie in artifacts/ beside it"
+                    raise fault(text, sqlite3.SQLITE_CORRUPT)
+                return False
+            if "experiments" not in _tables(self.file):
+                raise fault("file is not a database of MLflow", sqlite3.SQLITE_NOTADB)
+            return True
 
 
 def locate() -> Store:
@@ -156,6 +165,32 @@ def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
             raise fault("database is locked", sqlite3.SQLITE_BUSY) from error
 
 
+@contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """No other process of ours makes a store or adds to a finished run meanwhile; of a server nobody can say that.
+
+    Raises:
+        StoreError: another process does not let go.
+    """
+    from filelock import Timeout
+
+    from experiments.locks import file_lock
+
+    if store.file is None:
+        yield
+        return
+    lock = file_lock(f"{store.file}.lock", timeout_s=LOCK_WAIT_S)
+    with errors(store):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise fault("database is locked", sqlite3.SQLITE_BUSY) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def patiently(store: Store, call: Callable[[], T]) -> T:
     """Call, again while another process holds the store's lock, and for at most `LOCK_WAIT_S`."""
     import time
@@ -185,6 +220,9 @@ def errors(store: Store) -> Iterator[None]:
         yield
     except StoreError:
         raise
+    except UnicodeDecodeError as error:  # in sqlite's own words for what is wrong with its schema
+        damage = fault("database disk image is malformed: its schema is no text", sqlite3.SQLITE_CORRUPT)
+        raise explain(damage, store.uri, store.shown_uri, is_file=store.file is not None) from error
     except (OSError, sqlite3.Error) as error:
         raise explain(error, store.uri, store.shown_uri, is_file=store.file is not None) from error
     except Exception as error:

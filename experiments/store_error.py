@@ -59,6 +59,8 @@ def explain(error: Exception, uri: str, shown_uri: str, *, is_file: bool) -> Sto
         hint = "another program holds the store: let it finish and start again"
     elif kind == sqlite3.SQLITE_NOTADB:
         hint = f"is this the right file? move it away, or {elsewhere}"
+    elif kind == sqlite3.SQLITE_CORRUPT:
+        hint = "it is damaged: restore it from a copy, or move it and artifacts/ away and run again what it held"
     elif kind == sqlite3.SQLITE_SCHEMA:
         hint = f"copy the file for safety, then: mlflow db upgrade {uri} (with the newer MLflow, if it is newer)"
     elif kind == sqlite3.SQLITE_FULL or system_code in NO_SPACE:

@@ -13,12 +13,12 @@ python -m experiments.table3 [scale=desk] [--rows a,b] [--seeds N] [key=value ..
   --json              one object on stdout
 """
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
 from experiments import cli
 from experiments.cli import DONE, Flag, main, number, points, split_flags
+from experiments.plain_json import dumps
 from experiments.published import BASELINE, HARMLESS_POINTS
 from experiments.refusal import Problem
 from experiments.rows import wanted
@@ -58,6 +58,7 @@ def table3(argv: list[str]) -> int:
     from experiments.analysis import results
     from experiments.analysis.render import printed_table
     from experiments.analysis.selection import beside
+    from experiments.analysis.summary import forgiving
     from experiments.analysis.table import build
     from experiments.jobs.reconcile import reconcile, report_failures
 
@@ -78,8 +79,9 @@ def table3(argv: list[str]) -> int:
         rows=names,
         other_designs=[run for run in chosen.other_designs if run.row in names] if chosen else (),
         delta=delta,
+        evidence=forgiving,
     )
-    print(json.dumps(table, indent=1) if "--json" in flags else printed_table(table))
+    print(dumps(table, indent=1) if "--json" in flags else printed_table(table))
     return report_failures(failures)
 
 

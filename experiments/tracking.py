@@ -8,8 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Protocol
 
-from experiments.record import COMPONENTS, CONFIG_DIR, HOST, ROOT
-from experiments.run_writer import LONGEST_TAG, RunWriter, flatten, whole_or_hash
+from experiments.digests import ALGORITHM, Digests, text_hash
+from experiments.record import COMPONENTS, CONFIG_DIR, DIGESTS, HASHED, HOST, RESUMED, ROOT, SPEC_FILE
+from experiments.run_writer import LONGEST_TAG, RunWriter, flatten, spec_text, whole_or_hash
 from experiments.store import (
     StoreError,
     errors,
@@ -107,6 +108,8 @@ def start_run(spec: Spec, *, git: Git | None = None) -> RunWriter:
         "git_commit": git.commit,
         "dirty": git.dirty,
         HOST: socket.gethostname(),
+        HASHED: ALGORITHM,
+        DIGESTS: Digests(files={SPEC_FILE: [text_hash(spec_text(spec.tree))]}).text(),
     }
     if spec.tree.get("components"):
         tags[COMPONENTS] = ",".join(spec.tree["components"])
@@ -117,7 +120,7 @@ def start_run(spec: Spec, *, git: Git | None = None) -> RunWriter:
     title = f"{spec.name} {spec.scale} seed {spec.seed}"
     tags = {name: whole_or_hash(value, LONGEST_TAG) for name, value in tags.items()}
     run = patiently(store, lambda: client.create_run(experiment, tags=tags, run_name=title))
-    writer = RunWriter(store, client, run.info.run_id, new=True)
+    writer = RunWriter(store, client, run.info.run_id, digests=tags[DIGESTS], new=True)
     try:
         writer.log_params(flatten(spec.tree))
         writer.log_spec(spec.tree)
@@ -140,7 +143,7 @@ def resume_run(run_id: str, *, step: int | None = None) -> RunWriter | None:
     writer.mark_running()
     writer.set_tag(HOST, socket.gethostname())
     if step is not None:
-        writer.set_tag("resumed_at_step", str(step))
+        writer.set_tag(RESUMED, str(step))
     return writer
 
 
@@ -195,4 +198,12 @@ def reopen_run(run_id: str) -> RunWriter | None:
             raise
     if run.info.lifecycle_stage != "active":
         return None
-    return RunWriter(store, client, run_id, nonfinite=run.data.tags.get("nonfinite", "").split())
+    tags = run.data.tags
+    return RunWriter(
+        store,
+        client,
+        run_id,
+        nonfinite=tags.get("nonfinite", "").split(),
+        digests=tags.get(DIGESTS),
+        ended=run.info.status == "FINISHED",
+    )

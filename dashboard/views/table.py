@@ -82,6 +82,8 @@ def read(scale_place: DeltaGenerator, messages: DeltaGenerator) -> Reading:
     except StoreError as error:
         messages.warning(f"{plain(error.message)}  \nhint: {plain(error.hint)}")
         return Reading(scales, scale, cached.nothing_stored(scale), readable=False)
+    for said in cached.damaged(store.shown_uri, written):
+        messages.warning(plain(said).replace("\n", "  \n"))
     if not stored.runs:
         messages.info(
             "No finished baseline is stored, so nothing of ours stands beside the published rows yet. "

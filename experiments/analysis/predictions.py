@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis import results
+from experiments.analysis import damage, results
 from experiments.analysis.results import StoredRun
 from experiments.data.vocabulary import IMAGE
 from experiments.plain_text import visible
@@ -55,7 +55,7 @@ def choose(runs: dict[str, StoredRun]) -> list[Example]:
     flips: list[Example] = []
     firsts: list[Example] = []
     for benchmark in BENCHMARKS:
-        frames = {name: results.load_predictions(run, benchmark.name) for name, run in runs.items()}
+        frames = {name: _readable(run, benchmark) for name, run in runs.items()}
         rows = _side_by_side({name: frame for name, frame in frames.items() if frame is not None})
         if len(frames) > len(rows[0] if rows else ()):
             continue  # one of them has no predictions here
@@ -66,6 +66,15 @@ def choose(runs: dict[str, StoredRun]) -> list[Example]:
             firsts.append(Example(benchmark, rows[0], flipped=False))
     chosen = [*flips, *firsts][:SHOWN]
     return sorted(chosen, key=lambda example: BENCHMARKS.index(example.benchmark))
+
+
+def _readable(run: StoredRun, benchmark: Benchmark) -> "pd.DataFrame | None":
+    """A run's predictions; None where they are not there, or cannot be read, which is told of."""
+    try:
+        return results.load_predictions(run, benchmark.name)
+    except damage.UNREADABLE as error:
+        damage.tell(f"{damage.in_words(error)}\nhint: {damage.makes_again(run, stored=True)}")
+        return None
 
 
 def judgement(benchmark: Benchmark, score: float) -> str:

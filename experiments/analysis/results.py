@@ -14,12 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from experiments import artifacts
-from experiments.analysis import selection, sqlite_runs
+from experiments.analysis import damage, selection, sqlite_runs
 from experiments.analysis.selection import Selection as Selection
 from experiments.analysis.stored_run import FINISHED, newest_first
 from experiments.analysis.stored_run import StoredRun as StoredRun
+from experiments.digests import file_hash
 from experiments.places import may_write
-from experiments.record import CERTIFICATE_FILE, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
+from experiments.record import CERTIFICATE_FILE, DIGESTS, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
 from experiments.store import Store, errors, import_mlflow, locate, open_for_reading, patiently
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ PAGE = 1000  # runs asked for at once
 def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
     """Stored runs with these tags, the newest first: the one that ended last.
 
+    One that cannot be what was stored is told of and left out: it counts as not stored.
+
     Raises:
         StoreError: the store is there and cannot be read.
     """
@@ -38,7 +41,14 @@ def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
     found = _from_tables(store, status, tags)
     if found is None:
         found = _from_mlflow(store, status, tags)
-    return newest_first(found)
+    sound = []
+    for run in found:
+        reason = damage.fault(run)
+        if reason is None:
+            sound.append(run)
+        else:
+            damage.left_out(run, store.shown_uri if store.file is None else str(store.file), reason)
+    return newest_first(sound)
 
 
 def run_ids() -> set[str] | None:
@@ -55,7 +65,7 @@ def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
 
     A row's key given as an override makes the same spec under another name: ask for `ablation` to tell them apart.
     """
-    return next(iter(runs(spec_hash=spec_hash, seed=str(seed), **tags)), None)
+    return next(filter(is_whole, runs(spec_hash=spec_hash, seed=str(seed), **tags)), None)
 
 
 def finished_jobs(scales: Iterable[str]) -> dict[tuple[str, int, str, str], StoredRun]:
@@ -64,15 +74,26 @@ def finished_jobs(scales: Iterable[str]) -> dict[tuple[str, int, str, str], Stor
     A row that sets what was edited in the baseline is the same spec, of another baseline: no table takes the old run.
     """
     newest: dict[tuple[str, int, str, str], StoredRun] = {}
-    for scale in scales:
-        for run in runs(scale=scale):
+    wanted = set(scales)
+    for run in runs():  # all of them: of one that is damaged, its scale may be what is
+        if run.tags["scale"] in wanted:
             newest.setdefault((*run.job, run.row, run.baseline_hash), run)
     return newest
 
 
-def find_trained(train_hash: str, seed: int) -> StoredRun | None:
-    """The newest finished run whose training was the same, however it was evaluated."""
-    return next(iter(runs(train_hash=train_hash, seed=str(seed))), None)
+def find_trained(train_hash: str, seed: int) -> list[StoredRun]:
+    """The finished runs whose training was the same, however they were evaluated, the newest first."""
+    return runs(train_hash=train_hash, seed=str(seed))
+
+
+def is_whole(run: StoredRun) -> bool:
+    """Whether what a run says of its spec can be read and is what was stored; one of which it is not is told of."""
+    try:
+        len(run.params)
+    except damage.Damaged as error:
+        damage.tell(f"{error}; it counts as not stored\nhint: the command of its row makes it again")
+        return False
+    return True
 
 
 def losses(run: StoredRun) -> dict[str, list[float]]:
@@ -102,7 +123,42 @@ def select(scale: str, finished: Iterable[StoredRun] | None = None) -> Selection
 
 
 def artifact(run: StoredRun, path: str) -> Path | None:
-    """A file of a run on this machine, fetched from the server where it is not here; None where it is not stored."""
+    """A file of a run on this machine, fetched from the server where it is not here; None where it is not stored.
+
+    Raises:
+        Damaged: it is not what was stored.
+    """
+    digests = damage.digests_of(run.tags)
+    expected = None if digests is None else digests.files.get(path)
+    file = _find(run, path)
+    if expected is None or file is None:
+        if expected is not None:
+            damage.not_there(run, path, "is not there any more")
+        return file
+    if file_hash(file) not in expected:
+        if _local_folder(locate(), run) is not None:
+            raise _not_as_stored(run, path, file)
+        file.unlink()  # our own copy of a server's file
+        file = _find(run, path)
+        if file is None or file_hash(file) not in expected:
+            raise _not_as_stored(run, path, file)
+    return file
+
+
+def intact(run: StoredRun, path: str) -> Path | None:
+    """A file of a run; None where it is not stored, or is not what was stored, which is told of."""
+    try:
+        return artifact(run, path)
+    except damage.Damaged as error:
+        damage.tell(f"{error}; it counts as not there\nhint: {damage.makes_again(run, stored=True)}")
+        return None
+
+
+def _not_as_stored(run: StoredRun, path: str, file: Path | None) -> damage.Damaged:
+    return damage.Damaged(f"{path} of run {run.run_id} cannot be read: it is not what was stored ({file})")
+
+
+def _find(run: StoredRun, path: str) -> Path | None:
     store = locate()
     folder = _local_folder(store, run)
     if folder is None:
@@ -142,18 +198,32 @@ def load_predictions(run: StoredRun, benchmark: str) -> "pd.DataFrame | None":
 
 
 def certificate(run: StoredRun) -> dict[str, Any] | None:
-    """What a run's parts hashed to; None where it is not stored."""
-    file = artifact(run, CERTIFICATE_FILE)
+    """What a run's parts hashed to; None where it is not stored, or damaged, which is told of."""
+    file = intact(run, CERTIFICATE_FILE)
     if file is None:
         return None
-    loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        loaded: dict[str, Any] = json.loads(file.read_bytes())
+        if not all(isinstance(loaded.get(group, {}), dict) for group in ("weights", "frozen", "environment")):
+            raise ValueError("it holds no certificate")
+    except (OSError, ValueError, AttributeError) as error:
+        damage.not_there(run, CERTIFICATE_FILE, f"cannot be read: {damage.shown(error)}; it counts as not there")
+        return None
     return loaded
 
 
 def ceilings(run: StoredRun) -> dict[str, float]:
-    """What Overall divides each score by at the run's scale, by metric."""
+    """What Overall divides each score by at the run's scale, by metric.
+
+    Raises:
+        ValueError: one of them is no such number.
+    """
     prefix = "eval.ceilings."
-    return {name.removeprefix(prefix): float(value) for name, value in run.params.items() if name.startswith(prefix)}
+    found = {name.removeprefix(prefix): float(value) for name, value in run.params.items() if name.startswith(prefix)}
+    for metric, ceiling in found.items():
+        if not 0 < ceiling < damage.LARGEST:
+            raise damage.Damaged(f"the ceiling of {metric} of run {run.run_id} cannot be read: it is {ceiling}")
+    return found
 
 
 def _from_tables(store: Store, status: str | None, tags: Mapping[str, str]) -> list[StoredRun] | None:
@@ -202,6 +272,7 @@ def _stored(run: Any) -> StoredRun:
         tags=dict(run.data.tags),
         params=dict(run.data.params),
         metrics=dict(run.data.metrics),
+        verified=DIGESTS in run.data.tags,
     )
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
+from experiments.analysis import damage
 from experiments.analysis.examples import Interval
 from experiments.analysis.stored_run import FINISHED, StoredRun, newest_first
 from experiments.analysis.stored_table import UNREADABLE, Table
@@ -161,7 +162,9 @@ def _all_runs(stored: Table) -> Iterator[StoredRun]:
 def _intervals(known: Evidence, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
     try:
         return known.intervals(row, baseline)
-    except UNREADABLE:  # over several seeds a table asks for none, and is made without
+    except UNREADABLE as error:  # over several seeds a table asks for none, and is made without
+        hint = damage.makes_again(row, stored=True)
+        damage.tell(f"{row.row} seed {row.seed}: {damage.in_words(error)}\nhint: {hint}")
         return {}
 
 

@@ -6,15 +6,16 @@ columns is left to MLflow itself, and a test holds what both say of the same run
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from os import W_OK, access
 from pathlib import Path
 from typing import Any
 
 from experiments import store
+from experiments.analysis import damage
 from experiments.analysis.stored_run import StoredRun
-from experiments.record import EXPERIMENT
+from experiments.record import DIGESTS, EXPERIMENT
 from experiments.store import Store, errors
 
 # Every column that is read, by table.
@@ -26,18 +27,50 @@ COLUMNS = {
     "latest_metrics": {"run_uuid", "key", "value", "is_nan"},
 }
 ACTIVE = "lifecycle_stage = 'active'"
-CHOSEN = f"SELECT run_uuid FROM runs WHERE experiment_id = ? AND {ACTIVE}"
-TAGGED = " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
+# The tables themselves are read, not their indices: one that is damaged would hide rows without a word.
+CHOSEN = f"SELECT run_uuid FROM runs NOT INDEXED WHERE experiment_id = ? AND {ACTIVE}"
+TAGGED = " AND run_uuid IN (SELECT run_uuid FROM tags NOT INDEXED WHERE key = ? AND value = ?)"
+# What a run cannot be; the tag of each query is one that every run of ours has.
+OURS = "SELECT run_uuid FROM tags NOT INDEXED WHERE key = 'spec_hash'"
+LOST = {
+    f"SELECT run_uuid FROM runs NOT INDEXED WHERE run_uuid IN ({OURS}) AND (status NOT IN "
+    "('RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED') OR lifecycle_stage NOT IN ('active', 'deleted'))": (
+        "its status is none there is"
+    ),
+    f"{OURS} AND run_uuid NOT IN (SELECT +run_uuid FROM runs NOT INDEXED)": "it has tags, and is in no table of runs",
+    f"SELECT run_uuid FROM runs NOT INDEXED WHERE run_uuid IN ({OURS}) AND experiment_id NOT IN "
+    f"(SELECT experiment_id FROM experiments NOT INDEXED WHERE name = '{EXPERIMENT}')": (
+        f"its experiment is not `{EXPERIMENT}`"
+    ),
+}
 AT_ONCE = 200  # runs whose params are read together: opening the file costs as much as the params of ten runs
 
 
 def read(file: Path, *, status: str | None, tags: Mapping[str, str]) -> list[StoredRun] | None:
-    """Our runs that are not deleted, of this status and with these tags; None where the schema is not the known one."""
+    """Our runs that are not deleted, of this status and with these tags; None where the schema is not the known one.
+
+    Where all are asked for, runs that are lost in the tables are told of.
+    """
+    try:
+        return _read(file, status, tags, text=str)
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("Could not decode"):  # it has no code of sqlite's: Python says it
+            raise
+        return _read(file, status, tags, text=_legible)  # some byte is no text: whose it is, its run will say
+
+
+def _read(
+    file: Path, status: str | None, tags: Mapping[str, str], *, text: Callable[[bytes], str]
+) -> list[StoredRun] | None:
     with closing(_connect(file)) as connection:
+        connection.text_factory = text
         if not _is_known(connection):
             return None
         connection.execute("BEGIN")  # all queries see the same runs
-        found = connection.execute("SELECT experiment_id FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchall()
+        query = "SELECT experiment_id FROM experiments NOT INDEXED WHERE name = ?"
+        found = connection.execute(query, (EXPERIMENT,)).fetchall()
+        if not tags:
+            _tell_of_lost(file, connection)
         if len(found) != 1:
             return None if found else []
         chosen, values = CHOSEN + TAGGED * len(tags), [found[0][0]]
@@ -46,12 +79,15 @@ def read(file: Path, *, status: str | None, tags: Mapping[str, str]) -> list[Sto
         if status is not None:
             chosen, values = f"{chosen} AND status = ?", [*values, status]
         columns = "run_uuid, status, start_time, end_time, artifact_uri"
-        listed = connection.execute(f"SELECT {columns} FROM runs WHERE run_uuid IN ({chosen})", values).fetchall()
-        all_tags = _by_run(connection, f"SELECT run_uuid, key, value FROM tags WHERE run_uuid IN ({chosen})", values)
+        listed = connection.execute(
+            f"SELECT {columns} FROM runs NOT INDEXED WHERE run_uuid IN ({chosen})", values
+        ).fetchall()
+        query = f"SELECT run_uuid, key, value FROM tags NOT INDEXED WHERE run_uuid IN ({chosen})"
+        all_tags = _by_run(connection, query, values)
         number = "CASE WHEN is_nan THEN NULL ELSE value END"
-        query = f"SELECT run_uuid, key, {number} FROM latest_metrics WHERE run_uuid IN ({chosen})"
+        query = f"SELECT run_uuid, key, {number} FROM latest_metrics NOT INDEXED WHERE run_uuid IN ({chosen})"
         all_metrics = _by_run(connection, query, values)
-    shelf = _Shelf(file, [run_id for run_id, *_ in listed])
+    shelf = _Shelf(file, {run_id: all_tags.get(run_id, {}) for run_id, *_ in listed})
     return [
         StoredRun(
             run_id=run_id,
@@ -64,6 +100,7 @@ def read(file: Path, *, status: str | None, tags: Mapping[str, str]) -> list[Sto
             metrics={
                 name: float("nan") if value is None else value for name, value in all_metrics.get(run_id, {}).items()
             },
+            verified=DIGESTS in all_tags.get(run_id, {}),
         )
         for run_id, its_status, started, ended, artifact_uri in listed
     ]
@@ -75,6 +112,14 @@ def run_ids(file: Path) -> set[str] | None:
         if not _is_known(connection):
             return None
         return {run_id for (run_id,) in connection.execute(f"SELECT run_uuid FROM runs WHERE {ACTIVE}")}
+
+
+def _tell_of_lost(file: Path, connection: sqlite3.Connection) -> None:
+    """Runs that no query for runs finds, though something of them is there: a bit of their line is another."""
+    hint = "restore the file from a copy, if there is one; what counts as not stored, the same commands make again"
+    for query, what in LOST.items():
+        for (run_id,) in connection.execute(query):
+            damage.tell(f"run {damage.shown(run_id)} in {file} left out: {what}\nhint: {hint}")
 
 
 class Params(Mapping[str, str]):
@@ -95,22 +140,40 @@ class Params(Mapping[str, str]):
 
 
 class _Shelf:
-    """The params of the runs that were read together, some at a time."""
+    """The params of the runs that were read together, some at a time, each compared with its hash."""
 
-    def __init__(self, file: Path, run_ids: Sequence[str]):
+    def __init__(self, file: Path, tags: Mapping[str, Mapping[str, str]]):
         self._file = file
-        self._run_ids = run_ids
-        self._places = {run_id: place for place, run_id in enumerate(run_ids)}
+        self._tags = tags
+        self._run_ids = list(tags)
+        self._places = {run_id: place for place, run_id in enumerate(tags)}
         self._read: dict[str, dict[str, str]] = {}
+        self._wrong: dict[str, str] = {}
 
     def params(self, run_id: str) -> dict[str, str]:
+        """Those of one run.
+
+        Raises:
+            Damaged: they are not what was stored.
+        """
         if run_id not in self._read:
             start = self._places[run_id] // AT_ONCE * AT_ONCE
             some = self._run_ids[start : start + AT_ONCE]
             query = f"SELECT run_uuid, key, value FROM params WHERE run_uuid IN ({', '.join('?' * len(some))})"
             with errors(Store(f"{store.SQLITE}{self._file}", self._file)), closing(_connect(self._file)) as connection:
+                connection.text_factory = _legible
                 self._read |= {run_id: {} for run_id in some} | _by_run(connection, query, some)
+            for one in some:
+                if (wrong := damage.fault_of_params(self._tags[one], self._read[one])) is not None:
+                    self._wrong[one] = wrong
+        if run_id in self._wrong:
+            raise damage.Damaged(f"run {run_id} in {self._file}: {self._wrong[run_id]}")
         return self._read[run_id]
+
+
+def _legible(content: bytes) -> str:
+    """Text, whatever bytes there are."""
+    return content.decode("utf-8", "backslashreplace")
 
 
 def _by_run(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -> dict[str, dict[str, Any]]:

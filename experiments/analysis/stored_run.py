@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 FINISHED = "FINISHED"  # how a run ended that a table may take
+LONGEST_SEED = 18  # digits: what a 64-bit number holds, and far less than Python refuses to read
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class StoredRun:
     tags: dict[str, str] = field(repr=False, compare=False)
     params: Mapping[str, str] = field(repr=False, compare=False)
     metrics: dict[str, float] = field(repr=False, compare=False)
+    verified: bool = field(default=True, repr=False, compare=False)  # False of one that carries no hashes
 
     @property
     def row(self) -> str:
@@ -28,7 +30,7 @@ class StoredRun:
     def seed(self) -> int:
         """The seed, -1 where the tag is no number."""
         text = self.tags.get("seed", "")
-        return int(text) if text.isdecimal() else -1
+        return int(text) if text.isdecimal() and len(text) <= LONGEST_SEED else -1
 
     @property
     def overrides(self) -> str:

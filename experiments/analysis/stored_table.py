@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments import published
-from experiments.analysis import results, summary, table
+from experiments.analysis import damage, results, summary, table
+from experiments.analysis.damage import UNREADABLE as UNREADABLE
 from experiments.analysis.results import StoredRun
 from experiments.analysis.table import Evidence
 from experiments.published import BASELINE, HARMLESS_POINTS
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_SCALE = "desk"  # of a command that names none; `conf/config.yaml` says so, whose reader imports the core
-# What files that were cut short, edited or lost raise where they are parsed.
-UNREADABLE = (ValueError, OSError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Table:
                 try:
                     build([run for run in kept if run.row in (name, BASELINE)], [name])
                 except UNREADABLE as error:
-                    broken[name] = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                    broken[name] = damage.in_words(error)
             kept = [run for run in kept if run.row not in broken]
             built = build(kept, names)
         by_row: dict[str, dict[int, StoredRun]] = {}

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from experiments.analysis import examples, pairing, results
+from experiments.analysis import damage, examples, pairing, results
+from experiments.analysis.damage import UNREADABLE
 from experiments.analysis.examples import Interval
 from experiments.analysis.results import StoredRun
 from experiments.analysis.whole_file import write_whole
+from experiments.plain_json import dumps
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store import Store, StoreError, locate
 
@@ -33,6 +35,7 @@ FILES = {
     INTERVALS: tuple(f"{PREDICTIONS_FOLDER}/{benchmark.name}.parquet" for benchmark in BENCHMARKS),
 }
 
+T = TypeVar("T")
 Pairs = dict[tuple[str, str], dict[str, Any]]  # (row's run id, baseline's run id) -> what is known, each with its stamp
 
 
@@ -76,8 +79,9 @@ class Summary:
         known = self._pairs.get(pair, {}).get(what)
         if known is None or known["stamp"] != stamp:
             known = {"stamp": stamp, "value": work_out()}
-            for pairs in (self._pairs, self.new):
-                pairs.setdefault(pair, {})[what] = known
+            if known["value"] is not None:  # of what is not there, each command is to say so
+                for pairs in (self._pairs, self.new):
+                    pairs.setdefault(pair, {})[what] = known
         return known["value"]
 
     def _stamp(self, what: str, run: StoredRun) -> list[Any]:
@@ -102,6 +106,39 @@ def opened() -> Iterator[Summary]:
                 save(file, _joined(load(file), summary.new, results.run_ids()))
 
 
+@contextmanager
+def forgiving() -> Iterator["Forgiving"]:
+    """The same for a table that is printed whole: of a run whose files cannot be read it knows nothing, and says so."""
+    with opened() as summary:
+        yield Forgiving(summary)
+
+
+class Forgiving:
+    """A summary that tells of damaged files instead of raising."""
+
+    def __init__(self, summary: Summary):
+        self._summary = summary
+
+    def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
+        """As the summary's."""
+        return self._unless_unreadable(self._summary.certificate, row, baseline, None)
+
+    def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
+        """As the summary's."""
+        return self._unless_unreadable(self._summary.intervals, row, baseline, {})
+
+    def _unless_unreadable(
+        self, ask: Callable[[StoredRun, StoredRun], T], row: StoredRun, baseline: StoredRun, otherwise: T
+    ) -> T:
+        try:
+            return ask(row, baseline)
+        except UNREADABLE as error:
+            damage.tell(
+                f"{row.row} seed {row.seed}: {damage.in_words(error)}\nhint: {damage.makes_again(row, stored=True)}"
+            )
+            return otherwise
+
+
 def summary_file(store: Store) -> Path:
     """Beside the sqlite file; for a server in the cache, by its address."""
     return store.places.summary
@@ -122,9 +159,9 @@ def load(file: Path) -> Pairs:
 def save(file: Path, pairs: Pairs) -> None:
     """Write the whole file or nothing: one line a pair, under a line that says of what code and which lines."""
     lines = [{"row": row, "baseline": baseline, **known} for (row, baseline), known in pairs.items()]
-    body = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    body = "".join(dumps(line) + "\n" for line in lines).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, json.dumps(_header(body)).encode() + b"\n" + body)
+    write_whole(file, dumps(_header(body)).encode() + b"\n" + body)
 
 
 def _joined(known: Pairs, new: Pairs, run_ids: set[str] | None) -> Pairs:

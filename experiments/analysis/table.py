@@ -90,6 +90,7 @@ class Table(TypedDict):
     detectable: float | None  # the Overall difference that the median row would have shown with 80% probability
     left_out: LeftOut
     method: str
+    unverified: int  # runs in it that carry no hashes, so that nobody can say whether they are what was stored
     rows: list[Row]
 
 
@@ -152,6 +153,7 @@ def build(
         ]
     overall = over_seeds[OVERALL]
     out = LeftOut(not_comparable=left_out, other_designs=count_designs(runs, other_designs))
+    unverified = sum(not run.verified for name in wanted for run in by_row[name].values())
     return Table(
         scale=scale,
         seeds=sorted(seeds),
@@ -159,7 +161,8 @@ def build(
         delta=delta,
         detectable=None if overall is None else overall.detectable,
         left_out=out,
-        method=_method(built, overall, out, delta),
+        method=_method(built, overall, out, unverified, delta),
+        unverified=unverified,
         rows=built,
     )
 
@@ -175,6 +178,11 @@ def left_out_in_words(left_out: LeftOut) -> str:
 def is_over_examples(overall: Overall) -> bool:
     """Whether a row's interval is over the examples of one training run, not over seeds."""
     return overall["low"] is not None and overall["verdict"] is None and not overall.get("borrowed_noise")
+
+
+def unverified_in_words(number: int) -> str:
+    """What is said of runs that carry no hashes, wherever they are counted."""
+    return f"{number} run{'s' if number > 1 else ''} stored before digests existed: not verified" if number else ""
 
 
 def published_figures(name: str) -> dict[str, float | None]:
@@ -314,7 +322,7 @@ def _timings_in_words(rows: Sequence[Row]) -> str:
     return f"step time ratios of fewer timings than runs: {listed}" if fewer else ""
 
 
-def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, delta: float) -> str:
+def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, unverified: int, delta: float) -> str:
     parts = ["difference: row - baseline, paired by seed"]
     if overall is not None:
         sizes = [families.in_words(family.name, family.size) for family in overall.families]
@@ -333,5 +341,6 @@ def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, d
         parts.append(f"{of_which}: {examples.METHOD}")
     if any(row["paired_baseline_step_time_s"] is not None for row in rows):
         parts.append("step times: the row's / the baseline's in the same rounds")
-    parts += filter(None, (_timings_in_words(rows), left_out_in_words(left_out)))
+    said = _timings_in_words(rows), left_out_in_words(left_out), unverified_in_words(unverified)
+    parts += filter(None, said)
     return "; ".join(parts)

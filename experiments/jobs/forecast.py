@@ -1,6 +1,5 @@
 """What a table would run, and how long that would take: read from what is stored, nothing is run."""
 
-import json
 from collections.abc import Sequence
 from statistics import median
 
@@ -8,6 +7,7 @@ from experiments.analysis import results
 from experiments.analysis.results import StoredRun
 from experiments.jobs.job import Job, missing_jobs, steps_done
 from experiments.jobs.reconcile import default_workers
+from experiments.plain_json import dumps
 from experiments.spec import Spec
 
 
@@ -25,7 +25,7 @@ def forecast(specs: Sequence[Spec], *, workers: int | None, as_json: bool) -> st
     total = None if None in seconds else sum(seconds) / max(1, min(workers, len(jobs)))
     if as_json:
         scale = specs[0].scale
-        return json.dumps({"scale": scale, "workers": workers, "jobs": lines, "expected_s": total}, indent=1)
+        return dumps({"scale": scale, "workers": workers, "jobs": lines, "expected_s": total}, indent=1)
     text = [f"{line['row']} seed {line['seed']}  {_begun(line)}{_minutes(line['expected_s'])}" for line in lines]
     text.append(f"jobs: {len(jobs)}, side by side: {workers}, together: {_minutes(total)}; timing passes come after")
     return "\n".join(text)

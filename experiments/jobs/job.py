@@ -1,7 +1,6 @@
 """One job: a spec on its seed, found where it is stored, continued where it was stopped, or run from the start."""
 
 import errno
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
 from experiments.jobs import lease, quiet, waiting
+from experiments.plain_json import dumps
 from experiments.plain_text import visible_lines
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, TIMING_FILE, WEIGHTS_FILE, loss
 from experiments.run_writer import RunWriter
@@ -68,7 +68,7 @@ def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
     stored = results.finished_jobs(scale for scale in {spec.scale for spec in specs})
     for job in wanted_jobs(specs):
         run = None if job.afresh else stored.get((*job.key, job.spec.name, job.spec.baseline_hash))
-        if run is None:
+        if run is None or not results.is_whole(run):
             missing.append(job)
         else:
             lease.forget(job.key)
@@ -200,7 +200,7 @@ def stored_pair(spec: Spec) -> tuple[StoredRun, StoredRun | None]:
 def is_complete(spec: Spec) -> bool:
     """Whether a finished run is timed, and its certificate compared."""
     stored, baseline = stored_pair(spec)
-    return _is_timed(stored, baseline) and (baseline is None or _uncompared(stored) is None)
+    return _is_timed(stored, baseline) and (baseline is None or not _is_comparable(stored, baseline))
 
 
 def complete(spec: Spec) -> None:
@@ -232,7 +232,7 @@ def complete(spec: Spec) -> None:
         run = open_finished(stored.run_id)
         with TemporaryDirectory() as folder:
             file = Path(folder) / TIMING_FILE
-            file.write_text(json.dumps(rounds_of(own, other, device), indent=1) + "\n", encoding="utf-8")
+            file.write_text(dumps(rounds_of(own, other, device), indent=1) + "\n", encoding="utf-8")
             run.log_file(file)
         run.log_metrics(own.metrics())
 
@@ -247,12 +247,19 @@ def _uncompared(stored: StoredRun) -> dict[str, Any] | None:
     return certificate if certificate is not None and certificate.get("against") is None else None
 
 
+def _is_comparable(stored: StoredRun, baseline: StoredRun) -> bool:
+    """Whether a comparison is missing and can be made: a baseline's certificate that is damaged is as none."""
+    return _uncompared(stored) is not None and results.certificate(baseline) is not None
+
+
 def _ensure_certified(spec: Spec, stored: StoredRun) -> None:
-    """Add the comparison with the baseline to a certificate that has none."""
+    """Add the comparison with the baseline to a certificate that has none, where both have one."""
     certificate = _uncompared(stored)
     if certificate is None:
         return
     certificate["against"] = _against_baseline(spec, certificate)
+    if certificate["against"] is None:
+        return
     with TemporaryDirectory() as folder:
         _write_certificate(Path(folder), certificate)
         open_finished(stored.run_id).log_file(Path(folder) / CERTIFICATE_FILE)
@@ -271,20 +278,28 @@ def _say(text: str) -> None:
 
 
 def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
-    """Weights of a stored run that trained the same and was only evaluated otherwise, if there is one."""
+    """Weights of a stored run that trained the same and was only evaluated otherwise, if there is one.
+
+    A run whose weights are damaged is told of and passed over: without another one, the job trains itself.
+    """
     from experiments.training.checkpoint import Progressed
     from flamingo_core.checkpoint import load_tensors, load_trained_state
 
-    donor = results.find_trained(spec.train_hash, spec.seed)
-    weights = None if donor is None else results.artifact(donor, WEIGHTS_FILE)
-    if donor is None or weights is None:
-        return None
-    load_trained_state(model, load_tensors(weights)[0])
-    _say(f"{spec.title}: run {donor.run_id} trained the same, its weights are evaluated")
-    times = [donor.metrics["train_step_time_s"]]
-    # what it was trained on is the donor's word: of one that says nothing, `{}` is equal to nothing
-    batches = (results.certificate(donor) or {}).get("batches") or {}
-    return Progressed(step=spec.train.steps, losses=results.losses(donor), step_times_s=times, batches=batches)
+    for donor in results.find_trained(spec.train_hash, spec.seed):
+        weights = results.intact(donor, WEIGHTS_FILE)
+        if weights is None or "train_step_time_s" not in donor.metrics:
+            continue
+        try:
+            load_trained_state(model, load_tensors(weights, hashed=True)[0])
+        except ValueError as error:
+            _say(f"{WEIGHTS_FILE} of run {donor.run_id} cannot be used, {spec.title} trains itself: {error}")
+            continue
+        _say(f"{spec.title}: run {donor.run_id} trained the same, its weights are evaluated")
+        times = [donor.metrics["train_step_time_s"]]
+        # what it was trained on is the donor's word: of one that says nothing, `{}` is equal to nothing
+        batches = (results.certificate(donor) or {}).get("batches") or {}
+        return Progressed(step=spec.train.steps, losses=results.losses(donor), step_times_s=times, batches=batches)
+    return None
 
 
 def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWriter]:
@@ -321,4 +336,4 @@ def _write_results(folder: Path, evaluation: "Evaluation", certificate: dict[str
 
 
 def _write_certificate(folder: Path, certificate: dict[str, Any]) -> None:
-    (folder / CERTIFICATE_FILE).write_text(json.dumps(certificate, indent=1) + "\n", encoding="utf-8")
+    (folder / CERTIFICATE_FILE).write_text(dumps(certificate, indent=1) + "\n", encoding="utf-8")

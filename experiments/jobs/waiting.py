@@ -5,8 +5,8 @@ list of what waits is written last, with the hashes of the files: a folder witho
 that is not what was written is noticed. Storing may be cut off anywhere and begun again; each value is stored once.
 """
 
-import hashlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from experiments.digests import file_hash, text_hash
 from experiments.jobs import lease
+from experiments.plain_json import dumps
 from experiments.plain_text import visible_lines
 from experiments.record import loss
 from experiments.run_writer import RunWriter
@@ -72,7 +74,8 @@ class Waiting:
         """Whole or not at all."""
         from flamingo_core.checkpoint import write_whole
 
-        write_whole(folder / LIST_FILE, json.dumps(asdict(self)).encode())
+        said = asdict(self)
+        write_whole(folder / LIST_FILE, dumps({"sha256": text_hash(dumps(said)), "list": said}).encode())
 
     @classmethod
     def read(cls, folder: Path) -> "Waiting":
@@ -82,10 +85,11 @@ class Waiting:
             ValueError: it cannot be read, or a file is not what was written.
         """
         try:
-            said = json.loads((folder / LIST_FILE).read_text(encoding="utf-8"))
+            said = _read_list(folder / LIST_FILE)
             spec = RecordedSpec(**{**said["spec"], "overrides": tuple(said["spec"]["overrides"])})
-            waiting = cls(**{**said, "spec": spec, "git": Git(**said["git"])})
-        except (ValueError, KeyError, TypeError) as error:
+            metrics = {name: math.nan if value is None else value for name, value in said["metrics"].items()}
+            waiting = cls(**{**said, "spec": spec, "git": Git(**said["git"]), "metrics": metrics})
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ValueError(f"{LIST_FILE} cannot be read") from error
         wrong = waiting.files.items() ^ _hashes(folder / RESULTS_FOLDER).items()
         if wrong:
@@ -198,10 +202,24 @@ def _alone(folder: Path) -> Iterator[bool]:
 def _is_for(file: Path, server: str | None) -> bool:
     """Work for all servers lies in one folder: what waits for another one goes on waiting."""
     try:
-        said: object = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return bool(_read_list(file).get("server") == server)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return True  # whoever reads it says so
-    return not isinstance(said, dict) or said.get("server") == server
+
+
+def _read_list(file: Path) -> dict[str, Any]:
+    """What a list says, compared with its hash; one that was written before there was one has none.
+
+    Raises:
+        ValueError: it is not what was written, or no list.
+        LookupError, TypeError, AttributeError: so too.
+    """
+    said = json.loads(file.read_bytes())
+    if "list" not in said:
+        return dict(said)
+    if said["sha256"] != text_hash(dumps(said["list"])):
+        raise ValueError("it is not what was written")
+    return dict(said["list"])
 
 
 def _server() -> str | None:
@@ -214,9 +232,7 @@ def _server() -> str | None:
 
 def _hashes(folder: Path) -> dict[str, str]:
     return {
-        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
+        file.relative_to(folder).as_posix(): file_hash(file) for file in sorted(folder.rglob("*")) if file.is_file()
     }
 
 

@@ -1,18 +1,17 @@
 """Frozen parts as files: float16 in the format each component reads, with a README that says what they are."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.locks import file_lock
+from experiments.plain_json import dumps
 from experiments.pretraining.parts import Part
-from experiments.resolve import content_hash
+from experiments.resolve import RECORD_FILE, content_hash
+from experiments.resolve import read_record as read_record
 from flamingo_core.checkpoint import save_tensors, write_whole
 
 if TYPE_CHECKING:
     from torch import nn
-
-RECORD_FILE = "parts.json"
 
 
 def write_part(part: Part, module: "nn.Module", quality: dict[str, Any]) -> None:
@@ -31,10 +30,16 @@ def write_part(part: Part, module: "nn.Module", quality: dict[str, Any]) -> None
         _record(part, module, quality)
 
 
-def read_record(folder: Path) -> dict[str, dict[str, Any]]:
-    """What is said of the parts in a folder, by name; empty where there are none."""
-    path = folder / RECORD_FILE
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+def is_made(part: Part) -> bool:
+    """Whether a part is there by its recipe, and as it was made.
+
+    Raises:
+        ValueError: the record cannot be read.
+    """
+    said = read_record(part.path.parent).get(part.name, {})
+    return (
+        said.get("identity") == part.identity and part.path.exists() and said.get("sha256") == content_hash(part.path)
+    )
 
 
 def _record(part: Part, module: "nn.Module", quality: dict[str, Any]) -> None:
@@ -49,7 +54,7 @@ def _record(part: Part, module: "nn.Module", quality: dict[str, Any]) -> None:
         "identity": part.identity,
         **quality,
     }
-    write_whole(part.path.parent / RECORD_FILE, (json.dumps(record, indent=1) + "\n").encode())
+    write_whole(part.path.parent / RECORD_FILE, (dumps(record, indent=1) + "\n").encode())
     write_whole(part.path.parent / "README.md", _readme(part.scale, record).encode())
 
 

@@ -69,7 +69,7 @@ def test_the_keys_are_those_of_the_contract(store_run: StoreRun) -> None:
     }
     assert keys(found) == {
         **dict.fromkeys(["scale", "seeds", "baseline_hash", "delta", "method", "rows"], leaf),
-        **dict.fromkeys(["detectable"], leaf),  # from here on ours
+        **dict.fromkeys(["detectable", "unverified"], leaf),  # from here on ours
         "left_out": dict.fromkeys(["not_comparable", "other_designs"], leaf),
     }
     assert [keys(one) for one in found["rows"]] == [row] * len(rows)

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -129,11 +130,12 @@ def test_the_newest_run_is_the_last_one_whatever_the_clock_did(
     store_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run after the clock was moved back a year is newer than one before; one that ends before it began is found."""
-    first = start_run(FakeSpec())
-    first.finish("FINISHED")
-    year_ms = 365 * 86_400_000
-    with sqlite3.connect(store_file) as database:  # as if written by a clock that was a year ahead
-        database.execute("update runs set start_time = start_time + ?, end_time = end_time + ?", (2 * year_ms, year_ms))
+    year_s, now = 365 * 86_400, time.time
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time", lambda: now() + 2 * year_s)
+        first = start_run(FakeSpec())
+        clock.setattr(time, "time", lambda: now() + year_s)
+        first.finish("FINISHED")
     second = start_run(FakeSpec())
     second.finish("FINISHED")
     newest = results.find_finished("b" * 16, 0)

@@ -96,7 +96,7 @@ def test_a_run_deleted_between_stop_and_resume_is_written_anew(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", ["the list", "a file"])
+@pytest.mark.parametrize("damage", ["the list", "a figure in the list", "a file"])
 def test_results_damaged_while_they_wait_are_made_again(
     damage: str,
     expected: Stored,
@@ -111,6 +111,8 @@ def test_results_damaged_while_they_wait_are_made_again(
     (listed,) = waiting(store_file)
     if damage == "the list":
         listed.write_bytes(listed.read_bytes()[:-50])
+    elif damage == "a figure in the list":
+        listed.write_text(listed.read_text().replace('"params_total": 1', '"params_total": 2'))
     else:
         file = listed.parent / "results" / "predictions" / "coco.parquet"
         content = bytearray(file.read_bytes())

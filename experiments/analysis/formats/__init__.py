@@ -1,7 +1,8 @@
 """A stored table as a file: one module a format, each a function from a `Table` to text."""
 
-import json
 from typing import TYPE_CHECKING
+
+from experiments.plain_json import dumps
 
 if TYPE_CHECKING:
     from experiments.analysis import Table
@@ -23,7 +24,7 @@ def as_text(stored: "Table", format_: str) -> str:
 
             return as_csv(stored)
         case "json":
-            return json.dumps(stored.table, indent=1) + "\n"
+            return dumps(stored.table, indent=1) + "\n"
         case "latex":
             from experiments.analysis.formats.latex import as_latex
 

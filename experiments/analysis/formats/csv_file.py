@@ -30,6 +30,8 @@ def as_csv(stored: Table) -> str:
 
 
 def _line(row: Row, stored: Table) -> dict[str, Any]:
+    runs = stored.runs.get(row["row"], {}).values()
+    unverified = " ".join(run.run_id for run in runs if not run.verified)
     keys = ("row", "group", "n", "params_total", "params_trainable", *StepTimes.__annotations__)
     shown = {**row, "step_time_s": shown_step_time_s(row, is_baseline=row["row"] == BASELINE)}
     return {
@@ -44,6 +46,9 @@ def _line(row: Row, stored: Table) -> dict[str, Any]:
         "family_size": row["family_size"],
         "certificate": row["certificate"],
         "run_ids": " ".join(row["run_ids"]),
+        **(
+            {"unverified": unverified} if stored.table["unverified"] else {}
+        ),  # a column where there is something to say
         "missing": "; ".join(row["missing"]),
         "other_design_runs": sum(
             one["runs"] for one in stored.table["left_out"]["other_designs"] if one["row"] == row["row"]

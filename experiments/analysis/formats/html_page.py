@@ -1,6 +1,5 @@
 """The table as one HTML file to send or print: no network, sorted by a click or a key, a strip of intervals in it."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from experiments.analysis.wording import (
     same_digits,
     setting_of,
 )
+from experiments.plain_json import dumps
 from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS, SCORES
@@ -120,7 +120,7 @@ def _body(row: Row, stored: Table, limits: Limits) -> str:
         lines[0] += _own_cells(row, limits, delta, wanted=len(stored.table["seeds"]), command=command)
     if paper is not None:
         lines.append(_published_cells(paper, limits, delta))
-    values = escape(json.dumps([same_digits(value) for value in _values(row)]))
+    values = escape(dumps([same_digits(value) for value in _values(row)]))
     return (
         f'<tbody data-row="{escape(name)}" data-values="{values}">'
         + "".join(f"<tr>{line}</tr>" for line in lines)

@@ -4,7 +4,7 @@ from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.formats.strip import AXIS_HEIGHT, HEIGHT, Limits, axis_marks, ground, in_words, mark, scale_of
 from experiments.analysis.render import points
-from experiments.analysis.table import Row
+from experiments.analysis.table import Row, unverified_in_words
 from experiments.analysis.wording import answer, interval, label_of, over, seeds_in_words, setting_of
 from experiments.plain_text import as_html as escape
 from experiments.published import BASELINE
@@ -29,6 +29,7 @@ def as_svg(stored: Table) -> str:
         "diamond: ours"
         + (f", line: {over(known)}" if known else "")
         + f"; circle: the paper's; band: within \u00b1{table['delta']:g} points"
+        + (f"; {unverified_in_words(table['unverified'])}" if table["unverified"] else "")
     )
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '

@@ -1,0 +1,162 @@
+"""Damage of what is stored: how it is noticed in a run, and how it is told.
+
+A run that cannot be trusted is left out of every table and counts as not stored; a file that cannot be counts as not
+there. Either is said once a command, with the command that makes it again.
+"""
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from experiments.analysis.stored_run import StoredRun
+from experiments.digests import Digests, params_hash
+from experiments.plain_text import visible, visible_lines
+from experiments.record import DIGESTS, HASHED
+
+NEEDED = ("ablation", "scale", "seed", "spec_hash", "baseline_hash")  # tags that every reader asks for
+LATEST = 253_402_300_800_000  # milliseconds: the year 10000, which no date is shown of
+LARGEST = 1e30  # of any figure; MLflow stores infinity as the largest number there is
+# What files that were cut short, edited or lost raise where they are parsed.
+UNREADABLE = (ValueError, OSError, LookupError, TypeError, AttributeError)
+SHOWN = 40  # characters of a value that is no value
+
+_told: set[str] = set()
+_listeners: list[list[str]] = []
+
+
+class Damaged(ValueError):
+    """What was read is not what was stored."""
+
+
+def tell(text: str) -> None:
+    """Say it on stderr, once a command, and to whoever listens."""
+    for heard in _listeners:
+        if text not in heard:
+            heard.append(text)
+    if text not in _told:
+        _told.add(text)
+        print(visible_lines(text), file=sys.stderr)
+
+
+def forget() -> None:
+    """A new command begins: what was told before may be told again."""
+    _told.clear()
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """What is told meanwhile."""
+    texts: list[str] = []
+    _listeners.append(texts)
+    try:
+        yield texts
+    finally:
+        _listeners.remove(texts)
+
+
+def left_out(run: StoredRun, place: str, reason: str) -> None:
+    """Say that a run does not count, why, and what makes it again."""
+    tell(f"run {shown(run.run_id)} in {place} left out: {reason}\nhint: {makes_again(run)}")
+
+
+def not_there(run: StoredRun, path: str, reason: str) -> None:
+    """Say that a file of a run does not count, why, and what makes it again."""
+    tell(
+        f"{path} of run {run.run_id} ({shown(run.row)} seed {run.seed}) {reason}\nhint: {makes_again(run, stored=True)}"
+    )
+
+
+def makes_again(run: StoredRun, *, stored: bool = False) -> str:
+    """The command of a run; of one that counts it needs to be told that it is to run again."""
+    from experiments.analysis.table import command, origin
+
+    legible = all(type(run.tags.get(tag)) is str and run.tags[tag] for tag in ("ablation", "scale"))
+    if not legible or run.seed < 0:
+        return "the command of its row makes it again"
+    overrides = f"{run.tags.get('overrides', '')} rerun=true" if stored else run.tags.get("overrides", "")
+    try:
+        said = command(
+            run.row, scale=run.tags["scale"], seeds=[run.seed], overrides=overrides, **origin(run.row, [run])
+        )
+    except (ValueError, TypeError, AttributeError):  # overrides that are no words of a shell
+        return "the command of its row makes it again"
+    return f"{shown(said, longest=300)} makes it again"
+
+
+def fault(run: StoredRun) -> str | None:
+    """Why no table can take a run, whoever wrote it; None where nothing is wrong with it."""
+    for name, value in (("start", run.started), ("end", run.ended)):
+        if type(value) is not int or not 0 <= value < LATEST:
+            return f"its {name} is `{shown(value)}`, no time"
+    for name, text in run.tags.items():
+        if type(text) is not str:
+            return f"its tag `{shown(name)}` is no text"
+    for name in NEEDED:
+        if not run.tags.get(name):
+            return f"its tag `{name}` is missing"
+    if run.seed < 0:
+        return f"its seed is `{shown(run.tags['seed'])}`, no number"
+    for name, number in run.metrics.items():
+        if type(number) not in (float, int):
+            return f"its `{shown(name)}` is `{shown(number)}`, no number"
+        if not abs(number) < LARGEST and "/" not in name:  # NaN is not less; curves over steps are in no table
+            return f"its `{shown(name)}` is `{'nan' if math.isnan(number) else 'inf'}`"
+    if run.status != "FINISHED":
+        return None
+    try:
+        digests = digests_of(run.tags)
+    except Damaged as error:
+        return str(error)
+    if digests is None:
+        return None
+    if digests.times != [run.started, run.ended]:
+        return "its start or end is not what was stored"
+    changed = digests.what_differs(tags=run.tags, metrics=run.metrics)
+    if changed is not None:
+        return f"its {changed} are not what was stored"
+    return fault_of_params(run.tags, run.params) if isinstance(run.params, dict) else None  # else when one is read
+
+
+def fault_of_params(tags: Mapping[str, str], params: Mapping[str, str]) -> str | None:
+    """What is wrong with the params of a run with these tags."""
+    for name, text in params.items():
+        if type(text) is not str or type(name) is not str:
+            return f"its param `{shown(name)}` is no text"
+    try:
+        digests = digests_of(tags)
+    except Damaged as error:
+        return str(error)
+    if digests is None or not digests.params or params_hash(params) in digests.params:
+        return None
+    return "its params are not what was stored"
+
+
+def digests_of(tags: Mapping[str, str]) -> Digests | None:
+    """The hashes of a run; None of one stored before there were any.
+
+    Raises:
+        Damaged: it had some.
+    """
+    text = tags.get(DIGESTS)
+    if text is None and HASHED not in tags:
+        return None
+    if text is None or HASHED not in tags:
+        raise Damaged("the hashes it carries are not all there")
+    try:
+        return Digests.read(text)
+    except (ValueError, TypeError) as error:
+        raise Damaged(" ".join(str(error).split())) from None
+
+
+def in_words(error: Exception) -> str:
+    """An error on one line, with what kind it is where it is none of ours."""
+    text = str(error) if isinstance(error, Damaged) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:200]
+
+
+def shown(value: Any, *, longest: int = SHOWN) -> str:
+    """A value as it may be printed: no control characters, and no more than a line holds."""
+    text = visible(value.hex() if isinstance(value, bytes) else str(value)[: longest + 1])
+    return text if len(text) <= longest else f"{text[:longest]}..."
