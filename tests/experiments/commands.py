@@ -41,9 +41,9 @@ def processes_of(command: subprocess.Popen[str]) -> list[int]:
 
 
 def left_in_work(store: Path) -> list[str]:
-    """What lies in the work folder beside a store, less the two locks that every job of the machine shares."""
+    """What lies in the work folder beside a store."""
     files = (path for path in (store.parent / "work").rglob("*") if path.is_file())
-    return sorted({path.name for path in files} - {"gate.lock", "machine.lock"})
+    return sorted({path.name for path in files})
 
 
 def tiny_spec(*arguments: str, config_dir: Path | None = None) -> Spec:

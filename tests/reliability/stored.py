@@ -48,9 +48,8 @@ def assert_each_step_is_stored_once(store: Path, run_id: str, steps: int) -> Non
 
 
 def assert_nothing_is_left(store: Path) -> None:
-    """Beside the store there is no work, no lease, no draft, no half of a file: two locks of the machine alone."""
+    """Beside the store there is no work, no lease, no draft, no half of a file."""
     left = [path for path in store.parent.rglob("*") if path.is_file()]
     beside = [path for path in left if not path.is_relative_to(store.parent / "artifacts")]
-    locks = {f"{store.name}.lock", "gate.lock", "machine.lock"}
-    assert {path.name for path in beside} <= {store.name, *locks}, beside
+    assert {path.name for path in beside} <= {store.name, f"{store.name}.lock"}, beside
     assert not [path for path in left if path.name.startswith(".")]
