@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -132,11 +132,19 @@ class RunWriter:
             file.write_text(spec_text(tree), encoding="utf-8")
             self.log_file(file)
 
-    def log_artifacts(self, folder: Path) -> None:
-        """Store every file of a folder, under its path in that folder."""
-        files = (file for file in folder.rglob("*") if file.is_file())
-        with self._recorded(files={file.relative_to(folder).as_posix(): file_hash(file) for file in files}):
-            self._call(lambda: self._files().log_artifacts(str(folder)))
+    def log_artifacts(self, folder: Path, paths: Iterable[str] | None = None) -> None:
+        """Store files of a folder, by default all, under their paths in that folder.
+
+        One by one: MLflow's own walk passes over a folder that it cannot list, without a word.
+        """
+        if paths is None:
+            paths = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+        hashes = {path: file_hash(folder / path) for path in sorted(paths)}
+        with self._recorded(files=hashes):
+            repository = self._call(self._files)
+            for path in hashes:
+                parent = path.rpartition("/")[0] or None
+                self._call(lambda file=folder / path, to=parent: repository.log_artifact(str(file), to))  # type: ignore[misc]
 
     def log_file(self, file: Path, folder: str = "") -> None:
         """Store one file, in a folder of the run's artifacts where one is named."""

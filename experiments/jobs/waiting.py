@@ -140,7 +140,7 @@ def deliver(folder: Path) -> Waiting | None:
             waiting.write(folder)
         run.send_once({loss(dataset): values for dataset, values in waiting.losses.items()})
         run.send_once({name: [value] for name, value in waiting.metrics.items()})
-        run.log_artifacts(folder / RESULTS_FOLDER)
+        run.log_artifacts(folder / RESULTS_FOLDER, waiting.files)
         run.finish("FINISHED")
         remove(folder)
         return waiting
