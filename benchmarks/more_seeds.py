@@ -126,8 +126,8 @@ def followed(first: int, *, rows: int = 18, last: int = LAST_LOOK, tables: int, 
             undecided &= (found.low < -DELTA) | (found.high > DELTA)
             assert found.variances is not None
             plan = Plan(~np.isnan(table), found.difference, found.variances, DELTA, CONFIDENCE, paired=True)
-            named = {row: plan.seeds_needed(row, power=POWER) or np.inf for row in np.flatnonzero(undecided) + 1}
-            wanted = {row: int(seeds) for row, seeds in named.items() if seeds <= last}
+            named = {row: plan.seeds_needed(row, power=POWER, most=last) for row in np.flatnonzero(undecided) + 1}
+            wanted = {row: seeds for row, seeds in named.items() if seeds is not None}
             if not wanted:
                 break
             for row, seeds in wanted.items():

@@ -60,17 +60,17 @@ class Plan:
     family: int | None = None  # rows that intervals hold for at once, where they are more than K
     known: dict[tuple[bytes, float, bool, int], Outlook] = field(default_factory=dict)
 
-    def seeds_needed(self, place: int, *, power: float) -> int | None:
-        """The fewest seeds, more than the row has, at which it is decided with probability `power`."""
+    def seeds_needed(self, place: int, *, power: float, most: int = MOST_SEEDS) -> int | None:
+        """The fewest seeds, more than it has, at which a row is decided with probability `power`; None above `most`."""
         fewest = max(int(self.has[place].sum()) + 1, FEWEST_SEEDS)
         difference = float(self.difference[place - 1])
 
         def enough(seeds: int) -> bool:
             return self.outlook(place, seeds).decides(difference, self.delta) >= power
 
-        high = fewest
-        while high < MOST_SEEDS and not enough(high):
-            fewest, high = high + 1, min(2 * high, MOST_SEEDS)
+        high = min(fewest, most)
+        while high < most and not enough(high):
+            fewest, high = high + 1, min(2 * high, most)
         return first_number(enough, fewest, high)
 
     def outlook(self, place: int, seeds: int) -> Outlook:
