@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -31,12 +31,29 @@ DEFAULT_FILE = ROOT / "mlruns" / "mlflow.db"
 SQLITE = "sqlite:///"
 
 LOCK_WAIT_S = 60.0  # how long another process may hold the store before we give up
+TURN_S = 1.0  # of that, without looking for a signal
 CONNECT_WAIT_S = 5.0
 # Of `%` one version of SQLAlchemy makes another sign, another does not; at `?` all of them end the path.
 UNUSABLE_IN_PATHS = "%?"
 SERVER_RETRIES = "4"  # of a request that a server broke off: half a minute, where MLflow's own seven are four
 
 T = TypeVar("T")
+
+
+class PatientConnection(sqlite3.Connection):
+    """Waits for another process's lock in turns: sqlite would answer no signal until the whole wait is over."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        """As sqlite3's, for at most `LOCK_WAIT_S` on a locked file."""
+        import time
+
+        deadline = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                return super().execute(*arguments)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
 
 
 @dataclass(frozen=True)
@@ -294,7 +311,7 @@ def _check_schema(store: Store) -> None:
     if store.file is None:
         return
     newest = _newest_schema()
-    connection = sqlite3.connect(f"{store.file.as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
+    connection = sqlite3.connect(f"{store.file.as_uri()}?mode=ro", uri=True, timeout=TURN_S, factory=PatientConnection)
     try:
         found = [revision for (revision,) in connection.execute("SELECT version_num FROM alembic_version")]
     finally:
@@ -315,7 +332,7 @@ def _newest_schema() -> str | None:
 
 def _tables(file: Path) -> set[str]:
     mode = "rw" if os.access(file, os.W_OK) else "ro"  # rw recovers what a killed writer left, and writes no more
-    connection = sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=LOCK_WAIT_S)
+    connection = sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=TURN_S, factory=PatientConnection)
     try:
         return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     finally:
@@ -323,7 +340,7 @@ def _tables(file: Path) -> set[str]:
 
 
 def _try_to_write(file: Path) -> None:
-    connection = sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=LOCK_WAIT_S)
+    connection = sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=TURN_S, factory=PatientConnection)
     try:
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()

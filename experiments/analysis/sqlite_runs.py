@@ -190,4 +190,6 @@ def _is_known(connection: sqlite3.Connection) -> bool:
 
 def _connect(file: Path) -> sqlite3.Connection:
     mode = "rw" if access(file, W_OK) else "ro"  # rw recovers what a killed writer left, and writes no more
-    return sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=store.LOCK_WAIT_S)
+    return sqlite3.connect(
+        f"{file.as_uri()}?mode={mode}", uri=True, timeout=store.TURN_S, factory=store.PatientConnection
+    )

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from experiments import record
+from experiments import record, store
 from experiments.analysis import results
 from experiments.progress import Progress
 from flamingo_core.checkpoint import load_tensors
@@ -250,6 +250,19 @@ def test_a_stop_while_timing_keeps_the_run(store_file, monkeypatch, capsys):
     (run,) = results.runs()
     assert "step_time_s" in run.metrics
     assert "step 1/" not in capsys.readouterr().err.rpartition("stopped")[2]
+
+
+def test_a_command_that_waits_for_the_store_stops_too(store_file, monkeypatch, capsys):
+    """SIGTERM while another process holds the store's lock is answered long before the wait would be over."""
+    monkeypatch.setattr(store, "LOCK_WAIT_S", 3600.0)
+    monkeypatch.setattr(store, "TURN_S", 0.1)
+    with contextlib.closing(sqlite3.connect(store_file)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        sender = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        sender.start()
+        assert run_here("compare=false", *QUICK) == 143
+        sender.join()
+    assert capsys.readouterr().err == "stopped\n"
 
 
 def test_a_command_that_waits_for_a_job_stops_too(store_file, monkeypatch, capsys):

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from experiments.record import ROOT
+from tests.reliability.failing_disk import FailingDisk
 
 # Where things are written, sent or removed, and where a step or an evaluated batch ends: calls made here count.
 WATCHED = (
@@ -42,6 +43,7 @@ class Ended:
     out: str
     err: str
     calls: int
+    listed: tuple[str, ...]  # the file operations that the disk was asked for, the last one failed
 
 
 class WarmProcess:
@@ -56,11 +58,18 @@ class WarmProcess:
         theirs.close()
         assert self._connection.poll(240) and self._connection.recv() == "warm"
 
-    def run(self, *words: str, store: Path, kill_at: int | None = None) -> Ended:
+    def run(self, *words: str, store: Path, kill_at: int | None = None, disk: FailingDisk | None = None) -> Ended:
         """`python -m experiments.run`; killed where the call with this number is made. At 0 calls are only counted."""
-        self._connection.send((words, store, kill_at))
-        assert self._connection.poll(240), "the command does not end"
-        ended: Ended = self._connection.recv()
+        (ended,) = self.run_at_once(("run", *words), store=store, kill_at=kill_at, disk=disk)
+        return ended
+
+    def run_at_once(
+        self, *commands: Sequence[str], store: Path, kill_at: int | None = None, disk: FailingDisk | None = None
+    ) -> list[Ended]:
+        """Commands by their names with their words, each a child, all at the same time."""
+        self._connection.send((commands, store, kill_at, disk))
+        assert self._connection.poll(240), "the commands do not end"
+        ended: list[Ended] = self._connection.recv()
         return ended
 
     def close(self) -> None:
@@ -82,34 +91,61 @@ def _serve(connection: Connection) -> None:
     connection.send("warm")
     while True:
         try:
-            words, store, kill_at = connection.recv()
+            commands, *how = connection.recv()
         except EOFError:
             return
         with tempfile.TemporaryDirectory() as folder:
-            child = os.fork()
-            if child == 0:
-                os._exit(_child(words, store, kill_at, Path(folder)))
-            _, status = os.waitpid(child, 0)
-            texts = [Path(folder, name) for name in ("out", "err", "calls")]
-            out, err, calls = (text.read_text() if text.exists() else "" for text in texts)
-        connection.send(Ended(os.waitstatus_to_exitcode(status), out, err, int(calls or 0)))
+            places = [Path(folder, str(number)) for number in range(len(commands))]
+            children = []
+            for words, place in zip(commands, places, strict=True):
+                place.mkdir()
+                children.append(os.fork())
+                if children[-1] == 0:
+                    os._exit(_child(words, *how, place))
+            codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+            connection.send([_ended(code, place) for code, place in zip(codes, places, strict=True)])
 
 
-def _child(words: Sequence[str], store: Path, kill_at: int | None, folder: Path) -> int:
-    from tests.experiments.commands import run_here
+def _ended(code: int, folder: Path) -> Ended:
+    texts = [folder / name for name in ("out", "err", "calls", "listed")]
+    out, err, calls, listed = (text.read_text() if text.exists() else "" for text in texts)
+    return Ended(code, out, err, int(calls or 0), tuple(listed.splitlines()))
 
+
+def _child(words: Sequence[str], store: Path, kill_at: int | None, disk: FailingDisk | None, folder: Path) -> int:
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{store}"
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
     counter = _Counter(kill_at)
-    if kill_at is not None:
-        sys.setprofile(counter)
+    if kill_at is not None or disk is not None:
+        sys.setprofile(disk or counter)
     try:
-        return run_here(*words)
+        return _called(*words)
     finally:
         sys.setprofile(None)
         (folder / "calls").write_text(str(counter.calls))
+        (folder / "listed").write_text("\n".join(disk.listed if disk else ()))
+
+
+def _called(name: str, *words: str) -> int:
+    from experiments.cli import main
+    from experiments.report import report
+    from experiments.run import run
+    from experiments.table3 import table3
+    from tests.experiments.commands import ONE_PROCESS
+
+    if name in ("run", "table3"):
+        return main(run if name == "run" else table3, [*words, ONE_PROCESS])
+    return main(report if name == "report" else _look, list(words))
+
+
+def _look(words: list[str]) -> int:
+    """Read a scale's table as a screen of the dashboard does."""
+    from dashboard.cached import last_write, stored
+
+    print(len(stored(os.environ["MLFLOW_TRACKING_URI"], last_write(), *words).table["rows"]))
+    return 0
 
 
 class _Counter:

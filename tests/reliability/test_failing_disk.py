@@ -1,0 +1,65 @@
+"""An error at each file operation in turn: one message, and the same command ends as if nothing had been."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from experiments.analysis import results
+from experiments.store import URI_VARIABLE
+from tests.reliability.failing_disk import FailingDisk
+from tests.reliability.stored import Stored, assert_nothing_is_left
+from tests.reliability.warm import QUICK, Ended, WarmProcess
+
+COMMAND = (*QUICK, "train.steps=2", "train.checkpoint_every=1")
+EVERY = "FLAMINGO_EVERY_OPERATION"  # set: each operation fails, about 800; else SOME places, drawn anew by each seed
+SOME, SEED = 20, 0
+
+
+def a_store(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """A file that is not there yet, as the store of this process."""
+    folder.mkdir()
+    patch.setenv(URI_VARIABLE, f"sqlite:///{folder / 'mlflow.db'}")
+    return folder / "mlflow.db"
+
+
+def assert_told(ended: Ended) -> None:
+    """Exit 0 where nothing depends on it, else 2 or 1 with one message; never a traceback."""
+    where = ended.listed[-1]
+    assert ended.code in (0, 1, 2), (where, ended)
+    assert "Traceback" not in ended.err, (where, ended.err)
+    if ended.code:
+        said = [line.split(": ")[0] for line in ended.err.splitlines() if line.startswith(("error: ", "hint: "))]
+        assert said == ["error", "hint"], (where, ended.err)
+
+
+@pytest.mark.slow
+def test_an_error_at_a_file_operation_is_told_and_nothing_is_lost(
+    warm: WarmProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Operations fail, each once; the command is given again and finds what each failure left.
+
+    A store that is done is followed by a new one, until there is no operation that has not failed.
+    """
+    every = EVERY in os.environ
+    store = a_store(tmp_path / "straight", monkeypatch)
+    straight = warm.run(*COMMAND, store=store, disk=FailingDisk(numbered=every))
+    assert straight.code == 0, straight.err
+    expected = Stored.of(*results.runs())
+    there_are = set(straight.listed)
+    to_fail = there_are if every else set(random.Random(SEED).sample(sorted(there_are), SOME))
+    passed = there_are - to_fail
+    number = 0
+    while to_fail - passed:
+        number += 1
+        store = a_store(tmp_path / f"store-{number}", monkeypatch)
+        ended = None
+        while ended is None or ended.code:
+            disk = FailingDisk(passed=frozenset(passed), numbered=every)
+            ended = warm.run(*COMMAND, store=store, disk=disk)
+            passed |= set(ended.listed)
+            assert_told(ended)
+        Stored.of(*results.runs()).assert_equal(expected)
+        assert results.runs(status="RUNNING") == []
+        assert_nothing_is_left(store)
