@@ -244,8 +244,10 @@ def errors(store: Store) -> Iterator[None]:
         raise explain(error, store.uri, store.shown_uri, is_file=store.file is not None) from error
     except Exception as error:
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError  # what making the tables raises
 
-        if not isinstance(error, MlflowException) or error.error_code == "INVALID_PARAMETER_VALUE":
+        by_mlflow = isinstance(error, MlflowException) and error.error_code != "INVALID_PARAMETER_VALUE"
+        if not by_mlflow and not isinstance(error, SQLAlchemyError):
             raise
         raise explain(error, store.uri, store.shown_uri, is_file=store.file is not None) from error
 

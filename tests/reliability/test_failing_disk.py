@@ -56,10 +56,11 @@ def test_an_error_at_a_file_operation_is_told_and_nothing_is_lost(
         store = a_store(tmp_path / f"store-{number}", monkeypatch)
         ended = None
         while ended is None or ended.code:
-            disk = FailingDisk(passed=frozenset(passed), numbered=every)
+            disk, before = FailingDisk(passed=frozenset(passed), numbered=every), len(passed)
             ended = warm.run(*COMMAND, store=store, disk=disk)
             passed |= set(ended.listed)
             assert_told(ended)
+            assert not ended.code or len(passed) > before, (before, ended)
         Stored.of(*results.runs()).assert_equal(expected)
         assert results.runs(status="RUNNING") == []
         assert_nothing_is_left(store)
