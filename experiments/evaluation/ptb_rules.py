@@ -1,8 +1,8 @@
 r"""The kinds of token that the caption tools' tokenizer was seen to make, as patterns.
 
 Word lists and classes of characters are data, `ptb_words.json`: outputs of the tool, run as a black box by
-`benchmarks/observe_ptb.py`, which also compares these patterns with it on random captions. Nothing here is copied from
-the tool's source, which is under another licence.
+`benchmarks/observe_ptb.py`, which also compares these patterns with it on random captions. The patterns are our own
+wording of what the tool does, and stay because its outputs bear them out: docs/decisions.md says how they came about.
 
 Habits of the tool that scores depend on are kept: a fraction or telephone number with a space in it stays one token,
 with a no-break space; a bracket becomes `-lrb-`; `vitamin A. The dog` ends a sentence after `a`.
