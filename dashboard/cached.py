@@ -55,9 +55,10 @@ def scales(uri: str, written: datetime | None) -> list[str]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def stored(uri: str, written: datetime | None, scale: str) -> Table:
-    """A scale's comparable runs as a table: all published rows, then what else is stored."""
-    return Table.load(scale, finished=finished(uri, written))
+def stored(uri: str, written: datetime | None, scale: str) -> tuple[Table, list[str]]:
+    """A scale's comparable runs as a table, all published rows and what else is stored; and what in it is damaged."""
+    with damage.heard() as told:
+        return Table.load(scale, finished=finished(uri, written)), told
 
 
 def nothing_stored(scale: str) -> Table:

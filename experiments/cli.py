@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from experiments.spec import Spec
 
 DONE, FAILED, REFUSED = 0, 1, 2  # and 128 + n after signal n
+LONGEST_NUMBER = 9  # digits of a count
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def read_run(argv: Sequence[str]) -> Request:
 def number(name: str, flags: Mapping[str, str], problems: list[Problem]) -> int | None:
     """How many a flag such as `--workers` says; None where it says nothing."""
     said = flags.get(name, "1")
-    if not (said.isascii() and said.isdecimal() and int(said) > 0):
+    if not (said.isascii() and said.isdecimal() and len(said) <= LONGEST_NUMBER and int(said) > 0):
         problems.append(wrong_value(name, said, "a number from 1", COUNTED.get(name)))
         return None
     return int(said) if name in flags else None

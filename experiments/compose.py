@@ -180,7 +180,7 @@ def _checked_files() -> Iterator[None]:
         def load_config(self, config_path: str) -> ConfigResult:
             path = Path(self.path) / self._normalize_file_name(config_path)
             config = OmegaConf.create(checked_text(path))
-            header = ConfigSource._get_header_dict(path.read_text(encoding="utf-8"))
+            header = ConfigSource._get_header_dict(path.read_text(encoding="utf-8-sig"))
             return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
 
     Plugins.instance()  # registers Hydra's own
@@ -201,7 +201,7 @@ def _meant(group: str, name: Any, available: Sequence[str], config_dir: Path | N
 
 def _check_file(path: Path, schema: type, problems: list[Problem]) -> None:
     entries = leaves(read(path))
-    if HEADER not in path.read_text(encoding="utf-8").splitlines():
+    if HEADER not in path.read_text(encoding="utf-8-sig").splitlines():
         hint = f"write `{HEADER}` as its first line"
         problems.append(Problem(text=f"{path} does not say where its keys belong", hint=hint, key=str(path)))
     found: list[Problem] = []

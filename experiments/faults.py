@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 from experiments.locks import NoLocks
-from experiments.places import cache_folder
 from experiments.store import StoreError, locate
 
 # Of the disk whoever writes; everything else is where we read and write, and else of the code that came upon it.
@@ -20,7 +19,7 @@ def is_of_the_disk(error: BaseException | None) -> bool:
 
 
 def _is_ours(name: object) -> bool:
-    """Whether a file lies among checkpoints, results or what is cached."""
+    """Whether a file lies among checkpoints, results or features; a cache may hold more, which a row reads itself."""
     if not isinstance(name, str | bytes | os.PathLike):
         return False
     file = Path(os.fsdecode(name))
@@ -31,5 +30,5 @@ def _our_folders() -> list[Path]:
     try:
         places = locate().places
     except StoreError:
-        return [cache_folder()]
-    return [places.work, places.artifacts, places.cache, cache_folder()]
+        return []
+    return [places.work, places.artifacts, places.features, *filter(None, [places.more_features])]

@@ -1,8 +1,9 @@
 """Every place where something is read or written: derived from the store in use and one variable, `FLAMINGO_CACHE`.
 
-Beside the store lies what must not be lost, and it moves with the store. The cache may be removed at any time: it is
-the checkout's `.cache` unless the variable names another folder; where a checkout cannot be written to, it lies beside
-the store. Locks that the whole machine shares lie in /tmp. Nothing is made here.
+Beside the store lies what must not be lost, and it moves with the store; for a server the cache holds that, too. What
+else is in the cache may be removed at any time. It is the checkout's `.cache` unless the variable names another folder;
+where a checkout cannot be written to, it lies beside the store. Locks that the whole machine shares lie in /tmp, or
+where `FLAMINGO_LOCKS` says. Nothing is made here.
 """
 
 import hashlib
@@ -12,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 from experiments.record import ROOT
+from experiments.store_error import CACHE_VARIABLE as CACHE_VARIABLE
 
-CACHE_VARIABLE = "FLAMINGO_CACHE"
 CACHE_NAME = ".cache"
 LOCKS_VARIABLE = "FLAMINGO_LOCKS"  # a folder for the machine's locks, where /tmp is none that all its users see
 
@@ -67,6 +68,12 @@ class Places:
         if self._file is None:
             return self.cache / f"{hashlib.sha256(self._uri.encode()).hexdigest()[:16]}.summary.jsonl"
         return self._file.with_name(f"{self._file.name}.summary.jsonl")
+
+    @property
+    def lock(self) -> Path:
+        """Held by who makes a store, or adds to a finished run in it; of a sqlite file alone."""
+        assert self._file is not None, "a server takes care of itself"
+        return self._file.with_name(f"{self._file.name}.lock")
 
     @property
     def features(self) -> Path:

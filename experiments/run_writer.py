@@ -174,6 +174,15 @@ class RunWriter:
             self._seal(run, end)
         self._call(lambda: self._client.set_terminated(self.run_id, status, end))
 
+    def end_unfinished(self, status: str) -> None:
+        """End the run as FAILED or KILLED, unless it is finished by now: what went wrong then came after it.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        if self._call(lambda: self._client.get_run(self.run_id)).info.status != "FINISHED":
+            self.finish(status)
+
     def _seal(self, run: "Run", end: int) -> None:
         """Say what the run is, as it stands in the store: from here on it is compared with that."""
         digests = self._digests

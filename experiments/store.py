@@ -173,7 +173,7 @@ def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
             _check_schema(store)  # before anything is written beside it
         store.file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with file_lock(f"{store.file}.lock", timeout_s=LOCK_WAIT_S):
+            with file_lock(store.places.lock, timeout_s=LOCK_WAIT_S):
                 if not store.exists():
                     _create(store.file)
                 _try_to_write(store.file)
@@ -196,7 +196,7 @@ def alone(store: Store) -> Iterator[None]:
     if store.file is None:
         yield
         return
-    lock = file_lock(f"{store.file}.lock", timeout_s=LOCK_WAIT_S)
+    lock = file_lock(store.places.lock, timeout_s=LOCK_WAIT_S)
     with errors(store):
         try:
             lock.acquire()

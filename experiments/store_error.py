@@ -9,6 +9,8 @@ import sqlite3
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_WRITABLE = (*NO_SPACE, errno.EROFS, errno.EACCES, errno.EPERM)
+CACHE_VARIABLE = "FLAMINGO_CACHE"
 
 
 class StoreError(Exception):
@@ -54,6 +56,8 @@ def explain(error: Exception, uri: str, shown_uri: str, *, is_file: bool) -> Sto
     elsewhere = f"set {URI_VARIABLE}=sqlite:////absolute/path.db to store runs elsewhere"
     if not is_file:
         hint = f"start the server, or unset {URI_VARIABLE} for the repository's own store"
+        if system_code in NOT_WRITABLE:  # what waits for a server lies in the cache
+            hint = f"set {CACHE_VARIABLE} to a folder that can be written to"
         busy = getattr(error, "error_code", "") == "TEMPORARILY_UNAVAILABLE"  # its own store's lock, for one
     elif busy:
         hint = "another program holds the store: let it finish and start again"

@@ -71,11 +71,19 @@ def table3(argv: list[str]) -> int:
         failures = reconcile(specs, collect, workers=workers, fail_fast="--fail-fast" in flags)
     names = list(dict.fromkeys(spec.name for spec in specs))
     chosen = beside(runs.values(), results.runs(scale=specs[0].scale)) if runs else None
+    stored = chosen.runs if chosen else ()
+    of_baseline = set(range(baseline_seeds))
+    if "--baseline-seeds" not in flags:  # more seeds of the baseline count where they are, as in `report`
+        of_baseline |= {run.seed for run in stored if run.row == BASELINE}
     table = build(
-        [run for run in chosen.runs if run.seed < (baseline_seeds if run.row == BASELINE else seeds)] if chosen else [],
+        [
+            run
+            for run in stored
+            if run.row not in names or run.seed in (of_baseline if run.row == BASELINE else range(seeds))
+        ],
         scale=specs[0].scale,
         seeds=range(seeds),
-        baseline_seeds=range(baseline_seeds),
+        baseline_seeds=sorted(of_baseline),
         rows=names,
         other_designs=[run for run in chosen.other_designs if run.row in names] if chosen else (),
         delta=delta,

@@ -164,7 +164,7 @@ def mark_killed(run_id: str) -> None:
     """
     writer = reopen_run(run_id)
     if writer is not None:
-        writer.finish("KILLED")
+        writer.end_unfinished("KILLED")
 
 
 def open_finished(run_id: str) -> RunWriter:

@@ -64,7 +64,7 @@ EXIT_CODES = {
     "0": "done",
     "1": "a run failed; the others still finished",
     "2": "the request is wrong, or the store or disk cannot be used; nothing was written",
-    "130": "stopped by Ctrl-C",
+    "130": "stopped by Ctrl-C; by another signal n: 128 + n",
 }
 
 

@@ -13,8 +13,7 @@ from itertools import combinations
 from statistics import correlation
 
 from experiments import published
-from experiments.analysis.table import Table
-from experiments.analysis.wording import answer
+from experiments.analysis.table import Overall, Table
 from experiments.published import BASELINE
 
 COSTLY_POINTS = 5.0  # Overall points that a row costs in the paper, from which it should hurt elsewhere too
@@ -79,8 +78,13 @@ def agreement(table: Table) -> Agreement | None:
         high=math.tanh(z + half),
         parts=tuple(_parts(differences, theirs)),
         costly=costly,
-        costly_hurt=tuple(name for name in costly if answer(ours[name]) in ("hurts", "worse")),
+        costly_hurt=tuple(name for name in costly if _is_below(ours[name])),
     )
+
+
+def _is_below(overall: Overall) -> bool:
+    """Whether the whole interval lies below zero, and is of the row's own noise."""
+    return overall["high"] is not None and overall["high"] < 0 and not overall.get("borrowed_noise")
 
 
 def _parts(ours: dict[str, float], theirs: dict[str, float]) -> Iterator[Part]:

@@ -135,13 +135,14 @@ def artifact(run: StoredRun, path: str) -> Path | None:
         if expected is not None:
             damage.not_there(run, path, "is not there any more")
         return file
-    if file_hash(file) not in expected:
-        if _local_folder(locate(), run) is not None:
-            raise _not_as_stored(run, path, file)
+    if _hash_of(file) in expected:
+        return file
+    if _local_folder(locate(), run) is None:
         file.unlink()  # our own copy of a server's file
         file = _find(run, path)
-        if file is None or file_hash(file) not in expected:
-            raise _not_as_stored(run, path, file)
+    # another command may have added to the run since it was read
+    if file is None or _hash_of(file) not in [*expected, *_expected_now(run, path)]:
+        raise _not_as_stored(run, path, file)
     return file
 
 
@@ -152,6 +153,22 @@ def intact(run: StoredRun, path: str) -> Path | None:
     except damage.Damaged as error:
         damage.tell(f"{error}; it counts as not there\nhint: {damage.makes_again(run, stored=True)}")
         return None
+
+
+def _hash_of(file: Path) -> str | None:
+    """The sha256 of a file; None where it cannot be read."""
+    try:
+        return file_hash(file)
+    except OSError:
+        return None
+
+
+def _expected_now(run: StoredRun, path: str) -> list[str]:
+    """What a run says by now of one of its files."""
+    again = runs(status=None, spec_hash=run.spec_hash, seed=str(run.seed))
+    fresh = next((one for one in again if one.run_id == run.run_id), None)
+    digests = None if fresh is None else damage.digests_of(fresh.tags)
+    return [] if digests is None else digests.files.get(path, [])
 
 
 def _not_as_stored(run: StoredRun, path: str, file: Path | None) -> damage.Damaged:

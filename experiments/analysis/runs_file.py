@@ -16,7 +16,7 @@ from pathlib import Path
 
 from experiments.analysis import damage
 from experiments.analysis.examples import Interval
-from experiments.analysis.stored_run import FINISHED, StoredRun, newest_first
+from experiments.analysis.stored_run import FINISHED, LONGEST_SEED, StoredRun, newest_first
 from experiments.analysis.stored_table import UNREADABLE, Table
 from experiments.analysis.table import Evidence
 from experiments.plain_text import read_back, written
@@ -40,15 +40,18 @@ Line = tuple[StoredRun, str | None, dict[str, Interval]]  # a run, its certifica
 
 
 def as_runs(stored: Table) -> str:
-    """The runs of a table, in its order; what a run lacks is empty, figures are in full precision."""
+    """The runs that a table is worked out from: in its order, then those of rows that it does not show.
+
+    What a run lacks is empty, figures are in full precision.
+    """
     text = io.StringIO()
     further = [name for name in OPTIONAL if any(name in run.metrics for run in _all_runs(stored))]
     writer = csv.DictWriter(text, (*NEEDED, *further), restval="", lineterminator="\n")
     writer.writeheader()
     baseline = stored.runs.get(BASELINE, {})
     with stored.evidence() as known:
-        for row in stored.table["rows"]:
-            for seed, run in sorted(stored.runs.get(row["row"], {}).items()):
+        for name in (*(row["row"] for row in stored.table["rows"]), *sorted(stored.behind)):
+            for seed, run in sorted({**stored.behind, **stored.runs}.get(name, {}).items()):
                 paired = run.row != BASELINE and seed in baseline
                 intervals = _intervals(known, run, baseline[seed]) if paired else {}
                 writer.writerow(
@@ -172,7 +175,7 @@ def _run(line: Mapping[str, str | None]) -> StoredRun:
     if any(line[name] is None for name in NEEDED):
         raise ValueError("it is cut short")
     known: dict[str, str] = {name: value or "" for name, value in line.items() if name in (*NEEDED, *OPTIONAL)}
-    if not known["seed"].isdecimal() or not known["ablation"]:
+    if not known["seed"].isdecimal() or len(known["seed"]) > LONGEST_SEED or not known["ablation"]:
         raise ValueError("a run has a name in `ablation` and a number in `seed`")
     if known[CERTIFICATE] not in CERTIFICATES:
         raise ValueError(f"`{CERTIFICATE}` is `{known[CERTIFICATE]}`, not equal, differs or empty")

@@ -3,8 +3,8 @@
 One seed says nothing of other training runs: then there is no such model, and a table's intervals are over examples.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.families import FAMILIES, family_of, size_of
@@ -66,6 +66,20 @@ class Effects:
     def detectable(self) -> float | None:
         """That of the first family, the published one where rows of it are stored."""
         return self.families[0].detectable
+
+    def of(self, names: Collection[str]) -> "Effects | None":
+        """What concerns these rows; None where none of them is compared. Others count in the noise, and go unsaid."""
+        named = {*names, BASELINE}
+        families = tuple(
+            replace(
+                family,
+                own_variance=tuple(name for name in family.own_variance if name in named),
+                too_few=tuple(name for name in family.too_few if name in named),
+            )
+            for family in self.families
+            if any(self.rows[name].family == family.name for name in names if name in self.rows)
+        )
+        return Effects({name: self.rows[name] for name in names if name in self.rows}, families) if families else None
 
     @property
     def own_variance(self) -> tuple[str, ...]:

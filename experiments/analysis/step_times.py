@@ -17,7 +17,10 @@ RATIO, LOW, HIGH = "step_time_ratio", "step_time_ratio_low", "step_time_ratio_hi
 
 
 class StepTimes(TypedDict):
-    """Of a row; what is not known is None. `paired...` and `...difference` are of the timing with the middle ratio."""
+    """Of a row; what is not known is None. Where the pair is known, all three times are of the rounds of one ratio.
+
+    That is the timing with the middle ratio; of an even number the mean of the two in the middle, as the ratio is.
+    """
 
     step_time_s: float | None
     step_time_ratio: float | None
@@ -36,7 +39,7 @@ def step_times(runs: Sequence[StoredRun], *, is_baseline: bool) -> StepTimes:
     low, high = pooled_interval([(run.metrics[RATIO], run.metrics.get(LOW), run.metrics.get(HIGH)) for run in beside])
     ours, theirs = _of_same_rounds(beside)
     return StepTimes(
-        step_time_s=median(levels) if levels else None,
+        step_time_s=ours if ours is not None else median(levels) if levels else None,
         step_time_ratio=_ratio(beside) if beside else 1.0 if is_baseline and runs else None,
         step_time_ratio_low=low,
         step_time_ratio_high=high,
@@ -81,8 +84,10 @@ def _ratio(beside: Sequence[StoredRun]) -> float:
 
 
 def _of_same_rounds(timed: Sequence[StoredRun]) -> tuple[float | None, float | None]:
-    """The row's and the baseline's step in the timing whose ratio lies in the middle; None where any has no pair."""
+    """The row's and the baseline's step in the timings whose ratios lie in the middle; None where any has no pair."""
     if not timed or not all({PAIRED_STEP_TIME, "step_time_s"} <= run.metrics.keys() for run in timed):
         return None, None
-    middle = sorted(timed, key=lambda run: run.metrics[RATIO])[(len(timed) - 1) // 2].metrics
-    return middle["step_time_s"], middle[PAIRED_STEP_TIME]
+    by_ratio = sorted(timed, key=lambda run: run.metrics[RATIO])
+    middle = by_ratio[(len(timed) - 1) // 2 : len(timed) // 2 + 1]
+    ours, theirs = (fmean(run.metrics[name] for run in middle) for name in ("step_time_s", PAIRED_STEP_TIME))
+    return ours, theirs

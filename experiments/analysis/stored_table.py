@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from experiments import published
@@ -29,6 +29,7 @@ class Table:
     table: table.Table  # what `--json` prints
     runs: dict[str, dict[int, StoredRun]]
     broken: dict[str, str]
+    behind: dict[str, dict[int, StoredRun]] = field(default_factory=dict)  # rows not shown that count in the noise
     evidence: Callable[[], AbstractContextManager[Evidence]] = summary.opened
 
     @classmethod
@@ -93,11 +94,11 @@ class Table:
                     broken[name] = damage.in_words(error)
             kept = [run for run in kept if run.row not in broken]
             built = build(kept, names)
-        by_row: dict[str, dict[int, StoredRun]] = {}
+        shown: dict[str, dict[int, StoredRun]] = {}
+        behind: dict[str, dict[int, StoredRun]] = {}
         for run in kept:
-            if run.row in set(names):
-                by_row.setdefault(run.row, {})[run.seed] = run
-        return cls(built, by_row, broken, evidence)
+            (shown if run.row in names else behind).setdefault(run.row, {})[run.seed] = run
+        return cls(built, shown, broken, behind, evidence)
 
     def fill_command(self, name: str) -> str | None:
         """The one command that runs what a row lacks, or again what cannot be read; None where nothing is."""

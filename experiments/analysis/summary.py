@@ -59,13 +59,20 @@ class Summary:
         return found
 
     def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
-        """The intervals over examples by metric."""
+        """The intervals over examples by metric; none, and told, where the baseline's predictions cannot be read."""
 
-        def work_out() -> dict[str, dict[str, float]]:
-            found = examples.intervals(self._answers_of(row), self._answers_of(baseline), results.ceilings(row))
+        def work_out() -> dict[str, dict[str, float]] | None:
+            ours = self._answers_of(row)
+            try:
+                theirs = self._answers_of(baseline)
+            except UNREADABLE as error:  # the baseline's damage is no fault of its rows
+                damage.tell(f"{damage.in_words(error)}\nhint: {damage.makes_again(baseline, stored=True)}")
+                return None
+            found = examples.intervals(ours, theirs, results.ceilings(row))
             return {metric: asdict(interval) for metric, interval in found.items()}
 
-        return {metric: Interval(**ends) for metric, ends in self._known(INTERVALS, row, baseline, work_out).items()}
+        known = self._known(INTERVALS, row, baseline, work_out)
+        return {metric: Interval(**ends) for metric, ends in (known or {}).items()}
 
     def _answers_of(self, run: StoredRun) -> "dict[str, pd.DataFrame]":
         if run.run_id not in self._answers:

@@ -151,7 +151,8 @@ def build(
             )
             for name in wanted
         ]
-    overall = over_seeds[OVERALL]
+    found = over_seeds[OVERALL]
+    overall = None if found is None else found.of(wanted)
     out = LeftOut(not_comparable=left_out, other_designs=count_designs(runs, other_designs))
     unverified = sum(not run.verified for name in wanted for run in by_row[name].values())
     return Table(
@@ -332,7 +333,10 @@ def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, u
             f"REML, Dunnett-type{several}); harmless: within {delta:g} Overall points"
         )
         if overall.detectable is not None:
-            parts.append(f"a difference of {overall.detectable:.1f} Overall would have been seen with 80% probability")
+            among = f" among {families.in_words(overall.families[0].name, overall.families[0].size)}" * (len(sizes) > 1)
+            parts.append(
+                f"a difference of {overall.detectable:.1f} Overall would have been seen with 80% probability{among}"
+            )
         if overall.own_variance:
             parts.append(f"judged by their own, larger noise: {', '.join(overall.own_variance)}")
         parts += seed_warnings.of_seeds(rows, overall)

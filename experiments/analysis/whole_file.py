@@ -1,6 +1,7 @@
 """A file that is written whole or not at all, whoever else writes it at the same time, and where one may be written."""
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,7 +12,8 @@ from uuid import uuid4
 from experiments.refusal import Problem, UserError, show, wrong_value
 from experiments.store import StoreError, locate
 
-DESCRIPTORS = ("/dev/", "/proc/")  # /dev/stdout is a name for what is open already, be it a file
+# Names of what is open already, be it a file.
+DESCRIPTORS = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")  # of what lies beside a sqlite file and belongs to it
 LONGEST = 50  # characters of a name that are repeated in a draft's: 255 bytes are a file system's most
 
@@ -27,7 +29,7 @@ def write_whole(file: Path, content: bytes) -> None:
     if file.exists() and not file.is_file():
         file.write_bytes(content)
         return
-    if str(file.absolute()).startswith(DESCRIPTORS):
+    if DESCRIPTORS.fullmatch(str(file.absolute())):
         with file.open("ab") as opened:
             opened.write(content)
         return

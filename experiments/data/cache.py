@@ -24,6 +24,7 @@ from experiments.data.documents import num_media
 from experiments.data.scenes import parse_id
 from experiments.data.world import VERSION, World
 from experiments.locks import NoLocks, file_lock
+from experiments.outside_code import imported_hash
 from experiments.places import CACHE_VARIABLE, cache_folder
 from experiments.progress import Progress
 from experiments.schema import DATASETS, WorldConfig
@@ -40,11 +41,22 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # to be made by the user; 
 class FeatureCache:
     """What a model's frozen encoder makes of the world's media: float16 on disk, the model's precision when read."""
 
-    def __init__(self, model: "Flamingo", world: World, *, folder: Path | None = None, more_in: Path | None = None):
-        """`folder` is where files are made and read, `more_in` another one where they are only read."""
+    def __init__(
+        self,
+        model: "Flamingo",
+        world: World,
+        *,
+        folder: Path | None = None,
+        more_in: Path | None = None,
+        components: Sequence[str] = (),
+    ):
+        """`folder` is where files are made and read, `more_in` another one where they are only read.
+
+        `components` are the modules from outside that the command names.
+        """
         self.world = world
         self._model = model
-        key = _key(model, world)
+        key = _key(model, world, components)
         self._folder = (folder or cache_folder() / "features") / key
         self._more = [] if more_in is None else [more_in / key]
         self._told = False
@@ -170,9 +182,11 @@ def _count(config: WorldConfig, split: str, source: str) -> int:
     return {"support": config.support, "val": config.val_queries, "test": config.queries}[split]
 
 
-def _key(model: "Flamingo", world: World) -> str:
+def _key(model: "Flamingo", world: World, components: Sequence[str]) -> str:
     """16 digits that move with the encoder's weights, code and config, with the pictures, and with what computes."""
     import torch
+
+    from flamingo_core import registry
 
     digest = hashlib.sha256()
     for name, tensor in model.vision.state_dict().items():
@@ -180,12 +194,14 @@ def _key(model: "Flamingo", world: World) -> str:
         digest.update(tensor.detach().cpu().contiguous().flatten().numpy().view(np.uint8).data)
     config = model.config.component_config("vision")
     code = inspect.getsourcefile(type(model.vision))
-    said = [
+    said: list[object] = [
         type(model.vision).__qualname__,
         hashlib.sha256(Path(code).read_bytes()).hexdigest() if code else "",
         {key: value for key, value in asdict(config).items() if key != "path"},
         [VERSION, world.config.image_size, world.config.frames],
         [torch.__version__, model.device.type],
     ]
+    if not registry.component("vision", model.config.vision["name"]).built_in:
+        said.append(imported_hash(type(model.vision).__module__, components))
     digest.update(json.dumps(said, sort_keys=True).encode())
     return digest.hexdigest()[:16]

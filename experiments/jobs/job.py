@@ -103,7 +103,7 @@ def run_job(job: Job) -> None:
     from experiments.evaluation.evaluate import all_prompts, evaluate, prompts_hash
     from experiments.stop import StopRequest
     from experiments.training.build import build_mixture, build_model, pick_device
-    from experiments.training.certificate import certify
+    from experiments.training.certificate import certify, joined
     from experiments.training.checkpoint import Progressed, load_newest
     from experiments.training.costs import planned_costs
     from experiments.training.loop import Trainer, train
@@ -119,7 +119,13 @@ def run_job(job: Job) -> None:
         model, mixture, prompts = build_model(spec, device), build_mixture(spec), all_prompts(spec)
         certificate = certify(model, mixture, spec, prompts=prompts_hash(prompts)).plain()
         trainer, places = Trainer(model, spec), locate().places
-        features = FeatureCache(model, mixture.world, folder=places.features, more_in=places.more_features)
+        features = FeatureCache(
+            model,
+            mixture.world,
+            folder=places.features,
+            more_in=places.more_features,
+            components=spec.tree["components"],
+        )
         features.prepare([f"train/{dataset}/0" for dataset in mixture.datasets])
         features.prepare(medium for some in prompts.values() for prompt in some for medium in prompt.media)
         stop.check()  # encoding takes long, and nothing is begun yet
@@ -129,6 +135,7 @@ def run_job(job: Job) -> None:
         if progressed is None and not afresh:
             progressed = _trained_before(spec, model)
         progressed, run = _open_run(spec, progressed or Progressed())
+        progressed.environment = joined(progressed.environment, certificate["environment"])
         try:
             train(
                 trainer,
@@ -142,6 +149,7 @@ def run_job(job: Job) -> None:
             )
             evaluation = evaluate(model, spec, prompts, features, stop=stop)
             certificate["batches"] = progressed.batches
+            certificate["environment"] = progressed.environment
             certificate["against"] = _against_baseline(spec, certificate)
             shutil.rmtree(folder / waiting.RESULTS_FOLDER, ignore_errors=True)  # what a killed process began to write
             model.save_pretrained(folder / waiting.RESULTS_FOLDER, spec_hash=spec.hash)
@@ -173,7 +181,7 @@ def _is_its_own_fault(error: BaseException) -> bool:
 def _end(run: RunWriter, status: str) -> None:
     """End a run as far as the store lets us: what went wrong before is what the user is told."""
     with suppress(StoreError):
-        run.finish(status)
+        run.end_unfinished(status)
 
 
 class _LossSender:
@@ -226,6 +234,9 @@ def complete(spec: Spec) -> None:
         if _is_timed(stored, baseline):
             return
         own, other = time_rows(spec, None if baseline is None else spec.baseline, device)
+        stored, baseline = stored_pair(spec)  # another machine may have timed it meanwhile, and its figures stay
+        if _is_timed(stored, baseline):
+            return
         # the row's figures last: they are what says that this was done
         if baseline is not None and other is not None and "step_time_s" not in baseline.metrics:
             open_finished(baseline.run_id).log_metrics(other.metrics())
@@ -297,8 +308,14 @@ def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
         _say(f"{spec.title}: run {donor.run_id} trained the same, its weights are evaluated")
         times = [donor.metrics["train_step_time_s"]]
         # what it was trained on is the donor's word: of one that says nothing, `{}` is equal to nothing
-        batches = (results.certificate(donor) or {}).get("batches") or {}
-        return Progressed(step=spec.train.steps, losses=results.losses(donor), step_times_s=times, batches=batches)
+        certificate = results.certificate(donor) or {}
+        return Progressed(
+            step=spec.train.steps,
+            losses=results.losses(donor),
+            step_times_s=times,
+            batches=certificate.get("batches") or {},
+            environment=certificate.get("environment") or {},
+        )
     return None
 
 

@@ -251,7 +251,8 @@ def _receive(connection: Connection) -> Outcome:
 
 def lines_to(descriptor: int) -> io.TextIOWrapper:
     """A text file for lines. Those that nobody reads any more are lost, and stop nothing: a job saves itself first."""
-    return io.TextIOWrapper(io.BufferedWriter(_Unheard(descriptor, "w", closefd=False)), "utf-8", line_buffering=True)
+    raw = io.BufferedWriter(_Unheard(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", line_buffering=True)
 
 
 class _Unheard(io.FileIO):

@@ -19,6 +19,7 @@ from experiments.places import LOCKS_VARIABLE, machine_locks
 from experiments.store import StoreError
 
 PREFIX = "flamingo-ablations-"
+WAITS = "timing waits until the jobs of other commands have ended"
 
 
 @contextmanager
@@ -39,16 +40,16 @@ def alone() -> Iterator[None]:
     Raises:
         StoreError: there is no place for the machine's locks.
     """
-    with _locked("gate.lock", fcntl.LOCK_EX), _locked("machine.lock", fcntl.LOCK_EX, announced=True):
+    with _locked("gate.lock", fcntl.LOCK_EX), _locked("machine.lock", fcntl.LOCK_EX, announced=WAITS):
         yield
 
 
 @contextmanager
-def _locked(name: str, kind: int, *, gate: bool = False, announced: bool = False) -> Iterator[None]:
+def _locked(name: str, kind: int, *, gate: bool = False, announced: str = "") -> Iterator[None]:
     """Hold a lock; `gate`: not before a timing pass that waits for it."""
     path = machine_locks() / f"{PREFIX}{name}"
     if gate:
-        with _locked("gate.lock", fcntl.LOCK_SH):
+        with _locked("gate.lock", fcntl.LOCK_SH, announced="a job waits until another command's timing has ended"):
             descriptor = _acquire(path, kind, announced)
     else:
         descriptor = _acquire(path, kind, announced)
@@ -58,7 +59,7 @@ def _locked(name: str, kind: int, *, gate: bool = False, announced: bool = False
         os.close(descriptor)
 
 
-def _acquire(path: Path, kind: int, announced: bool) -> int:
+def _acquire(path: Path, kind: int, announced: str) -> int:
     """An open descriptor that holds the lock of the file that lies there now: /tmp may have been swept meanwhile."""
     try:
         while True:
@@ -101,10 +102,10 @@ def _open(path: Path) -> int:
         raise OSError(errno.EINVAL, "it is no file")
 
 
-def _wait_for(descriptor: int, kind: int, path: Path, announced: bool) -> None:
+def _wait_for(descriptor: int, kind: int, path: Path, announced: str) -> None:
     with suppress(BlockingIOError):
         flock(descriptor, kind | fcntl.LOCK_NB, path)
         return
     if announced:
-        print("timing waits until the jobs of other commands have ended", file=sys.stderr)
+        print(announced, file=sys.stderr)
     flock(descriptor, kind, path)

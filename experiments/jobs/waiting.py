@@ -176,7 +176,7 @@ def remove(folder: Path) -> None:
         os.replace(folder, done)
     except FileNotFoundError:
         return
-    shutil.rmtree(done)
+    shutil.rmtree(done, ignore_errors=True)  # what is left goes with the next command; all of it is stored
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One training loop for every frozen part: AdamW, warm-up and linear decay, checkpoints, resume."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,11 @@ def _resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, ide
     """Steps done by the checkpoint that was loaded; 0 where there is none of this identity."""
     if not path.exists():
         return 0
-    tensors, metadata = load_tensors(path)
+    try:
+        tensors, metadata = load_tensors(path, hashed=True)
+    except ValueError as error:
+        print(f"{path.name} is not used: {error}", file=sys.stderr)
+        return 0
     if metadata.get("identity") != identity:
         return 0
     parameters = dict(module.named_parameters())

@@ -116,6 +116,15 @@ def _said_by(cpu_file: Path) -> Iterator[str]:
     yield " ".join(f"{key.removeprefix('CPU ')} {said[key]}" for key in ARM_KEYS if key in said)
 
 
+def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """What a job was made in that went on elsewhere: every value of each entry, in the order they came."""
+    found = {}
+    for name in [*before, *(name for name in now if name not in before)]:
+        values = [*before.get(name, "").split("; "), *now.get(name, "").split("; ")]
+        found[name] = "; ".join(dict.fromkeys(filter(None, values)))
+    return found
+
+
 def _tokenizer_hash(spec: Spec) -> str:
     """Vocabulary, merges and processing, as the tokenizer writes itself down."""
     return _digest([tokenizer_of(spec.model["lm"]["path"]).backend_tokenizer.to_str()])

@@ -27,6 +27,7 @@ class Progressed:
     # By data set, a hash over those of all steps done. None: a checkpoint of code that did not keep them, or step 0;
     # a list: those of the first steps, as the certificate of older code has them whose weights were taken over.
     batches: dict[str, str] | list[str] | None = None
+    environment: dict[str, str] = field(default_factory=dict)  # every one it was trained in, as `certificate.joined`
 
 
 def save(

@@ -6,7 +6,7 @@ from experiments.analysis.pairing import changed_keys, compare
 from experiments.evaluation.evaluate import all_prompts, prompts_hash
 from experiments.run_writer import flatten
 from experiments.training.build import build_mixture, build_model
-from experiments.training.certificate import certify, module_hashes, processor
+from experiments.training.certificate import certify, joined, module_hashes, processor
 from tests.experiments.commands import tiny_spec
 
 CPU = torch.device("cpu")
@@ -77,3 +77,11 @@ def test_the_kind_of_processor_and_its_instructions_are_named(tmp_path):
     file.write_text("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n")
     assert processor(file) == f"implementer 0x41 part 0xd0c, {used}"
     assert processor(tmp_path / "none").endswith(f", {used}")
+
+
+def test_a_job_that_went_on_elsewhere_names_both_places():
+    """Every value, once, in the order they came; so it is no pair with a job of either place alone."""
+    first, second = {"cpu": "A, AVX512", "torch": "2.13"}, {"cpu": "B, AVX2", "torch": "2.13", "threads": "1"}
+    both = joined(joined(first, second), first)
+    assert both == {"cpu": "A, AVX512; B, AVX2", "torch": "2.13", "threads": "1"}
+    assert joined({}, first) == first

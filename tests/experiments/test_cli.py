@@ -16,6 +16,7 @@ from experiments.cli import main, read_run
 from experiments.compose import known
 from experiments.published import rows
 from experiments.record import ROOT
+from experiments.report import report
 from experiments.spec import make_spec
 from experiments.store import StoreError
 from experiments.usage import KEYS
@@ -283,3 +284,9 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         process.stdout.read(1)
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_a_count_of_more_digits_than_python_reads_is_refused(capsys):
+    """In the usual form."""
+    assert main(report, ["--seeds", "9" * 5000]) == 2
+    assert "`--seeds` is" in capsys.readouterr().err

@@ -150,3 +150,28 @@ def test_a_file_of_runs_has_the_same_families(tmp_path):
     file.write_text(as_runs(stored))
     kept = read(file)
     assert Table.load("tiny", finished=kept.runs, evidence=kept.evidence).table == stored.table
+
+
+def test_a_caption_speaks_of_the_rows_that_are_shown():
+    """Neither the families, nor the noise, nor what could be detected is that of rows that nobody sees."""
+    runs = [
+        *BASE,
+        *runs_of(PAPERS, sd=0.1),
+        *runs_of(["my_row", "my_other"], sd=5.0),
+        *runs_of(["resampler_transformer"], seeds=2),
+    ]
+    shown = loaded(runs, rows=["my_row"]).table
+    assert "Table 3" not in shown["method"] and "resampler_transformer" not in shown["method"]
+    alone = loaded([run for run in runs if run.row in ("baseline", "my_row", "my_other")], rows=["my_row"]).table
+    assert shown["detectable"] == alone["detectable"] > 5
+
+
+def test_a_file_of_a_few_rows_makes_the_same_table(tmp_path):
+    """Rows that are not shown count in the noise: they are in the file too."""
+    runs = [*BASE, *runs_of(PAPERS)]
+    stored = loaded(runs, rows=[PAPERS[0]])
+    file = tmp_path / "runs.csv"
+    file.write_text(as_runs(stored))
+    kept = read(file)
+    again = Table.load("tiny", finished=kept.runs, evidence=kept.evidence, rows=[PAPERS[0]])
+    assert row_of(again.table, PAPERS[0])["overall"] == row_of(stored.table, PAPERS[0])["overall"]

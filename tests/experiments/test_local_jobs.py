@@ -150,3 +150,12 @@ def test_what_nobody_reads_any_more_stops_nothing():
         for number in range(3):
             print(f"step {number}", file=lines, flush=True)
     os.close(writes)
+
+
+def test_a_worker_prints_text_of_any_kind():
+    """A name of a file that is no UTF-8 fails no job."""
+    reads, writes = os.pipe()
+    with os.fdopen(writes, "wb"), lines_to(writes) as output:
+        print("a\udcff", file=output)
+        assert os.read(reads, 100) == b"a\\udcff\n"
+    os.close(reads)

@@ -205,3 +205,18 @@ def test_what_a_table_is_made_from_is_not_written_over(
         assert main(report, ["--from", str(source), "--format", "runs", "--out", str(out)]) == 2
         assert "a file that this command does not read" in capsys.readouterr().err
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["/dev/shm/{}.md", "/proc/self/cwd/{}.md"])
+def test_a_file_below_dev_is_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is replaced, not added to: only what is open already is written to as it is."""
+    monkeypatch.chdir(tmp_path)
+    file = Path(name.format(tmp_path.name))
+    if not file.parent.is_dir():
+        pytest.skip(f"no {file.parent} here")
+    try:
+        for content in (b"first", b"second"):
+            whole_file.write_whole(file, content)
+        assert file.read_bytes() == b"second"
+    finally:
+        file.unlink(missing_ok=True)

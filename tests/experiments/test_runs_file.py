@@ -1,5 +1,7 @@
 """A file of runs makes the table again that it was written from, to the last bit, without the store."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -145,3 +147,16 @@ def test_a_file_that_is_not_there_is_refused_with_all_else(tmp_path, capsys):
     assert main(report, ["--from", files, "--seeds", "0"]) == 2
     err = capsys.readouterr().err
     assert "none.csv" in err and "neither.csv" in err and "No such file" in err and "`--seeds` is `0`" in err
+
+
+def test_a_seed_that_no_run_has_is_refused(file, capsys):
+    """More digits than a number has: the line is named."""
+    lines = list(csv.DictReader(io.StringIO(file.read_text())))
+    lines[0]["seed"] = "1" * 19
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    file.write_text(text.getvalue())
+    assert main(report, ["scale=tiny", "--from", str(file)]) == 2
+    assert "line 2" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Lines
 from experiments.jobs.executor import Ended, Said
 from experiments.jobs.scheduler import RETRIES, run_jobs
+from experiments.record import ROOT
 from experiments.store import StoreError
 from tests.experiments.executor_contract import jobs
 
@@ -131,6 +132,7 @@ def test_what_no_other_job_gets_around_ends_all(error, store_file):
     [
         FileNotFoundError(2, "No such file or directory", "/data/weights.bin"),
         PermissionError(13, "Permission denied", "/data/weights.bin"),
+        FileNotFoundError(2, "No such file or directory", str(ROOT / ".cache" / "clip" / "vocab.txt")),
         OSError("no weights at hub.example"),
         ConnectionResetError(104, "Connection reset by peer"),
     ],

@@ -48,7 +48,7 @@ def test_ms_are_of_the_rounds_that_the_ratio_is_of():
     assert found["step_time_ratio"] == 0.8 and found["num_timed"] == 3
     assert found[PAIRED_STEP_TIME] == 10.0 and found["step_time_difference_s"] == -2.0
     assert shown_step_time_s(found, is_baseline=False) == 8.0
-    assert found["step_time_s"] == 0.9, "the median, as before"
+    assert found["step_time_s"] == 8.0, "every time in the row is of the same rounds"
 
 
 def test_without_the_baselines_time_there_are_ratios_only():
@@ -91,3 +91,10 @@ def test_fewer_timings_than_runs_are_said(tmp_path, monkeypatch):
     row = next(row for row in built["rows"] if row["row"] == "xattn_every_4th")
     assert (row["n"], row["num_timed"]) == (3, 2)
     assert row["step_time_ratio_low"] < row["step_time_ratio"] < row["step_time_ratio_high"]
+
+
+def test_of_an_even_number_of_timings_both_in_the_middle_count():
+    """The ratio is the mean of two, so are the times: they fit each other."""
+    found = step_times([timed(0.7, 0.28, 0.4), timed(0.8, 0.32, 0.4)], is_baseline=False)
+    assert found["step_time_s"] / found[PAIRED_STEP_TIME] == pytest.approx(found["step_time_ratio"])
+    assert found["step_time_difference_s"] == pytest.approx(-0.1)

@@ -10,6 +10,7 @@ from experiments.compose import CONF, known
 from experiments.pretraining import parts
 from experiments.refusal import UserError
 from experiments.run import run
+from experiments.spec import make_spec
 from experiments.yaml_file import MAX_DEPTH, MAX_VALUES, checked_text, read
 
 TENFOLD = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
@@ -121,3 +122,11 @@ def test_only_files_are_choices_and_help_shows_their_comments_as_text(
     assert main(run, ["--help", "--config-dir", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "\\x1b]0;owned\\x07" in out and "\x1b" not in out and "a_folder" not in out
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it(tmp_path: Path) -> None:
+    """Some editors write one: the first line is what stands there."""
+    (tmp_path / "ablation").mkdir()
+    text = "# @package _global_\nchanges: {mine: [train.steps]}\ntrain: {steps: 7}\n"
+    (tmp_path / "ablation" / "mine.yaml").write_text(text, encoding="utf-8-sig")
+    assert make_spec("ablation=mine", "scale=tiny", config_dir=tmp_path).train.steps == 7

@@ -442,3 +442,32 @@ def test_a_damaged_donor_is_passed_over(spoil, trained_store, store_file, capsys
     made = results.runs()[0]
     assert made.run_id != trained_store.run_id
     assert file_of(store_file, made.run_id, WEIGHTS_FILE).stat().st_size == len(content)
+
+
+def test_damaged_predictions_of_the_baseline_cost_no_row_its_scores(runs, store_file, capsys):
+    """Rows keep everything but the interval over examples; what is named is the baseline, with its command."""
+    whole, _ = reported(capsys, "--format", "json")
+    flip(store_file.parent / "artifacts" / runs["baseline"] / "artifacts" / "predictions" / "coco.parquet", 40)
+    out, err = reported(capsys, "--format", "json")
+    before, after = ({row["row"]: row for row in json.loads(text)["rows"]} for text in (whole, out))
+    assert after[ROW]["n"] == 1 and after[ROW]["overall"]["difference"] == before[ROW]["overall"]["difference"]
+    assert before[ROW]["overall"]["low"] is not None and after[ROW]["overall"]["low"] is None
+    assert runs["baseline"] in err and "python -m experiments.run scale=tiny seed=0 rerun=true" in err
+
+
+def test_a_file_that_another_command_adds_to_meanwhile_is_not_damaged(runs, tmp_path, capsys):
+    """A run that was listed before its certificate got its comparison is asked again what its files are."""
+    listed = next(run for run in results.runs() if run.run_id == runs[ROW])
+    certificate = results.certificate(listed)
+    certificate["against"] = {"run_id": runs["baseline"], "equal": [], "declared": [], "unexpected": []}
+    (tmp_path / CERTIFICATE_FILE).write_text(dumps(certificate))
+    open_finished(runs[ROW]).log_file(tmp_path / CERTIFICATE_FILE)
+    assert results.certificate(listed) == certificate
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_is_finished_stays_so(runs):
+    """Whatever goes wrong after its end, or whoever thought that its process was gone."""
+    writer = reopen_run(runs[ROW])
+    writer.end_unfinished("KILLED")
+    assert next(run for run in results.runs() if run.run_id == runs[ROW]).status == "FINISHED"
