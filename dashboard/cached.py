@@ -44,21 +44,26 @@ def finished(uri: str, written: datetime | None) -> list[StoredRun]:
     return read(uri, written)[0]
 
 
-def damaged(uri: str, written: datetime | None) -> list[str]:
-    """What is said of runs that cannot be trusted."""
-    return read(uri, written)[1]
-
-
 def scales(uri: str, written: datetime | None) -> list[str]:
     """Scales that finished runs are stored of."""
     return sorted({run.tags.get("scale", "") for run in finished(uri, written)} - {""})
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def stored(uri: str, written: datetime | None, scale: str) -> tuple[Table, list[str]]:
+def load(uri: str, written: datetime | None, scale: str) -> tuple[Table, list[str]]:
     """A scale's comparable runs as a table, all published rows and what else is stored; and what in it is damaged."""
     with damage.heard() as told:
         return Table.load(scale, finished=finished(uri, written)), told
+
+
+def stored(uri: str, written: datetime | None, scale: str) -> Table:
+    """The table alone."""
+    return load(uri, written, scale)[0]
+
+
+def damaged(uri: str, written: datetime | None, scale: str) -> list[str]:
+    """Sentences on runs, and on files of the table, that cannot be trusted."""
+    return list(dict.fromkeys([*read(uri, written)[1], *load(uri, written, scale)[1]]))
 
 
 def nothing_stored(scale: str) -> Table:

@@ -18,7 +18,8 @@ SETTINGS = {"server.address": "localhost", "browser.gatherUsageStats": "false"}
 
 def refuse_unless_private() -> None:
     """Stop with the command to use where a server runs the app and a setting is nobody's choice."""
-    if type(runtime.get_instance()) is not runtime.Runtime:  # a test's stand-in listens nowhere
+    # nothing listens where the file is only run, or a test stands in for the server
+    if not runtime.exists() or type(runtime.get_instance()) is not runtime.Runtime:
         return
     unset = [name for name in SETTINGS if not config.is_manually_set(name)]
     if not unset:

@@ -22,6 +22,7 @@ CHANGES = "changes"  # of an ablation file: its keys are names of rows
 TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"
 PLAIN = {TEXT, MERGE, *(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "seq", "map"))}
+NO_YAML = "it is no YAML of keys and values"
 EXAMPLE = "keys and values are meant, as in train: {lr: 1.0e-3}"
 
 
@@ -98,7 +99,7 @@ def _parsed(path: Path) -> tuple[MappingNode | None, dict[str, Any]]:
         if node is None:
             return None, {}
         if not isinstance(node, MappingNode):
-            raise _refusal(path, _line(node), "it is no keys and values", EXAMPLE)
+            raise _refusal(path, _line(node), NO_YAML, EXAMPLE)
         _Check(path).node(node)
         return node, dict(loader.construct_document(node))
     except yaml.reader.ReaderError as error:
@@ -108,7 +109,7 @@ def _parsed(path: Path) -> tuple[MappingNode | None, dict[str, Any]]:
     except yaml.MarkedYAMLError as error:
         place = None if error.problem_mark is None else error.problem_mark.line + 1
         reason = " ".join(filter(None, (error.context, error.problem)))
-        raise _refusal(path, place, reason, EXAMPLE) from None
+        raise _refusal(path, place, f"{NO_YAML}: {reason}", EXAMPLE) from None
 
 
 class _Check:

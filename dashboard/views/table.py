@@ -78,11 +78,11 @@ def read(scale_place: DeltaGenerator, messages: DeltaGenerator) -> Reading:
         found = cached.scales(store.shown_uri, written)
         scales = sorted(found, key=lambda name: name != DEFAULT_SCALE) or scales
         scale = scale_place.selectbox("Scale", scales, format_func=visible, key="scale", bind="query-params")
-        stored, damaged = cached.stored(store.shown_uri, written, scale)
+        stored = cached.stored(store.shown_uri, written, scale)
     except StoreError as error:
         messages.warning(f"{plain(error.message)}  \nhint: {plain(error.hint)}")
         return Reading(scales, scale, cached.nothing_stored(scale), readable=False)
-    for said in dict.fromkeys([*cached.damaged(store.shown_uri, written), *damaged]):
+    for said in cached.damaged(store.shown_uri, written, scale):
         messages.warning(plain(said).replace("\n", "  \n"))
     if not stored.runs:
         messages.info(

@@ -144,7 +144,7 @@ def test_our_own_would_pass_too(slot: str, monkeypatch: pytest.MonkeyPatch) -> N
     tried = []
     original = trial.TRIALS[slot]
     monkeypatch.setitem(trial.TRIALS, slot, lambda *given: tried.append(type(given[0])) or original(*given))
-    monkeypatch.setattr("experiments.spec.component_files", lambda model: {})
+    monkeypatch.setattr("experiments.spec.component_files", lambda *_: {})
     for name in registry.names(slot):
         tiny_spec(f"model.{slot}.name={name}")
     assert set(tried) == {registry.component(slot, name).cls for name in registry.names(slot)}
