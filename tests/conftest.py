@@ -3,6 +3,7 @@
 import gc
 import json
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Nothing is collected while tests are imported."""
+    """Nothing is collected while tests are imported, and commands that they start can be stopped by Ctrl-C.
+
+    A shell that starts tests in the background of a script has it ignored, by them and by all that they start.
+    """
     gc.disable()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
