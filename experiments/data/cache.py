@@ -98,30 +98,52 @@ class FeatureCache:
             whole = _load_whole(folder / name, tell=True)
             if whole is not None:
                 return whole
-        ids = [f"{split}/{source}/{index}" for index in range(count)]
-        try:
-            return self._make(self._folder / name, ids)
-        except OSError as error:
-            if error.errno in NO_SPACE:
-                raise
-            fault = f"{self._folder.parent} cannot be written to ({error.strerror})"
-            self._tell(f"{error if isinstance(error, NoLocks) else fault}, nothing encoded is kept")
-            return self._encoded(f"{split}-{source}", ids)
+        return self._make(self._folder / name, [f"{split}/{source}/{index}" for index in range(count)])
 
     def _make(self, path: Path, ids: list[str]) -> "Tensor":
-        """Write a file and read it, where no other process has made it meanwhile."""
+        """Encode and write a file, where no other process has made it meanwhile; what cannot be kept is encoded only.
+
+        Raises:
+            OSError: there is no space for it, or the encoder raised it.
+        """
         from flamingo_core.checkpoint import remove_drafts, save_tensors
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with file_lock(f"{path}.lock"):  # a second process waits, and reads what the first has made
+        source = path.stem.rpartition("-")[0]
+        lock = file_lock(f"{path}.lock")  # a second process waits, and reads what the first has made
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
             remove_drafts(path.parent, path.name)
+        except OSError as error:
+            lock.release()
+            self._cannot_keep(error)
+            return self._encoded(source, ids)
+        try:
             made = _load_whole(path)
             if made is not None:
                 return made
             if self._more:
                 self._tell(f"{self._more[0].parent} cannot be written to, {path.parents[1]} is used")
-            save_tensors(path, {_name(path): self._encoded(path.stem.rpartition("-")[0], ids)}, {})
+            encoded = self._encoded(source, ids)
+            try:
+                save_tensors(path, {_name(path): encoded}, {})
+            except OSError as error:
+                self._cannot_keep(error)
+                return encoded
             return _load(path)
+        finally:
+            lock.release()
+
+    def _cannot_keep(self, error: OSError) -> None:
+        """Say so, where there is space.
+
+        Raises:
+            OSError: there is none, which no other file gets around.
+        """
+        if error.errno in NO_SPACE:
+            raise error
+        fault = f"{self._folder.parent} cannot be written to ({error.strerror})"
+        self._tell(f"{error if isinstance(error, NoLocks) else fault}, nothing encoded is kept")
 
     def _tell(self, text: str) -> None:
         """Say once what becomes of features."""
