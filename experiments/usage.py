@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compose import ABLATION, HEADER, SCALE, default_scale, known, plain_values
+from experiments.places import CACHE_VARIABLE, LOCKS_VARIABLE
 from experiments.plain_text import visible_lines
 from experiments.published import BASELINE, rows
 from experiments.refusal import show
 from experiments.schema import DATASETS, DEVICES, SHOTS, EvalConfig, Experiment, LMSlot, TrainConfig
+from experiments.store_error import URI_VARIABLE
 from flamingo_core.xattn.placement import PLACEMENTS
 
 # The keys that stay: each with what it is; COMPONENTS stands for the components of the slot.
@@ -60,6 +62,12 @@ EXAMPLES = (
     "python -m experiments.run ablation=tanh_gating_off train.steps=40 --cfg job",
 )
 
+ENVIRONMENT = {
+    URI_VARIABLE: "the store: sqlite:////absolute/path.db or http://host:port; without it, mlruns/mlflow.db of the checkout",
+    CACHE_VARIABLE: "the folder of what can be made again; without it, .cache of the checkout",
+    LOCKS_VARIABLE: "the folder of the locks by which timing has a machine to itself; without it, /tmp",
+}
+
 EXIT_CODES = {
     "0": "done",
     "1": "a run failed; the others still finished",
@@ -79,6 +87,7 @@ def run_help(config_dir: Path | None = None) -> str:
         _section("keys: key=value, with what they are by default; --cfg job shows all", _keys()),
         _section("flags, anywhere in the command", FLAGS),
         "examples\n" + "\n".join(f"  {example}" for example in EXAMPLES),
+        _section("environment", ENVIRONMENT),
         _section("exit codes", EXIT_CODES),
     ]
     return visible_lines("\n\n".join(parts))

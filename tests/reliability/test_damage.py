@@ -1,4 +1,7 @@
-"""What is stored is what was stored, or it is named: run, file, and the command that makes it again."""
+"""What is stored is what was stored, or it is named: run, file, and the command that makes it again.
+
+One file, because all of it is done to copies of two stores that take seconds to make.
+"""
 
 import csv
 import io
