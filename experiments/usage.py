@@ -63,7 +63,7 @@ EXAMPLES = (
 )
 
 ENVIRONMENT = {
-    URI_VARIABLE: "the store: sqlite:////absolute/path.db or http://host:port; without it, mlruns/mlflow.db of the checkout",
+    URI_VARIABLE: "the store: sqlite:////absolute/path.db or http://host:port; without it, mlruns/mlflow.db",
     CACHE_VARIABLE: "the folder of what can be made again; without it, .cache of the checkout",
     LOCKS_VARIABLE: "the folder of the locks by which timing has a machine to itself; without it, /tmp",
 }
