@@ -66,4 +66,4 @@ def test_an_error_at_a_file_operation_is_told_and_nothing_is_lost(
             assert not ended.code or len(passed) > before, (before, ended)
         Stored.of(*results.runs()).assert_equal(expected)
         assert results.runs(status="RUNNING") == []
-        assert_nothing_is_left(store, but_locks=True)  # the removal of one was what failed
+        assert_nothing_is_left(store, removal_failed=True)
