@@ -13,11 +13,11 @@ from benchmarks.measure import print_environment, print_table
 
 def main(words: list[str]) -> None:
     """Train the baseline once, and evaluate it on the way."""
+    from experiments.common.interrupt import StopRequest
     from experiments.data.cache import FeatureCache
     from experiments.evaluation.evaluate import all_prompts, evaluate
     from experiments.record import BENCHMARKS, OKVQA_NAME, OVERALL, blind
     from experiments.spec import make_spec
-    from experiments.stop import StopRequest
     from experiments.training.build import build_mixture, build_model, pick_device
     from experiments.training.loop import Trainer, draw_step
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.measure import print_table
 from benchmarks.stored import make_store
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 
 SIZES = (1000, 10_000)
 # The app as it draws itself, less the server: what stands between the request and the first table.

@@ -10,7 +10,7 @@ from experiments.analysis.results import StoredRun
 from experiments.analysis.stored_table import UNREADABLE
 from experiments.analysis.table import Part, Row, Score
 from experiments.analysis.wording import over
-from experiments.plain_text import as_html as escape
+from experiments.common.plain_text import as_html as escape
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, OVERALL, SCORES
 

@@ -11,7 +11,7 @@ from experiments.analysis.formats.strip import scale_of
 from experiments.analysis.render import UNKNOWN, count, points, step_time_beside
 from experiments.analysis.table import Row
 from experiments.analysis.wording import PAIRED, answer, label_of, own_caption, setting_of
-from experiments.plain_text import as_html as escape
+from experiments.common.plain_text import as_html as escape
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS
 

@@ -6,8 +6,8 @@ python docs/make_rows.py
 from pathlib import Path
 
 from experiments import published
+from experiments.common.problems import show
 from experiments.guard import diff
-from experiments.refusal import show
 from experiments.spec import make_spec
 
 PAGE = Path(__file__).with_name("rows.md")

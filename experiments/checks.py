@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.common.large_imports import uncollected
+from experiments.common.problems import Problem, UserError, refuse, show, wrong_value
 from experiments.compose import leaves
-from experiments.imports import uncollected
 from experiments.published import BASELINE
-from experiments.refusal import Problem, UserError, refuse, show, wrong_value
 from experiments.resolve import RECORD_FILE, read_record
 from experiments.schema import DataConfig, WorldConfig
 from experiments.trial import try_parts

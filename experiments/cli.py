@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.analysis import damage
-from experiments.plain_json import dumps
-from experiments.plain_text import visible_lines
-from experiments.refusal import Problem, UserError, nearest, show, wrong_value
-from experiments.stop import answered, exit_code
-from experiments.streams import Unwritten, standing
+from experiments.common.interrupt import answered, exit_code
+from experiments.common.plain_json import dumps
+from experiments.common.plain_text import visible_lines
+from experiments.common.problems import Problem, UserError, nearest, show, wrong_value
+from experiments.common.streams import Unwritten, standing
 
 if TYPE_CHECKING:
     from experiments.spec import Spec
@@ -82,7 +82,7 @@ def _called(command: Callable[[list[str]], int], arguments: list[str], debug: bo
         hint = "what was run is stored: the same command prints it and runs nothing again"
         return _end(REFUSED, str(Problem(text=text, hint=hint)), debug)
     except Exception as error:
-        from experiments import locks
+        from experiments.common import locks
         from experiments.faults import is_of_the_disk
         from experiments.store import StoreError
 

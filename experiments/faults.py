@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from experiments.locks import NoLocks
+from experiments.common.locks import NoLocks
 from experiments.store import StoreError, locate
 
 # Of the disk whoever writes; everything else is where we read and write, and else of the code that came upon it.

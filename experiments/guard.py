@@ -7,9 +7,9 @@ A declared `name` covers the branch that is chosen with it.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from experiments.common.problems import Problem, nearest, show
 from experiments.compose import leaves
 from experiments.published import BASELINE
-from experiments.refusal import Problem, nearest, show
 from experiments.schema import OUTSIDE_HASH
 
 Changes = Mapping[str, Sequence[str]]  # what each ablation declares

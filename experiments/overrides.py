@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass, make_dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
-from experiments.refusal import SEE_HELP, Problem, did_you_mean, nearest, show, wrong_value
+from experiments.common.problems import SEE_HELP, Problem, did_you_mean, nearest, show, wrong_value
 from experiments.schema import Experiment, Rule
 
 if TYPE_CHECKING:

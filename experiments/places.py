@@ -12,7 +12,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 from experiments.store_error import CACHE_VARIABLE as CACHE_VARIABLE
 
 CACHE_NAME = ".cache"

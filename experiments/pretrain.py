@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from experiments.cli import DONE, FAILED, HELP, REFUSED, main, split_flags
+from experiments.common.interrupt import How, ask
+from experiments.common.problems import Problem, did_you_mean, refuse, wrong_value
 from experiments.jobs.local import usable_cores
-from experiments.refusal import Problem, did_you_mean, refuse, wrong_value
-from experiments.stop import How, ask
 
 KEYS = ("scale", "part")
 LOOK_AGAIN_S = 0.2

@@ -4,9 +4,6 @@ Writers (`tracking`, `run_writer`), the reader (`analysis.results`) and everythi
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]  # the checkout: the local store and caches lie in it
 
 EXPERIMENT = "flamingo-ablations"
 

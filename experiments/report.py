@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import DONE, TABLE_FLAGS, Flag, main, number, points, split_flags
-from experiments.plain_text import visible_lines
+from experiments.common.plain_text import visible_lines
+from experiments.common.problems import Problem, UserError, refuse
 from experiments.published import HARMLESS_POINTS
-from experiments.refusal import Problem, UserError, refuse
 from experiments.rows import stored_rows
 
 if TYPE_CHECKING:

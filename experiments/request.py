@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.checks import check_device
+from experiments.common.large_imports import uncollected
+from experiments.common.problems import Problem, UserError, wrong_value
 from experiments.compose import (
     ABLATION,
     SCALE,
@@ -19,10 +21,8 @@ from experiments.compose import (
     known,
     plain_values,
 )
-from experiments.imports import uncollected
 from experiments.overrides import GROUPS, Override, check_value, key_names, parse
 from experiments.published import BASELINE, in_order
-from experiments.refusal import Problem, UserError, wrong_value
 from experiments.schema import Experiment
 
 

@@ -13,11 +13,12 @@ from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from experiments.common.checkout import ROOT
+from experiments.common.outside_code import imported_hash
+from experiments.common.problems import Problem, UserError, did_you_mean, wrong_value
 from experiments.compose import leaves
-from experiments.outside_code import imported_hash
 from experiments.places import in_cache
-from experiments.record import RESULTS_VERSION, ROOT, is_path
-from experiments.refusal import Problem, UserError, did_you_mean, wrong_value
+from experiments.record import RESULTS_VERSION, is_path
 from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
 
 RECORD_FILE = "parts.json"  # beside frozen parts that were made here: what they are, and their hashes

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from experiments.refusal import Problem, refuse, wrong_value
+from experiments.common.problems import Problem, refuse, wrong_value
 
 if TYPE_CHECKING:
     from experiments.analysis.results import StoredRun

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import DONE, main, read_run
-from experiments.plain_json import dumps
+from experiments.common.plain_json import dumps
+from experiments.common.streams import aside
 from experiments.published import BASELINE
 from experiments.store import locate
-from experiments.streams import aside
 
 if TYPE_CHECKING:
     from experiments.analysis.results import StoredRun

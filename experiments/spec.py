@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.checks import check_build, check_fit, check_positions, check_shipped
+from experiments.common.problems import Problem, UserError, refuse, show
 from experiments.compose import ABLATION, SCALE, check_config_dir, compose_files, known, leaves
 from experiments.guard import guard
 from experiments.published import BASELINE, group_of
-from experiments.refusal import Problem, UserError, refuse, show
 from experiments.request import Job, read_jobs
 from experiments.resolve import UNSAID, component_files, frozen_files, resolve, spec_hash
 from experiments.schema import DATASETS, OUTSIDE_HASH, DataConfig, DatasetConfig, EvalConfig, TrainConfig, WorldConfig

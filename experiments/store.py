@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from experiments import artifacts
-from experiments.imports import uncollected
+from experiments.common.checkout import ROOT
+from experiments.common.large_imports import uncollected
 from experiments.places import Places
-from experiments.record import EXPERIMENT, ROOT
+from experiments.record import EXPERIMENT
 from experiments.store_error import URI_VARIABLE as URI_VARIABLE
 from experiments.store_error import StoreError as StoreError
 from experiments.store_error import explain, fault
@@ -163,7 +164,7 @@ def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
     """
     from filelock import Timeout
 
-    from experiments.locks import file_lock
+    from experiments.common.locks import file_lock
 
     with errors(store):
         if store.file is None:
@@ -191,7 +192,7 @@ def alone(store: Store) -> Iterator[None]:
     """
     from filelock import Timeout
 
-    from experiments.locks import file_lock
+    from experiments.common.locks import file_lock
 
     if store.file is None:
         yield

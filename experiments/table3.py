@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from experiments import cli
 from experiments.cli import DONE, Flag, main, number, points, split_flags
-from experiments.plain_json import dumps
+from experiments.common.plain_json import dumps
+from experiments.common.problems import Problem
+from experiments.common.streams import aside
 from experiments.published import BASELINE, HARMLESS_POINTS
-from experiments.refusal import Problem
 from experiments.rows import wanted
-from experiments.streams import aside
 
 if TYPE_CHECKING:
     from experiments.analysis.results import StoredRun

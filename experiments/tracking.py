@@ -8,8 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Protocol
 
+from experiments.common.checkout import ROOT
 from experiments.digests import ALGORITHM, Digests, text_hash
-from experiments.record import COMPONENTS, CONFIG_DIR, DIGESTS, HASHED, HOST, RESUMED, ROOT, SPEC_FILE
+from experiments.record import COMPONENTS, CONFIG_DIR, DIGESTS, HASHED, HOST, RESUMED, SPEC_FILE
 from experiments.run_writer import LONGEST_TAG, RunWriter, flatten, spec_text, whole_or_hash
 from experiments.store import (
     StoreError,

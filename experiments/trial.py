@@ -10,7 +10,7 @@ M media an example, T tokens of text.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from experiments.refusal import Problem, UserError
+from experiments.common.problems import Problem, UserError
 
 if TYPE_CHECKING:
     from torch import nn

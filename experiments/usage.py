@@ -8,11 +8,11 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from experiments.common.plain_text import visible_lines
+from experiments.common.problems import show
 from experiments.compose import ABLATION, HEADER, SCALE, default_scale, known, plain_values
 from experiments.places import CACHE_VARIABLE, LOCKS_VARIABLE
-from experiments.plain_text import visible_lines
 from experiments.published import BASELINE, rows
-from experiments.refusal import show
 from experiments.schema import DATASETS, DEVICES, SHOTS, EvalConfig, Experiment, LMSlot, TrainConfig
 from experiments.store_error import URI_VARIABLE
 from flamingo_core.xattn.placement import PLACEMENTS

@@ -17,7 +17,7 @@ from dashboard.html_table import PUBLISHED, SHOWN, html_table
 from experiments.analysis import Table
 from experiments.analysis.formats.csv_file import as_csv
 from experiments.analysis.stored_table import DEFAULT_SCALE
-from experiments.plain_text import visible
+from experiments.common.plain_text import visible
 from experiments.store import StoreError, locate
 
 STYLE = Path(__file__).parents[1] / "style.css"

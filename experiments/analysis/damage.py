@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from experiments.analysis.stored_run import StoredRun
+from experiments.common.plain_text import visible, visible_lines
 from experiments.digests import Digests, params_hash
-from experiments.plain_text import visible, visible_lines
 from experiments.record import DIGESTS, HASHED
 
 NEEDED = ("ablation", "scale", "seed", "spec_hash", "baseline_hash")  # tags that every reader asks for

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import damage, results
 from experiments.analysis.results import StoredRun
+from experiments.common.plain_text import visible
 from experiments.data.vocabulary import IMAGE
-from experiments.plain_text import visible
 from experiments.record import BENCHMARKS, Benchmark
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from experiments.analysis.predictions import predictions_block, relative
 from experiments.analysis.results import StoredRun
 from experiments.analysis.step_times import shown_step_time_s
 from experiments.analysis.table import Overall, Row, Table, command, is_over_examples, left_out_in_words, origin
-from experiments.plain_text import visible
+from experiments.common.plain_text import visible
 from experiments.published import BASELINE
 from experiments.record import BENCHMARKS, CONFIG_DIR, OVERALL, SCORES
 from experiments.store import URI_VARIABLE, Store, locate

@@ -21,7 +21,7 @@ from experiments.analysis.damage import UNREADABLE
 from experiments.analysis.examples import Interval
 from experiments.analysis.results import StoredRun
 from experiments.analysis.whole_file import write_whole
-from experiments.plain_json import dumps
+from experiments.common.plain_json import dumps
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store import Store, StoreError, locate
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 from uuid import uuid4
 
-from experiments.refusal import Problem, UserError, show, wrong_value
+from experiments.common.problems import Problem, UserError, show, wrong_value
 from experiments.store import StoreError, locate
 
 # Names of what is open already, be it a file.

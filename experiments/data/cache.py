@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.common.locks import NoLocks, file_lock
+from experiments.common.outside_code import imported_hash
+from experiments.common.progress import Progress
 from experiments.data.documents import num_media
 from experiments.data.scenes import parse_id
 from experiments.data.world import VERSION, World
-from experiments.locks import NoLocks, file_lock
-from experiments.outside_code import imported_hash
 from experiments.places import CACHE_VARIABLE, cache_folder
-from experiments.progress import Progress
 from experiments.schema import DATASETS, WorldConfig
 
 if TYPE_CHECKING:

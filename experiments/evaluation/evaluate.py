@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from experiments.common.interrupt import StopRequest
+from experiments.common.progress import Progress
 from experiments.data.benchmarks import scored_part
 from experiments.data.cache import FeatureCache
 from experiments.data.tokenizer import tokenizer_of
@@ -14,10 +16,8 @@ from experiments.evaluation.decode import answer
 from experiments.evaluation.overall import overall
 from experiments.evaluation.prompts import Prompt, blind_media, build_prompts
 from experiments.evaluation.score import score_examples
-from experiments.progress import Progress
 from experiments.record import BENCHMARKS, OKVQA_NAME, OVERALL, PREDICTION_COLUMNS, blind
 from experiments.spec import Spec
-from experiments.stop import StopRequest
 from flamingo_core.flamingo import Flamingo
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from experiments.analysis import results
+from experiments.common.problems import UserError
 from experiments.jobs import lease, quiet
 from experiments.jobs.job import Job, run_job
-from experiments.refusal import UserError
 from experiments.tracking import make_store
 
 # done: it is stored. failed: an error of its own. stopped: asked to, it left a checkpoint. lost: its process is gone.

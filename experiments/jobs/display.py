@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from experiments.common.plain_text import visible, visible_lines
+from experiments.common.progress import read_line
 from experiments.jobs.job import Job
-from experiments.plain_text import visible, visible_lines
-from experiments.progress import read_line
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from experiments.common.interrupt import How
 from experiments.jobs.attempt import Outcome, attempt, guarded
 from experiments.jobs.job import Job
-from experiments.stop import How
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from statistics import median
 
 from experiments.analysis import results
 from experiments.analysis.results import StoredRun
+from experiments.common.plain_json import dumps
 from experiments.jobs.job import Job, missing_jobs, steps_done
 from experiments.jobs.reconcile import default_workers
-from experiments.plain_json import dumps
 from experiments.spec import Spec
 
 

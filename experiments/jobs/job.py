@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis import pairing, results
 from experiments.analysis.results import StoredRun
+from experiments.common.plain_json import dumps
+from experiments.common.plain_text import visible_lines
 from experiments.jobs import lease, quiet, waiting
-from experiments.plain_json import dumps
-from experiments.plain_text import visible_lines
 from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, TIMING_FILE, WEIGHTS_FILE, loss
 from experiments.run_writer import RunWriter
 from experiments.spec import Spec
@@ -99,9 +99,9 @@ def run_job(job: Job) -> None:
         KeyboardInterrupt: stopped; the run is marked KILLED and goes on when the job is asked for again.
     """
     spec, afresh = job.spec, job.afresh
+    from experiments.common.interrupt import StopRequest
     from experiments.data.cache import FeatureCache
     from experiments.evaluation.evaluate import all_prompts, evaluate, prompts_hash
-    from experiments.stop import StopRequest
     from experiments.training.build import build_mixture, build_model, pick_device
     from experiments.training.certificate import certify, joined
     from experiments.training.checkpoint import Progressed, load_newest

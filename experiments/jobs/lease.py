@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 from filelock import Timeout
 
-from experiments.locks import NoLocks, file_lock
+from experiments.common.locks import NoLocks, file_lock
 from experiments.store import errors, locate
 
 HEARTBEAT_S = 10.0

@@ -20,10 +20,10 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.util import get_temp_dir
 from typing import TYPE_CHECKING
 
+from experiments.common.interrupt import How, StopRequest, answered, ask, forget, held_back, let_in
 from experiments.jobs.attempt import Outcome, attempt, guarded
 from experiments.jobs.executor import Ended, Event, Said
 from experiments.jobs.job import Job
-from experiments.stop import How, StopRequest, answered, ask, forget, held_back, let_in
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

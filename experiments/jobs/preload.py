@@ -5,7 +5,7 @@ No thread of ours is started. pyarrow's allocator, which comes with MLflow, has 
 
 from contextlib import suppress
 
-from experiments.imports import uncollected
+from experiments.common.large_imports import uncollected
 from experiments.store import import_mlflow
 
 # An error here would end the server that workers are forked from, without a word to the command that waits for one. A

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from experiments.locks import NoLocks, flock
+from experiments.common.locks import NoLocks, flock
 from experiments.places import LOCKS_VARIABLE, machine_locks
 from experiments.store import StoreError
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from experiments.analysis import results
 from experiments.analysis.results import StoredRun
 from experiments.cli import DONE, FAILED
+from experiments.common.plain_text import visible
 from experiments.jobs import lease
 from experiments.jobs.attempt import Outcome, attempt
 from experiments.jobs.display import make_display
@@ -15,7 +16,6 @@ from experiments.jobs.job import Job, complete, is_complete, missing_jobs, store
 from experiments.jobs.local import Local, usable_cores
 from experiments.jobs.scheduler import Failure, run_jobs
 from experiments.jobs.waiting import deliver_all
-from experiments.plain_text import visible
 from experiments.record import HOST
 from experiments.spec import Spec
 from experiments.tracking import mark_killed

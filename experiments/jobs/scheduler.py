@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from experiments.common.interrupt import How
+from experiments.common.problems import UserError
 from experiments.faults import is_of_the_disk
 from experiments.jobs import lease
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Display
 from experiments.jobs.executor import Ended, Executor, Said
 from experiments.jobs.job import Job, steps_done
-from experiments.refusal import UserError
-from experiments.stop import How
 from experiments.store import StoreError
 
 RETRIES = 2

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from experiments.common.plain_json import dumps
+from experiments.common.plain_text import visible_lines
 from experiments.digests import file_hash, text_hash
 from experiments.jobs import lease
-from experiments.plain_json import dumps
-from experiments.plain_text import visible_lines
 from experiments.record import loss
 from experiments.run_writer import RunWriter
 from experiments.store import StoreError, locate
@@ -182,7 +182,7 @@ def remove(folder: Path) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Hold the lock of a folder; False where nothing waits in it, maybe not any more."""
-    from experiments.locks import file_lock
+    from experiments.common.locks import file_lock
 
     if not (folder / LIST_FILE).is_file():
         yield False

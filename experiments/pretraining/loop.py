@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from experiments.progress import Progress
+from experiments.common.interrupt import StopRequest
+from experiments.common.progress import Progress
 from experiments.schema import ABOVE_ZERO, FRACTION, NOT_NEGATIVE, Checked, at_least
-from experiments.stop import StopRequest
 from flamingo_core.checkpoint import load_tensors, save_tensors
 
 CHECKPOINT_FILE = "checkpoint.safetensors"

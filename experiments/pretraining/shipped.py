@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.locks import file_lock
-from experiments.plain_json import dumps
+from experiments.common.locks import file_lock
+from experiments.common.plain_json import dumps
 from experiments.pretraining.parts import Part
 from experiments.resolve import RECORD_FILE, content_hash
 from experiments.resolve import read_record as read_record

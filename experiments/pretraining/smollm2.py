@@ -13,10 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.common.problems import Problem, UserError
 from experiments.data.tokenizer import TOKENIZER_FILE
 from experiments.data.vocabulary import BOS, EOC, IMAGE, PAD
 from experiments.places import cache_folder
-from experiments.refusal import Problem, UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from experiments.checks import weights_problem
+from experiments.common.problems import UserError
 from experiments.data.batch import Batch
 from experiments.data.mixture import Mixture
 from experiments.data.tokenizer import image_token_id, tokenizer_of
-from experiments.refusal import UserError
 from experiments.spec import Spec
 from flamingo_core.config import FlamingoConfig
 from flamingo_core.cost import BatchShape

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
+from experiments.common.interrupt import StopRequest
+from experiments.common.progress import Progress
 from experiments.data.cache import FeatureCache
 from experiments.data.mixture import Mixture
-from experiments.progress import Progress
 from experiments.spec import Spec
-from experiments.stop import StopRequest
 from experiments.training import checkpoint, trained_batches
 from experiments.training.checkpoint import Progressed
 from experiments.training.objective import OBJECTIVES, WeightedBatch

@@ -12,7 +12,7 @@ from statistics import median, quantiles
 
 import torch
 
-from experiments.progress import Progress
+from experiments.common.progress import Progress
 from experiments.spec import Spec
 from experiments.training.build import build_mixture, build_model
 from experiments.training.certificate import processor

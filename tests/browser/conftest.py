@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 from tests.experiments.commands import run_here
 
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome")

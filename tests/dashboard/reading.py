@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 from streamlit.testing.v1 import AppTest
 
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 
 APP = str(ROOT / "dashboard" / "app.py")
 

@@ -14,7 +14,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 
 APP = ROOT / "dashboard" / "app.py"
 START_S = 90

@@ -16,8 +16,8 @@ from experiments import published, store
 from experiments.analysis.formats.csv_file import as_csv
 from experiments.analysis.stored_table import DEFAULT_SCALE
 from experiments.analysis.wording import OWN_ROWS, answer
+from experiments.common.checkout import ROOT
 from experiments.compose import default_scale
-from experiments.record import ROOT
 from tests.dashboard.reading import markup, page, read_table
 from tests.experiments.stored_runs import BAD
 

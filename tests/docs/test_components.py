@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from experiments.analysis import results, table
-from experiments.record import ROOT
-from experiments.refusal import UserError
+from experiments.common.checkout import ROOT
+from experiments.common.problems import UserError
 from experiments.resolve import component_files
 from experiments.spec import make_spec
 from flamingo_core import registry

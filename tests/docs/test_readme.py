@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from experiments import published, record
+from experiments.common.checkout import ROOT
 from experiments.compose import known
-from experiments.record import ROOT
 from tests.experiments.commands import ONE_PROCESS, QUICK, run_here
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if line.startswith("|") and not re.match(r"\| ?(Promise|Fault|-)", line)]

@@ -11,7 +11,7 @@ import pytest
 
 from experiments import published
 from experiments.cli import main
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 from experiments.report import report
 
 SCRIPT = runpy.run_path(str(ROOT / "docs" / "make_results.py"))

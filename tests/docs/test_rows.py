@@ -6,9 +6,9 @@ import runpy
 
 import yaml
 
+from experiments.common.checkout import ROOT
 from experiments.compose import leaves
 from experiments.published import BASELINE, TABLE3
-from experiments.record import ROOT
 
 CONF = ROOT / "experiments" / "conf"
 REWRITE = "docs/rows.md is not what conf/ and table3.csv say now: rewrite it with `python docs/make_rows.py`"

@@ -3,7 +3,7 @@
 import re
 import runpy
 
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 from experiments.spec import make_spec
 
 DOCS = ROOT / "docs"

@@ -9,7 +9,7 @@ from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.agreement import agreement, agreement_in_words
 from experiments.analysis.runs_file import read
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 
 PAPER = published.rows()
 DIFFERENCES = {name: row.overall - PAPER["baseline"].overall for name, row in PAPER.items() if name != "baseline"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import main, read_run
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 
 
 def request(argv: list[str]) -> int:

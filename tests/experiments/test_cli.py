@@ -13,9 +13,9 @@ import yaml
 
 from experiments.analysis import results
 from experiments.cli import main, read_run
+from experiments.common.checkout import ROOT
 from experiments.compose import known
 from experiments.published import rows
-from experiments.record import ROOT
 from experiments.report import report
 from experiments.spec import make_spec
 from experiments.store import StoreError

@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
+from experiments.common.progress import Progress, read_line
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Board, Lines, make_display
 from experiments.jobs.scheduler import Failure
-from experiments.progress import Progress, read_line
 from tests.experiments.executor_contract import jobs
 
 

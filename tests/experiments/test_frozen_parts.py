@@ -7,12 +7,12 @@ import pytest
 
 from experiments import resolve
 from experiments.cli import main
+from experiments.common.checkout import ROOT
 from experiments.data.world import World
 from experiments.pretraining.language import facts_known
 from experiments.pretraining.parts import parts_of
 from experiments.pretraining.quality import probe
 from experiments.pretraining.shipped import is_made, read_record
-from experiments.record import ROOT
 from experiments.resolve import RECORD_FILE, content_hash
 from experiments.run import run
 from experiments.table3 import table3

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.common.problems import UserError
 from experiments.guard import ABSENT, diff
-from experiments.refusal import UserError
 from tests.experiments.commands import tiny_spec
 
 HEADER = "# @package _global_\n"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.common.checkout import ROOT
+from experiments.common.locks import NoLocks
 from experiments.data.cache import FeatureCache
 from experiments.data.world import World
 from experiments.jobs import lease, quiet, waiting
-from experiments.locks import NoLocks
-from experiments.record import ROOT
 from experiments.store import StoreError
 from experiments.tracking import make_store
 from experiments.training.build import build_model
@@ -118,7 +118,7 @@ def test_locks_are_made_in_one_place() -> None:
             calls = isinstance(node, ast.Attribute) and node.attr in ("flock", "lockf")
             if calls or "filelock" in named or {"FileLock", "SoftFileLock"} & set(named):
                 found.add(file.relative_to(ROOT).as_posix())
-    assert found == {"experiments/locks.py"}
+    assert found == {"experiments/common/locks.py"}
 
 
 def test_it_is_told_by_a_worker_too() -> None:

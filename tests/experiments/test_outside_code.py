@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.outside_code import imported_hash
+from experiments.common.outside_code import imported_hash
 
 MODULE = "from my.helper import SIZE\n"
 HELPER = "SIZE = 3\n"

@@ -7,9 +7,9 @@ import pytest
 
 from experiments.analysis.table import command
 from experiments.cli import RUN_FLAGS, TABLE_FLAGS, main, read_run, split_flags
+from experiments.common.problems import Problem
 from experiments.compose import CONF, chosen_ablations, known
 from experiments.overrides import parse
-from experiments.refusal import Problem
 from experiments.rows import wanted
 from experiments.run import run
 from experiments.spec import make_specs

@@ -22,12 +22,12 @@ from experiments.analysis.runs_file import RunsFile, as_runs, read
 from experiments.analysis.stored_run import StoredRun
 from experiments.analysis.table import build
 from experiments.cli import main
+from experiments.common.plain_text import INVISIBLE, inert, read_back, visible, written
+from experiments.common.problems import UserError, wrong_value
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Board, Lines
 from experiments.jobs.scheduler import Failure
-from experiments.plain_text import INVISIBLE, inert, read_back, visible, written
 from experiments.record import OVERALL, SCORES, blind
-from experiments.refusal import UserError, wrong_value
 from experiments.report import FORMATS
 from experiments.store import StoreError
 from tests.experiments.executor_contract import jobs

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from experiments.cli import main
+from experiments.common.checkout import ROOT
 from experiments.data.world import World
 from experiments.pretrain import pretrain, side_by_side
 from experiments.pretraining import loop
@@ -20,7 +21,6 @@ from experiments.pretraining.parts import Part, parts_of, scales, train_part
 from experiments.pretraining.quality import probe
 from experiments.pretraining.shipped import read_record, write_part
 from experiments.pretraining.vision import Pairs, PictureText
-from experiments.record import ROOT
 from experiments.resolve import content_hash
 from flamingo_core import registry
 from flamingo_core.checkpoint import load_tensors

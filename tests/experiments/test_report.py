@@ -20,8 +20,9 @@ from experiments.analysis import Table
 from experiments.analysis.formats import as_text, latex, markdown, strip
 from experiments.analysis.stored_table import DEFAULT_SCALE
 from experiments.cli import main
+from experiments.common.checkout import ROOT
 from experiments.compose import default_scale
-from experiments.record import ROOT, SCORES
+from experiments.record import SCORES
 from experiments.report import FORMATS, report
 from tests.experiments.commands import start
 from tests.experiments.stored_runs import BAD, GOOD

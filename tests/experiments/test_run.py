@@ -14,7 +14,7 @@ import pytest
 
 from experiments import record, store
 from experiments.analysis import results
-from experiments.progress import Progress
+from experiments.common.progress import Progress
 from flamingo_core.checkpoint import load_tensors
 from tests.experiments.commands import ONE_PROCESS, QUICK, left_in_work, run_here, start
 
@@ -290,7 +290,7 @@ def test_the_default_store_is_the_repositorys_wherever_one_stands(tmp_path, monk
     """Without MLFLOW_TRACKING_URI the store is `mlruns/mlflow.db` beside the code."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    from experiments.record import ROOT
+    from experiments.common.checkout import ROOT
     from experiments.store import locate
 
     assert locate().file == ROOT / "mlruns" / "mlflow.db"

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
+from experiments.common.checkout import ROOT
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Lines
 from experiments.jobs.executor import Ended, Said
 from experiments.jobs.scheduler import RETRIES, run_jobs
-from experiments.record import ROOT
 from experiments.store import StoreError
 from tests.experiments.executor_contract import jobs
 

@@ -9,9 +9,9 @@ import torch
 
 from experiments import resolve
 from experiments.analysis import results
+from experiments.common.problems import UserError
 from experiments.data.tokenizer import encode, tokenizer_of
 from experiments.pretraining import smollm2
-from experiments.refusal import UserError
 from experiments.spec import make_spec
 from experiments.training.build import build_mixture, build_model, pick_device
 from experiments.training.loop import Trainer, draw_step

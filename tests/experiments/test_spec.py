@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from experiments.common.problems import UserError
 from experiments.compose import compose_files, leaves
 from experiments.record import RESULTS_VERSION
-from experiments.refusal import UserError
 from experiments.resolve import put, spec_hash
 from experiments.schema import (
     ADDED,

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from experiments.analysis import results
+from experiments.common.checkout import ROOT
 from experiments.jobs import attempt
-from experiments.record import ROOT
 from tests.experiments.commands import QUICK, run_here
 
 

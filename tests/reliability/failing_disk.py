@@ -9,7 +9,7 @@ from collections.abc import Collection
 from types import FrameType
 from typing import Any
 
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 
 OURS = tuple(str(ROOT / place) for place in ("experiments", "flamingo_core"))
 OF_THE_SYSTEM = {

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from experiments.analysis.pairing import Pairing, changed_keys, compare
+from experiments.common.checkout import ROOT
 from experiments.data import scenes, text, tokenizer, vocabulary
 from experiments.evaluation.evaluate import all_prompts, prompts_hash
-from experiments.record import ROOT
 from experiments.run_writer import flatten
 from experiments.spec import Spec
 from experiments.training import certificate as certificates

@@ -18,8 +18,9 @@ from experiments import digests
 from experiments.analysis import Table, damage, results
 from experiments.analysis.formats import as_text
 from experiments.cli import main
-from experiments.plain_json import dumps
-from experiments.record import CERTIFICATE_FILE, DIGESTS, HASHED, ROOT, SPEC_FILE, WEIGHTS_FILE
+from experiments.common.checkout import ROOT
+from experiments.common.plain_json import dumps
+from experiments.record import CERTIFICATE_FILE, DIGESTS, HASHED, SPEC_FILE, WEIGHTS_FILE
 from experiments.report import FORMATS, report
 from experiments.store import StoreError
 from experiments.table3 import table3

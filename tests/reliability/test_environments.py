@@ -14,8 +14,9 @@ import pytest
 
 from experiments import store
 from experiments.analysis import results
+from experiments.common.checkout import ROOT
 from experiments.places import CACHE_VARIABLE, LOCKS_VARIABLE
-from experiments.record import ROOT, SPEC_FILE, WEIGHTS_FILE
+from experiments.record import SPEC_FILE, WEIGHTS_FILE
 from tests.experiments.commands import run_here
 
 QUICK = ("scale=tiny", "train.steps=1", "data.world.queries=18", "eval.max_new_tokens=1")

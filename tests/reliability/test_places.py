@@ -10,8 +10,9 @@ import pytest
 
 from experiments import places, store
 from experiments.analysis import results
+from experiments.common.checkout import ROOT
 from experiments.places import CACHE_VARIABLE, Places, cache_folder, in_cache
-from experiments.record import CERTIFICATE_FILE, ROOT, SPEC_FILE
+from experiments.record import CERTIFICATE_FILE, SPEC_FILE
 from experiments.tracking import open_finished, start_run
 from tests.experiments.stored_runs import FakeSpec
 

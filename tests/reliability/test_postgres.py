@@ -16,8 +16,8 @@ import pytest
 
 from experiments import record, store
 from experiments.analysis import results
+from experiments.common.checkout import ROOT
 from experiments.places import CACHE_VARIABLE
-from experiments.record import ROOT
 from tests.experiments.commands import QUICK, left_in_work, run_here
 from tests.reliability.servers import MlflowServer, free_port, wait_for_port
 

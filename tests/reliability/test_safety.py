@@ -9,9 +9,9 @@ import pytest
 from experiments import store
 from experiments.analysis import results
 from experiments.analysis.results import StoredRun
+from experiments.common.checkout import ROOT
 from experiments.data.scenes import parse_id
 from experiments.places import CACHE_VARIABLE
-from experiments.record import ROOT
 from tests.experiments.commands import run_here
 from tests.experiments.stored_runs import answers
 

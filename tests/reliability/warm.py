@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from experiments.record import ROOT
+from experiments.common.checkout import ROOT
 from tests.reliability.failing_disk import FailingDisk
 
 # Where things are written, sent or removed, and where a step or an evaluated batch ends: calls made here count.
@@ -24,7 +24,7 @@ WATCHED = (
     "experiments/training/checkpoint.py",
     "experiments/training/loop.py",
     "experiments/evaluation/evaluate.py",
-    "experiments/progress.py",
+    "experiments/common/progress.py",
     "experiments/data/cache.py",
     "flamingo_core/checkpoint.py",
 )

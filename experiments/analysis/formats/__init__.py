@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from experiments.plain_json import dumps
+from experiments.common.plain_json import dumps
 
 if TYPE_CHECKING:
     from experiments.analysis import Table

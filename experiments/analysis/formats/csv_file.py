@@ -8,7 +8,7 @@ from experiments.analysis import Table
 from experiments.analysis.step_times import StepTimes, shown_step_time_s
 from experiments.analysis.table import Overall, Row, Score
 from experiments.analysis.wording import same_digits
-from experiments.plain_text import inert
+from experiments.common.plain_text import inert
 from experiments.published import BASELINE
 from experiments.record import OVERALL
 

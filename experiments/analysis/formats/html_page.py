@@ -22,8 +22,8 @@ from experiments.analysis.wording import (
     same_digits,
     setting_of,
 )
-from experiments.plain_json import dumps
-from experiments.plain_text import as_html as escape
+from experiments.common.plain_json import dumps
+from experiments.common.plain_text import as_html as escape
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS, SCORES
 

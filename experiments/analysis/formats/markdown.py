@@ -21,7 +21,7 @@ from experiments.analysis.wording import (
     ratio_interval,
     setting_of,
 )
-from experiments.plain_text import visible
+from experiments.common.plain_text import visible
 from experiments.published import BASELINE, PublishedRow
 from experiments.record import BENCHMARKS, SCORES
 

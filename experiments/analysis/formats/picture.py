@@ -6,7 +6,7 @@ from experiments.analysis.formats.strip import AXIS_HEIGHT, HEIGHT, Limits, axis
 from experiments.analysis.render import points
 from experiments.analysis.table import Row, unverified_in_words
 from experiments.analysis.wording import answer, interval, label_of, over, seeds_in_words, setting_of
-from experiments.plain_text import as_html as escape
+from experiments.common.plain_text import as_html as escape
 from experiments.published import BASELINE
 
 NAMES, DRAWN, WORDS = 340, 340, 360  # pixels: the columns

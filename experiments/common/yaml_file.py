@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from experiments.refusal import Problem, UserError, show
+from experiments.common.problems import Problem, UserError, show
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 10_000  # with every alias written out; the largest of our scales has 400

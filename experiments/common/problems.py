@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.plain_text import visible
+from experiments.common.plain_text import visible
 
 SEE_HELP = "--help lists ablations, scales and keys"
 
