@@ -21,12 +21,12 @@ from experiments.jobs.job import Job
 
 def nothing(job: Job) -> Outcome:
     """Everything around a job, without the job."""
-    from experiments.analysis import results
     from experiments.jobs import lease
+    from experiments.store import reader
 
     with lease.hold(job.key) as held:
         assert held is not None
-        results.find_finished(*job.key, ablation=job.spec.name)
+        reader.find_finished(*job.key, ablation=job.spec.name)
         held.end("done")
     return Outcome("done")
 
@@ -51,7 +51,9 @@ def main(words: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{Path(folder) / 'mlflow.db'}"
         # In a table, too, the store is opened by a worker: the scheduling process never imports MLflow.
-        subprocess.run([sys.executable, "-c", "from experiments.tracking import make_store; make_store()"], check=True)
+        subprocess.run(
+            [sys.executable, "-c", "from experiments.store.lifecycle import make_store; make_store()"], check=True
+        )
         jobs = [Job(make_seeded(spec, seed)) for seed in range(count)]
         rows = []
         for name, run, some in (("do nothing", nothing, jobs), ("take a second", a_second, jobs[: 10 * workers])):

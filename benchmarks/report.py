@@ -21,12 +21,12 @@ from experiments.common.checkout import ROOT
 SIZES = (1000, 10_000)
 # The app as it draws itself, less the server: what stands between the request and the first table.
 DASHBOARD = "from tests.dashboard.reading import markup, page; assert 'scale desk, n = ' in markup(page())"
-MLFLOW = "from experiments.analysis import results; from experiments.store import locate; "
+MLFLOW = "from experiments.store import reader; from experiments.store.connection import locate; "
 COMMANDS = {
     "report": [sys.executable, "-m", "experiments.report", "--format", "html", "--out", os.devnull],
     "first dashboard table": [sys.executable, "-c", DASHBOARD],
 }
-SEARCH_RUNS = [sys.executable, "-c", MLFLOW + "assert results._from_mlflow(locate(), 'FINISHED', {'scale': 'desk'})"]
+SEARCH_RUNS = [sys.executable, "-c", MLFLOW + "assert reader._from_mlflow(locate(), 'FINISHED', {'scale': 'desk'})"]
 
 
 def main(arguments: list[str]) -> None:

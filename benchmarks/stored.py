@@ -12,11 +12,11 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
-from experiments import published
-from experiments.digests import Digests, metrics_digest, params_hash, tags_hash
-from experiments.record import BENCHMARKS, CERTIFICATE_FILE, COSTS, DIGESTS, OVERALL, PREDICTIONS_FOLDER, blind
+from experiments.published import table3
 from experiments.spec import Spec, make_specs
-from experiments.tracking import Git, start_run
+from experiments.store.digests import Digests, metrics_digest, params_hash, tags_hash
+from experiments.store.lifecycle import Git, start_run
+from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, COSTS, DIGESTS, OVERALL, PREDICTIONS_FOLDER, blind
 
 QUERIES = 400  # a benchmark, as desk has them
 MODULES = 40  # hashed by a certificate
@@ -29,7 +29,7 @@ def make_store(file: Path, runs: int) -> None:
     where writing through MLflow takes an hour. Losses over steps are left out: no table reads them.
     """
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{file}"
-    rows = list(published.rows())
+    rows = list(table3.rows())
     specs = make_specs([f"ablation={','.join(rows)}", "scale=desk", "seed=0"], sweeps=True)
     rng = np.random.default_rng(0)
     firsts = [_written(spec, rng, file.parent) for spec in specs]

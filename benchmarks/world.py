@@ -17,8 +17,8 @@ def main(words: list[str]) -> None:
     """Print answers, captions, and what the baseline's captions get right."""
     from experiments.data.benchmarks import CAPTIONING, queries, scored_part
     from experiments.data.world import World
-    from experiments.record import BENCHMARKS
     from experiments.spec import make_spec
+    from experiments.store.names import BENCHMARKS
 
     spec = make_spec(*words)
     world = World(spec.data.world)
@@ -46,7 +46,7 @@ def written(asked: Sequence) -> tuple[float, float]:
     from experiments.data.draws import generator
     from experiments.data.scenes import scene
     from experiments.evaluation.cider import cider_d
-    from experiments.record import BLIND_OFFSET
+    from experiments.store.names import BLIND_OFFSET
 
     captions = [caption(scene(query.medium), generator("another writer", query.id), REFERENCE) for query in asked]
     references = [list(query.answers) for query in asked]
@@ -56,12 +56,12 @@ def written(asked: Sequence) -> tuple[float, float]:
 
 def print_captions(spec, asked: Sequence) -> None:
     """Of the baseline's stored captions, how many name the kinds and colours that the picture shows."""
-    from experiments.analysis import results
     from experiments.data.scenes import scene
     from experiments.data.vocabulary import COLOURS, KINDS
+    from experiments.store import reader
 
-    run = results.find_finished(spec.hash, spec.seed)
-    frame = None if run is None else results.load_predictions(run, "coco")
+    run = reader.find_finished(spec.hash, spec.seed)
+    frame = None if run is None else reader.load_predictions(run, "coco")
     if frame is None:
         print(f"no finished run of {spec.title} is stored: nothing to say of its captions")
         return

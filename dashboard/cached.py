@@ -5,10 +5,11 @@ from datetime import datetime
 
 import streamlit as st
 
-from experiments.analysis import Table, damage, results, table
-from experiments.analysis.results import StoredRun
-from experiments.published import rows
-from experiments.store import errors, locate
+from experiments.analysis import Table, table
+from experiments.published.table3 import rows
+from experiments.store import damage, reader
+from experiments.store.connection import errors, locate
+from experiments.store.stored_run import StoredRun
 
 SERVER_REFRESH_S = 30  # a server does not say when it was written to
 
@@ -36,7 +37,7 @@ def last_write() -> datetime | None:
 def read(uri: str, written: datetime | None) -> tuple[list[StoredRun], list[str]]:
     """All finished runs, the newest first, and what is damaged: the store is read once for all scales."""
     with damage.heard() as told:
-        return results.runs(), told
+        return reader.runs(), told
 
 
 def finished(uri: str, written: datetime | None) -> list[StoredRun]:

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from experiments import published
-from experiments.analysis import Table, pairing, results
+from experiments.analysis import Table, pairing
 from experiments.analysis.render import UNKNOWN, count, points, seconds, step_time, step_time_difference
-from experiments.analysis.results import StoredRun
 from experiments.analysis.stored_table import UNREADABLE
 from experiments.analysis.table import Part, Row, Score
 from experiments.analysis.wording import over
 from experiments.common.plain_text import as_html as escape
-from experiments.published import BASELINE
-from experiments.record import BENCHMARKS, OVERALL, SCORES
+from experiments.published import table3
+from experiments.published.table3 import BASELINE
+from experiments.store import reader
+from experiments.store.names import BENCHMARKS, OVERALL, SCORES
+from experiments.store.stored_run import StoredRun
 
 SCORE_HEADS = (*(one.label for one in BENCHMARKS), "Overall")
 
@@ -39,7 +40,7 @@ def html_details(name: str, stored: Table, back: str = "?") -> str:
 
 def title(name: str) -> str:
     """The row as the paper words it, and its name."""
-    row = published.rows().get(name)
+    row = table3.rows().get(name)
     if row is None or name == BASELINE:
         return name
     return f"{name}: ({row.group}) {row.setting}, {row.original_value} \u2192 {row.changed_value}"
@@ -50,7 +51,7 @@ def changes(runs: dict[int, StoredRun], baselines: dict[int, StoredRun]) -> str:
     seed = next((seed for seed in runs if seed in baselines), next(iter(runs)))
     ours, theirs = runs[seed], baselines.get(seed, next(iter(baselines.values())))
     try:
-        recorded = results.certificate(ours)
+        recorded = reader.certificate(ours)
     except UNREADABLE:
         recorded = None
     keys = sorted(pairing.changes(ours, theirs, recorded) - {"seed"})

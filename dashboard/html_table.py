@@ -4,7 +4,6 @@ from itertools import groupby
 from urllib.parse import quote, urlencode
 
 from dashboard.html_strip import html_axis, html_strip
-from experiments import published
 from experiments.analysis import Table, table
 from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.strip import scale_of
@@ -12,8 +11,9 @@ from experiments.analysis.render import UNKNOWN, count, points, step_time_beside
 from experiments.analysis.table import Row
 from experiments.analysis.wording import PAIRED, answer, label_of, own_caption, setting_of
 from experiments.common.plain_text import as_html as escape
-from experiments.published import BASELINE, PublishedRow
-from experiments.record import BENCHMARKS
+from experiments.published import table3
+from experiments.published.table3 import BASELINE, PublishedRow
+from experiments.store.names import BENCHMARKS
 
 SCORE, DELTA, PUBLISHED = "score", "delta", "published"
 SHOWN = (SCORE, DELTA, PUBLISHED)  # what the columns of scores hold; the last leaves out what is ours
@@ -95,7 +95,7 @@ def label(name: str, state: dict[str, str]) -> str:
 def figures(entry: Row, stored: Table, show: str) -> str:
     """What is published of a row, and ours or the command that makes it."""
     name = entry["row"]
-    html = cells("td", published_cells(published.rows().get(name), show))
+    html = cells("td", published_cells(table3.rows().get(name), show))
     if show == PUBLISHED:
         return html
     if name not in stored.broken and entry["n"]:
@@ -117,7 +117,7 @@ def published_cells(paper: PublishedRow | None, show: str) -> list[Cell]:
     """The paper's figures, and the difference of Overall from its baseline."""
     if paper is None:
         return [(UNKNOWN, "")] * len(PUBLISHED_HEADS)
-    base = published.rows()[BASELINE]
+    base = table3.rows()[BASELINE]
     delta = show == DELTA and paper is not base
     scores = [paper.scores[one.metric] - (base.scores[one.metric] if delta else 0) for one in BENCHMARKS]
     figures = [

@@ -5,9 +5,9 @@ python docs/make_rows.py
 
 from pathlib import Path
 
-from experiments import published
 from experiments.common.problems import show
 from experiments.guard import diff
+from experiments.published import table3
 from experiments.spec import make_spec
 
 PAGE = Path(__file__).with_name("rows.md")
@@ -15,7 +15,7 @@ HEAD = """# The rows
 
 Every row of the paper's Table 3 with the key that its file sets, the baseline's value and the row's. Sizes come from
 the scale; a changed `name` brings its own branch. The paper's labels, groups and figures are in
-[table3.csv](../experiments/reference/table3.csv). Written by `python docs/make_rows.py`.
+[table3.csv](../experiments/published/table3.csv). Written by `python docs/make_rows.py`.
 
 | row | group | paper: setting, changed value | key | in the baseline | in the row | file |
 |---|---|---|---|---|---|---|
@@ -25,7 +25,7 @@ the scale; a changed `name` brings its own branch. The paper's labels, groups an
 def page() -> str:
     """The page as it should stand."""
     lines = []
-    for name, row in published.rows().items():
+    for name, row in table3.rows().items():
         file = f"[{name}.yaml](../experiments/conf/ablation/{name}.yaml)"
         spec = make_spec(f"ablation={name}")
         changed = diff(spec.baseline.tree, spec.tree)

@@ -11,9 +11,9 @@ from experiments.data.benchmarks import Query
 from experiments.data.documents import document, layout
 from experiments.data.world import World
 from experiments.evaluation.prompts import build_prompts
-from experiments.record import BENCHMARKS
 from experiments.schema import DATASETS
 from experiments.spec import Spec, make_spec
+from experiments.store.names import BENCHMARKS
 
 DOCS = Path(__file__).parent
 SHOWN = 4  # examples of each

@@ -8,7 +8,7 @@ from typing import Any
 from experiments.common.large_imports import uncollected
 from experiments.common.problems import Problem, UserError, refuse, show, wrong_value
 from experiments.compose import leaves
-from experiments.published import BASELINE
+from experiments.published.table3 import BASELINE
 from experiments.resolve import RECORD_FILE, read_record
 from experiments.schema import DataConfig, WorldConfig
 from experiments.trial import try_parts

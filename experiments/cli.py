@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.analysis import damage
 from experiments.common.interrupt import answered, exit_code
 from experiments.common.plain_json import dumps
 from experiments.common.plain_text import visible_lines
 from experiments.common.problems import Problem, UserError, nearest, show, wrong_value
 from experiments.common.streams import Unwritten, standing
+from experiments.store import damage
 
 if TYPE_CHECKING:
     from experiments.spec import Spec
@@ -83,8 +83,8 @@ def _called(command: Callable[[list[str]], int], arguments: list[str], debug: bo
         return _end(REFUSED, str(Problem(text=text, hint=hint)), debug)
     except Exception as error:
         from experiments.common import locks
-        from experiments.faults import is_of_the_disk
-        from experiments.store import StoreError
+        from experiments.store.disk_faults import is_of_the_disk
+        from experiments.store.error import StoreError
 
         if isinstance(error, StoreError):
             return _end(REFUSED, str(Problem(text=error.message, hint=error.hint)), debug)

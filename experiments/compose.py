@@ -13,7 +13,7 @@ from typing import Any
 from experiments.common.problems import SEE_HELP, Problem, UserError, did_you_mean, refuse, show, wrong_value
 from experiments.common.yaml_file import checked_text, read
 from experiments.overrides import check_value
-from experiments.published import BASELINE, in_order
+from experiments.published.table3 import BASELINE, in_order
 
 CONF = Path(__file__).parent / "conf"
 HEADER = "# @package _global_"

@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.common.problems import Problem, nearest, show
 from experiments.compose import leaves
-from experiments.published import BASELINE
+from experiments.published.table3 import BASELINE
 from experiments.schema import OUTSIDE_HASH
 
 Changes = Mapping[str, Sequence[str]]  # what each ablation declares

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from experiments.cli import DONE, TABLE_FLAGS, Flag, main, number, points, split_flags
 from experiments.common.plain_text import visible_lines
 from experiments.common.problems import Problem, UserError, refuse
-from experiments.published import HARMLESS_POINTS
+from experiments.published.table3 import HARMLESS_POINTS
 from experiments.rows import stored_rows
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ def report(argv: list[str]) -> int:
     if "--help" in flags:
         print(__doc__)
         return DONE
-    from experiments.analysis import Table, results, summary
+    from experiments.analysis import Table, summary
     from experiments.analysis.formats import as_text
     from experiments.analysis.table import unverified_in_words
     from experiments.analysis.whole_file import check_out, write_out
+    from experiments.store import reader
 
     sources = flags["--from"].split(",") if "--from" in flags else None
     out = check_out(flags["--out"], sources or (), problems) if "--out" in flags else None
@@ -45,7 +46,7 @@ def report(argv: list[str]) -> int:
     baseline_seeds = number("--baseline-seeds", flags, problems) or 0
     delta = points("--delta", flags, HARMLESS_POINTS, problems)
     kept = None if sources is None else _files_of_runs(sources, problems)
-    finished = results.runs() if kept is None else list(kept.runs)
+    finished = reader.runs() if kept is None else list(kept.runs)
     scale, rows = stored_rows(overrides, flags.get("--rows"), finished, problems, of_file=kept is not None)
     refuse(problems)
     table = Table.load(

@@ -22,7 +22,7 @@ from experiments.compose import (
     plain_values,
 )
 from experiments.overrides import GROUPS, Override, check_value, key_names, parse
-from experiments.published import BASELINE, in_order
+from experiments.published.table3 import BASELINE, in_order
 from experiments.schema import Experiment
 
 

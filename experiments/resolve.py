@@ -17,9 +17,9 @@ from experiments.common.checkout import ROOT
 from experiments.common.outside_code import imported_hash
 from experiments.common.problems import Problem, UserError, did_you_mean, wrong_value
 from experiments.compose import leaves
-from experiments.places import in_cache
-from experiments.record import RESULTS_VERSION, is_path
 from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
+from experiments.store.names import RESULTS_VERSION, is_path
+from experiments.store.places import in_cache
 
 RECORD_FILE = "parts.json"  # beside frozen parts that were made here: what they are, and their hashes
 UNSAID = "???"  # OmegaConf's mark for a value that no YAML gives

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from experiments.common.problems import Problem, refuse, wrong_value
 
 if TYPE_CHECKING:
-    from experiments.analysis.results import StoredRun
     from experiments.spec import Spec
+    from experiments.store.stored_run import StoredRun
 
 
 def wanted(
@@ -26,12 +26,12 @@ def wanted(
     Raises:
         UserError: something is wrong with it, or `problems` were found before.
     """
-    from experiments import published
     from experiments.compose import ABLATION, known, misnamed, rename
-    from experiments.published import BASELINE
+    from experiments.published import table3
+    from experiments.published.table3 import BASELINE
     from experiments.spec import make_specs
 
-    names = list(published.rows()) if rows is None else [BASELINE, *rows.split(",")]
+    names = list(table3.rows()) if rows is None else [BASELINE, *rows.split(",")]
     for name in dict.fromkeys(names):
         if name not in known(ABLATION):
             other = misnamed(ABLATION).get(name)
@@ -70,8 +70,8 @@ def stored_rows(
 
     Where the runs are those `of_file`, the scale that no override says is theirs.
     """
-    from experiments import published
     from experiments.compose import SCALE, default_scale, known
+    from experiments.published import table3
 
     said = {key: value for key, _, value in (override.partition("=") for override in overrides)}
     default = finished[0].tags.get(SCALE, "") if of_file and finished else default_scale()
@@ -81,7 +81,7 @@ def stored_rows(
         hint = f"did you mean `{meant}`?" if meant else "of keys a table takes scale=NAME: its runs have no overrides"
         problems.append(wrong_value(key, value, "not here", hint))
     scales = list(dict.fromkeys([*known(SCALE), *sorted({run.tags.get(SCALE, "") for run in finished} - {""})]))
-    stored = list(dict.fromkeys([*published.rows(), *sorted({run.row for run in finished})]))
+    stored = list(dict.fromkeys([*table3.rows(), *sorted({run.row for run in finished})]))
     for key, values, allowed in ((SCALE, [scale], scales), ("--rows", rows or [], stored)):
         problems += [wrong_value(key, value, allowed) for value in values if value not in allowed]
     return scale, rows

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from experiments.cli import DONE, main, read_run
 from experiments.common.plain_json import dumps
 from experiments.common.streams import aside
-from experiments.published import BASELINE
-from experiments.store import locate
+from experiments.published.table3 import BASELINE
+from experiments.store.connection import locate
 
 if TYPE_CHECKING:
-    from experiments.analysis.results import StoredRun
     from experiments.spec import Spec
+    from experiments.store.stored_run import StoredRun
 
 
 def run(argv: list[str]) -> int:
@@ -43,9 +43,9 @@ def run(argv: list[str]) -> int:
 
 def stored_of(scales: set[str]) -> "list[StoredRun]":
     """All finished runs of these scales."""
-    from experiments.analysis import results
+    from experiments.store import reader
 
-    return [run for scale in sorted(scales) for run in results.runs(scale=scale)]
+    return [run for scale in sorted(scales) for run in reader.runs(scale=scale)]
 
 
 def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finished: "Sequence[StoredRun]" = ()) -> str:

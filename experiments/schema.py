@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Any
 
-from experiments.record import SCORES
+from experiments.store.names import SCORES
 from flamingo_core.xattn.placement import PLACEMENTS, block_layers
 
 DATASETS = ("m3w", "align", "ltip", "laion", "vtp")

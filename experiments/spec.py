@@ -13,7 +13,7 @@ from experiments.checks import check_build, check_fit, check_positions, check_sh
 from experiments.common.problems import Problem, UserError, refuse, show
 from experiments.compose import ABLATION, SCALE, check_config_dir, compose_files, known, leaves
 from experiments.guard import guard
-from experiments.published import BASELINE, group_of
+from experiments.published.table3 import BASELINE, group_of
 from experiments.request import Job, read_jobs
 from experiments.resolve import UNSAID, component_files, frozen_files, resolve, spec_hash
 from experiments.schema import DATASETS, OUTSIDE_HASH, DataConfig, DatasetConfig, EvalConfig, TrainConfig, WorldConfig

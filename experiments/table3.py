@@ -21,12 +21,12 @@ from experiments.cli import DONE, Flag, main, number, points, split_flags
 from experiments.common.plain_json import dumps
 from experiments.common.problems import Problem
 from experiments.common.streams import aside
-from experiments.published import BASELINE, HARMLESS_POINTS
+from experiments.published.table3 import BASELINE, HARMLESS_POINTS
 from experiments.rows import wanted
 
 if TYPE_CHECKING:
-    from experiments.analysis.results import StoredRun
     from experiments.spec import Spec
+    from experiments.store.stored_run import StoredRun
 
 FAIL_FAST, DRY_RUN = Flag(("--fail-fast",)), Flag(("--dry-run",))
 EXECUTOR = Flag(("--executor",), ("local",))
@@ -55,12 +55,12 @@ def table3(argv: list[str]) -> int:
 
         print(forecast(specs, workers=workers, as_json="--json" in flags))
         return DONE
-    from experiments.analysis import results
     from experiments.analysis.render import printed_table
     from experiments.analysis.selection import beside
     from experiments.analysis.summary import forgiving
     from experiments.analysis.table import build
     from experiments.jobs.reconcile import reconcile, report_failures
+    from experiments.store import reader
 
     runs: dict[str, StoredRun] = {}
 
@@ -70,7 +70,7 @@ def table3(argv: list[str]) -> int:
     with aside():
         failures = reconcile(specs, collect, workers=workers, fail_fast="--fail-fast" in flags)
     names = list(dict.fromkeys(spec.name for spec in specs))
-    chosen = beside(runs.values(), results.runs(scale=specs[0].scale)) if runs else None
+    chosen = beside(runs.values(), reader.runs(scale=specs[0].scale)) if runs else None
     stored = chosen.runs if chosen else ()
     of_baseline = set(range(baseline_seeds))
     if "--baseline-seeds" not in flags:  # more seeds of the baseline count where they are, as in `report`

@@ -11,10 +11,10 @@ from typing import Any
 from experiments.common.plain_text import visible_lines
 from experiments.common.problems import show
 from experiments.compose import ABLATION, HEADER, SCALE, default_scale, known, plain_values
-from experiments.places import CACHE_VARIABLE, LOCKS_VARIABLE
-from experiments.published import BASELINE, rows
+from experiments.published.table3 import BASELINE, rows
 from experiments.schema import DATASETS, DEVICES, SHOTS, EvalConfig, Experiment, LMSlot, TrainConfig
-from experiments.store_error import URI_VARIABLE
+from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
+from experiments.store.places import LOCKS_VARIABLE
 from flamingo_core.xattn.placement import PLACEMENTS
 
 # The keys that stay: each with what it is; COMPONENTS stands for the components of the slot.

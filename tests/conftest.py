@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments.places import LOCKS_VARIABLE
-from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
-from experiments.store import import_mlflow
-from experiments.tracking import Git, start_run
+from experiments.store.connection import import_mlflow
+from experiments.store.lifecycle import Git, start_run
+from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
+from experiments.store.places import LOCKS_VARIABLE
 from experiments.training import timing
 from tests.experiments.stored_runs import COST_METRICS, GOOD, RATIO, FakeSpec, a_certificate, a_tree, answers, scored
 

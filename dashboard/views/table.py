@@ -18,7 +18,8 @@ from experiments.analysis import Table
 from experiments.analysis.formats.csv_file import as_csv
 from experiments.analysis.stored_table import DEFAULT_SCALE
 from experiments.common.plain_text import visible
-from experiments.store import StoreError, locate
+from experiments.store.connection import locate
+from experiments.store.error import StoreError
 
 STYLE = Path(__file__).parents[1] / "style.css"
 # The elements of a page appear in no fixed order: look again until the block is there, for at most ten seconds.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import correlation
 
-from experiments import published
 from experiments.analysis.table import Overall, Table
-from experiments.published import BASELINE
+from experiments.published import table3
+from experiments.published.table3 import BASELINE
 
 COSTLY_POINTS = 5.0  # Overall points that a row costs in the paper, from which it should hurt elsewhere too
 FEWEST_ROWS = 5  # for fewer, the interval of a rank correlation holds nearly everything
@@ -54,7 +54,7 @@ def agreement(table: Table) -> Agreement | None:
 
     The interval is Bonett and Wright's (2000): normal in Fisher's z, with variance (1 + r^2 / 2) / (rows - 3).
     """
-    paper = published.rows()
+    paper = table3.rows()
     ours, theirs = {}, {}
     for row in table["rows"]:
         difference = row["overall"]["difference"]
@@ -88,7 +88,7 @@ def _is_below(overall: Overall) -> bool:
 
 
 def _parts(ours: dict[str, float], theirs: dict[str, float]) -> Iterator[Part]:
-    paper = published.rows()
+    paper = table3.rows()
     for name, groups in PARTS.items():
         rows = [row for row in ours if paper[row].group in groups]
         if len(rows) < FEWEST_OF_PART or (whole := _rank_correlation(rows, ours, theirs)) is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.record import BENCHMARKS, OVERALL, SCORES
+from experiments.store.names import BENCHMARKS, OVERALL, SCORES
 
 if TYPE_CHECKING:
     import pandas as pd

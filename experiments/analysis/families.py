@@ -4,8 +4,8 @@ Each is compared with the baseline by itself, so that what is stored of one move
 family is as large as the table, whichever of its rows are stored or shown; the others are as large as what is stored.
 """
 
-from experiments import published
-from experiments.published import BASELINE
+from experiments.published import table3
+from experiments.published.table3 import BASELINE
 
 PUBLISHED, OWN, COMBINATIONS = "published", "own", "combinations"
 FAMILIES = (PUBLISHED, OWN, COMBINATIONS)
@@ -17,12 +17,12 @@ def family_of(row: str) -> str | None:
         return None
     if "+" in row:
         return COMBINATIONS
-    return PUBLISHED if row in published.rows() else OWN
+    return PUBLISHED if row in table3.rows() else OWN
 
 
 def size_of(family: str, num_stored: int) -> int:
     """How many rows the intervals of a family hold for at once."""
-    return len(published.rows()) - 1 if family == PUBLISHED else num_stored
+    return len(table3.rows()) - 1 if family == PUBLISHED else num_stored
 
 
 def in_words(family: str, size: int) -> str:

@@ -18,7 +18,7 @@ from experiments.analysis.mixed_model import Array
 from experiments.analysis.power import MOST_SEEDS, first_number
 from experiments.analysis.row_variances import RowVariances
 from experiments.analysis.simultaneous import critical_values, sd_nodes
-from experiments.published import FEWEST_SEEDS
+from experiments.published.table3 import FEWEST_SEEDS
 
 LARGEST_LOADING = 0.97
 RATIOS = 5  # quantiles of the variance of a row that is judged by its own

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.analysis import results
-from experiments.analysis.results import StoredRun
-from experiments.record import is_path
+from experiments.store import reader
+from experiments.store.names import is_path
+from experiments.store.stored_run import StoredRun
 
 # The parts whose sizes follow from another part's: the resampler reads as wide as the encoder writes, and so on.
 # A grafted stack brings layers of the language model's class.
@@ -56,7 +56,7 @@ class Pairing:
 
 def of_runs(row: StoredRun, baseline: StoredRun) -> Pairing | None:
     """Compare two stored runs; None where either has no certificate."""
-    ours, theirs = results.certificate(row), results.certificate(baseline)
+    ours, theirs = reader.certificate(row), reader.certificate(baseline)
     if ours is None or theirs is None:
         return None
     return compare(ours, theirs, changes(row, baseline, ours))

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis import damage, results
-from experiments.analysis.results import StoredRun
 from experiments.common.plain_text import visible
 from experiments.data.vocabulary import IMAGE
-from experiments.record import BENCHMARKS, Benchmark
+from experiments.store import damage, reader
+from experiments.store.names import BENCHMARKS, Benchmark
+from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def choose(runs: dict[str, StoredRun]) -> list[Example]:
 def _readable(run: StoredRun, benchmark: Benchmark) -> "pd.DataFrame | None":
     """A run's predictions; None where they are not there, or cannot be read, which is told of."""
     try:
-        return results.load_predictions(run, benchmark.name)
+        return reader.load_predictions(run, benchmark.name)
     except damage.UNREADABLE as error:
         damage.tell(f"{damage.in_words(error)}\nhint: {damage.makes_again(run, stored=True)}")
         return None

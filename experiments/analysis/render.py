@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 
-from experiments import published
 from experiments.analysis import pairing
 from experiments.analysis.predictions import predictions_block, relative
-from experiments.analysis.results import StoredRun
 from experiments.analysis.step_times import shown_step_time_s
-from experiments.analysis.table import Overall, Row, Table, command, is_over_examples, left_out_in_words, origin
+from experiments.analysis.table import Overall, Row, Table, is_over_examples, left_out_in_words
 from experiments.common.plain_text import visible
-from experiments.published import BASELINE
-from experiments.record import BENCHMARKS, CONFIG_DIR, OVERALL, SCORES
-from experiments.store import URI_VARIABLE, Store, locate
+from experiments.published import table3
+from experiments.published.table3 import BASELINE
+from experiments.store.commands import command, origin
+from experiments.store.connection import Store, locate
+from experiments.store.error import URI_VARIABLE
+from experiments.store.names import BENCHMARKS, CONFIG_DIR, OVERALL, SCORES
+from experiments.store.stored_run import StoredRun
 
 UNKNOWN = "-"
 PIPE_WIDTH = 120  # columns where there is no terminal
@@ -213,9 +215,9 @@ def _by_column(row: Row) -> Mapping[str, Mapping[str, float | None]]:
 
 def _published_lines(name: str, *, alone: bool) -> list[Line]:
     """The paper's baseline, and its row and difference where it has this row."""
-    base, row = published.rows()[BASELINE], published.rows().get(name)
+    base, row = table3.rows()[BASELINE], table3.rows().get(name)
 
-    def level(one: published.PublishedRow) -> dict[str, str]:
+    def level(one: table3.PublishedRow) -> dict[str, str]:
         return {
             "params": f"{one.params_b:.1f}B",
             "trained": UNKNOWN,
@@ -279,7 +281,7 @@ def _next(row: StoredRun) -> str:
     plain = not overrides and not further[CONFIG_DIR]
     if row.row == BASELINE and plain:
         return f"python -m experiments.run ablation=xattn_every_4th scale={scale}"
-    if row.row in published.rows() and plain:
+    if row.row in table3.rows() and plain:
         return f"python -m experiments.table3 scale={scale} --rows {row.row} --seeds {SEEDS}"
     others = [seed for seed in range(SEEDS) if seed != row.seed]
     return command(row.row, scale=scale, seeds=others, overrides=overrides, **further)

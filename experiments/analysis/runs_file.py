@@ -14,15 +14,15 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from experiments.analysis import damage
 from experiments.analysis.examples import Interval
-from experiments.analysis.stored_run import FINISHED, LONGEST_SEED, StoredRun, newest_first
 from experiments.analysis.stored_table import UNREADABLE, Table
 from experiments.analysis.table import Evidence
 from experiments.common.plain_text import read_back, written
 from experiments.common.problems import UserError, wrong_value
-from experiments.published import BASELINE
-from experiments.record import COMPONENTS, CONFIG_DIR, COSTS, OKVQA_NAME, OVERALL, PAIRED_STEP_TIME, SCORES, blind
+from experiments.published.table3 import BASELINE
+from experiments.store import damage
+from experiments.store.names import COMPONENTS, CONFIG_DIR, COSTS, OKVQA_NAME, OVERALL, PAIRED_STEP_TIME, SCORES, blind
+from experiments.store.stored_run import FINISHED, LONGEST_SEED, StoredRun, newest_first
 
 TAGS = ("scale", "ablation", "seed", "spec_hash", "baseline_hash", "git_commit", "dirty", COMPONENTS, CONFIG_DIR)
 METRICS = (*COSTS, *SCORES, OVERALL, *map(blind, (*SCORES, OVERALL)), OKVQA_NAME)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.families import FAMILIES, family_of, size_of
-from experiments.analysis.stored_run import StoredRun
-from experiments.published import BASELINE, FEWEST_SEEDS
-from experiments.record import OVERALL, blind
+from experiments.published.table3 import BASELINE, FEWEST_SEEDS
+from experiments.store.names import OVERALL, blind
+from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypedDict
 
-from experiments.analysis.stored_run import FINISHED, StoredRun, newest_first
-from experiments.published import BASELINE
+from experiments.published.table3 import BASELINE
+from experiments.store import reader
+from experiments.store.stored_run import FINISHED, StoredRun, newest_first
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,13 @@ class Selection:
     other_designs: tuple[StoredRun, ...] = ()  # comparable, and called as a row that is of another spec hash here
 
 
-def select(scale: str, finished: Iterable[StoredRun]) -> Selection:
+def select(scale: str, finished: Iterable[StoredRun] | None = None) -> Selection:
     """The runs of a scale without overrides and with the newest finished baseline's hash, of each row the newest hash.
 
-    `finished` are all finished runs, in any order.
+    `finished` are all finished runs, in any order; where they are not given, they are read from the store.
     """
-    jobs = _each_job(run for run in finished if run.status == FINISHED and run.tags.get("scale") == scale)
+    stored = reader.runs(scale=scale) if finished is None else finished
+    jobs = _each_job(run for run in stored if run.status == FINISHED and run.tags.get("scale") == scale)
     baseline = next((run for run in jobs if run.row == BASELINE and not run.overrides), None)
     if baseline is None:
         return Selection(scale, None, (), len(jobs))

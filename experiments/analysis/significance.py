@@ -16,7 +16,7 @@ from experiments.analysis.more_seeds import Plan
 from experiments.analysis.power import CONFIDENCE, POWER, shift
 from experiments.analysis.power import seeds_to_detect as planned_seeds
 from experiments.analysis.simultaneous import critical_values
-from experiments.published import FEWEST_SEEDS
+from experiments.published.table3 import FEWEST_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from statistics import fmean, median, stdev
 from typing import TypedDict
 
-from experiments.analysis.stored_run import StoredRun
-from experiments.record import PAIRED_STEP_TIME
+from experiments.store.names import PAIRED_STEP_TIME
+from experiments.store.stored_run import StoredRun
 
 Z = 1.959964  # half a 95% interval in standard errors
 RATIO, LOW, HIGH = "step_time_ratio", "step_time_ratio_low", "step_time_ratio_high"

@@ -5,13 +5,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from experiments import published
-from experiments.analysis import damage, results, summary, table
-from experiments.analysis.damage import UNREADABLE as UNREADABLE
-from experiments.analysis.results import StoredRun
+from experiments.analysis import summary, table
+from experiments.analysis.selection import select
 from experiments.analysis.table import Evidence
-from experiments.published import BASELINE, HARMLESS_POINTS
-from experiments.record import OVERALL
+from experiments.published import table3
+from experiments.published.table3 import BASELINE, HARMLESS_POINTS
+from experiments.store import damage
+from experiments.store.commands import command, origin
+from experiments.store.damage import UNREADABLE as UNREADABLE
+from experiments.store.names import OVERALL
+from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,9 +59,9 @@ class Table:
         Raises:
             StoreError: the store is there and cannot be read.
         """
-        chosen = results.select(scale, finished)
+        chosen = select(scale, finished)
         if rows is None:
-            rows = [*published.rows(), *(run.row for run in chosen.runs)]
+            rows = [*table3.rows(), *(run.row for run in chosen.runs)]
         names = list(dict.fromkeys([BASELINE, *rows]))
         kept = list(chosen.runs)
         if seeds is None:
@@ -106,9 +109,9 @@ class Table:
         missing = [seed for seed in self.table["seeds"] if seed not in runs]
         if not missing:
             return None
-        further = table.origin(name, [*runs.values(), *self.runs.get(BASELINE, {}).values()])
+        further = origin(name, [*runs.values(), *self.runs.get(BASELINE, {}).values()])
         again = "rerun=true" if name in self.broken else ""
-        return table.command(name, scale=self.table["scale"], seeds=missing, overrides=again, **further)
+        return command(name, scale=self.table["scale"], seeds=missing, overrides=again, **further)
 
     def effects(self) -> "pd.DataFrame":
         """A line a row and score, Overall last: mean, difference from the baseline with its interval, blind twin.
@@ -117,7 +120,7 @@ class Table:
         """
         import pandas as pd
 
-        paper = published.rows()[BASELINE]
+        paper = table3.rows()[BASELINE]
         reference = {**paper.scores, OVERALL: paper.overall}
         lines: list[dict[str, Any]] = []
         for row in self.table["rows"]:

@@ -16,14 +16,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from experiments.analysis import damage, examples, pairing, results
-from experiments.analysis.damage import UNREADABLE
+from experiments.analysis import examples, pairing
 from experiments.analysis.examples import Interval
-from experiments.analysis.results import StoredRun
 from experiments.analysis.whole_file import write_whole
 from experiments.common.plain_json import dumps
-from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
-from experiments.store import Store, StoreError, locate
+from experiments.store import damage, reader
+from experiments.store.connection import Store, locate
+from experiments.store.damage import UNREADABLE
+from experiments.store.error import StoreError
+from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
+from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +70,7 @@ class Summary:
             except UNREADABLE as error:  # the baseline's damage is no fault of its rows
                 damage.tell(f"{damage.in_words(error)}\nhint: {damage.makes_again(baseline, stored=True)}")
                 return None
-            found = examples.intervals(ours, theirs, results.ceilings(row))
+            found = examples.intervals(ours, theirs, reader.ceilings(row))
             return {metric: asdict(interval) for metric, interval in found.items()}
 
         known = self._known(INTERVALS, row, baseline, work_out)
@@ -76,7 +78,7 @@ class Summary:
 
     def _answers_of(self, run: StoredRun) -> "dict[str, pd.DataFrame]":
         if run.run_id not in self._answers:
-            loaded = {benchmark.name: results.load_predictions(run, benchmark.name) for benchmark in BENCHMARKS}
+            loaded = {benchmark.name: reader.load_predictions(run, benchmark.name) for benchmark in BENCHMARKS}
             self._answers[run.run_id] = {name: frame for name, frame in loaded.items() if frame is not None}
         return self._answers[run.run_id]
 
@@ -95,7 +97,7 @@ class Summary:
         """When the run ended, and its files as they are: looked at once a table, however many rows a baseline has."""
         key = what, run.run_id
         if key not in self._stamps:
-            self._stamps[key] = [run.ended, *results.stamps(run, FILES[what])]
+            self._stamps[key] = [run.ended, *reader.stamps(run, FILES[what])]
         return self._stamps[key]
 
 
@@ -110,7 +112,7 @@ def opened() -> Iterator[Summary]:
     finally:
         if summary.new:
             with suppress(OSError, StoreError):  # a folder that is not ours to write in: worked out again next time
-                save(file, _joined(load(file), summary.new, results.run_ids()))
+                save(file, _joined(load(file), summary.new, reader.run_ids()))
 
 
 @contextmanager

@@ -6,19 +6,19 @@ Over several seeds both are those of one model of all rows (`seeds`), with a ver
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from shlex import quote, split
 from statistics import fmean, median
 from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
-from experiments import published
 from experiments.analysis import examples, families, seed_warnings, summary
-from experiments.analysis.results import StoredRun
 from experiments.analysis.seeds import effects
 from experiments.analysis.selection import OtherDesign, check_one_design_a_row, in_words
 from experiments.analysis.selection import other_designs as count_designs
 from experiments.analysis.step_times import StepTimes, step_times
-from experiments.published import BASELINE, HARMLESS_POINTS
-from experiments.record import COMPONENTS, CONFIG_DIR, OVERALL, SCORES, blind
+from experiments.published import table3
+from experiments.published.table3 import BASELINE, HARMLESS_POINTS
+from experiments.store.commands import command, origin
+from experiments.store.names import OVERALL, SCORES, blind
+from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
     from experiments.analysis.seeds import Effect, Effects
@@ -130,7 +130,7 @@ def build(
         ValueError: runs of one row carry several spec hashes, or are of one seed.
     """
     check_one_design_a_row(runs)
-    wanted = published.in_order(tuple(dict.fromkeys(rows if rows is not None else (run.row for run in runs))))
+    wanted = table3.in_order(tuple(dict.fromkeys(rows if rows is not None else (run.row for run in runs))))
     by_row: dict[str, dict[int, StoredRun]] = {name: {} for name in (*wanted, BASELINE, *(run.row for run in runs))}
     for run in runs:
         is_wanted = run.seed in (*seeds, *baseline_seeds) if run.row == BASELINE else run.seed in seeds
@@ -188,46 +188,13 @@ def unverified_in_words(number: int) -> str:
 
 def published_figures(name: str) -> dict[str, float | None]:
     """The paper's figures for a row, each None where the paper has no such row."""
-    row = published.rows().get(name)
+    row = table3.rows().get(name)
     return {
         "params_b": row.params_b if row else None,
         "step_time_s": row.step_time_s if row else None,
         **{metric: row.scores[metric] if row else None for metric in SCORES},
         OVERALL: row.overall if row else None,
     }
-
-
-def command(
-    name: str,
-    *,
-    scale: str,
-    seeds: Sequence[int],
-    overrides: str = "",
-    components: str = "",
-    config_dir: str = "",
-) -> str:
-    """The command that makes these runs, as it is typed in a shell; the last three as the tags of a run have them."""
-    words = ["-m"] if len(seeds) > 1 else []
-    if name != BASELINE:
-        words.append(f"ablation=[{name.replace('+', ',')}]" if "+" in name else f"ablation={name}")
-    words += [f"scale={scale}", f"seed={','.join(map(str, seeds))}", *split(overrides)]
-    if components:
-        words.append(f"{COMPONENTS}=[{components}]")
-    if config_dir:
-        words += ["--config-dir", config_dir]
-    return " ".join(["python -m experiments.run", *(quote(word) for word in words)])
-
-
-def origin(name: str, runs: Iterable[StoredRun]) -> dict[str, str]:
-    """What else the command of a row says: modules and a folder of one's own, as its runs were made with.
-
-    A row that has no run needs what its scale needs, which the baseline's runs say where it is a scale of one's own.
-    """
-    known = list(runs)
-    tags = next((run.tags for run in known if run.row == name), None)
-    if tags is None:
-        tags = next((run.tags for run in known if run.row == BASELINE and CONFIG_DIR in run.tags), {})
-    return {tag: tags.get(tag, "") for tag in (COMPONENTS, CONFIG_DIR)}
 
 
 def _row(
@@ -268,7 +235,7 @@ def _row(
     whole, on_the_whole = score(OVERALL), over_seeds.get(OVERALL)
     return Row(
         row=name,
-        group=published.group_of(tuple(name.split("+"))),
+        group=table3.group_of(tuple(name.split("+"))),
         n=len(stored),
         params_total=_count(stored, "params_total"),
         params_trainable=_count(stored, "params_trainable"),

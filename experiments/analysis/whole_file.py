@@ -10,7 +10,8 @@ from shlex import quote
 from uuid import uuid4
 
 from experiments.common.problems import Problem, UserError, show, wrong_value
-from experiments.store import StoreError, locate
+from experiments.store.connection import locate
+from experiments.store.error import StoreError
 
 # Names of what is open already, be it a file.
 DESCRIPTORS = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments import published
 from experiments.analysis.render import points, seeds_in_plan
 from experiments.analysis.table import Overall, Row, Score, Table, is_over_examples
-from experiments.published import BASELINE
+from experiments.published import table3
+from experiments.published.table3 import BASELINE
 
 OWN_ROWS = "Combinations and rows of our own"
 PAIRED = {"equal": "paired", "differs": "NOT PAIRED", None: "no certificate"}
@@ -20,7 +20,7 @@ PUBLISHED = "Table 3 of the Flamingo paper (Flamingo-3B, 4 shots), one run a row
 
 def setting_of(name: str) -> tuple[str, str]:
     """Group and setting as the paper has them, and the value that the rows change; rows of our own come last."""
-    row = published.rows().get(name)
+    row = table3.rows().get(name)
     if row is None:
         return OWN_ROWS, ""
     return ("Baseline", "") if name == BASELINE else (f"({row.group}) {row.setting}", row.original_value)
@@ -28,7 +28,7 @@ def setting_of(name: str) -> tuple[str, str]:
 
 def label_of(name: str) -> str:
     """The changed value as the paper has it; nothing for a row that it does not have."""
-    row = published.rows().get(name)
+    row = table3.rows().get(name)
     return "" if row is None else row.setting if name == BASELINE else row.changed_value
 
 

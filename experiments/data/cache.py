@@ -26,8 +26,9 @@ from experiments.common.progress import Progress
 from experiments.data.documents import num_media
 from experiments.data.scenes import parse_id
 from experiments.data.world import VERSION, World
-from experiments.places import CACHE_VARIABLE, cache_folder
 from experiments.schema import DATASETS, WorldConfig
+from experiments.store.error import CACHE_VARIABLE
+from experiments.store.places import cache_folder
 
 if TYPE_CHECKING:
     from torch import Tensor

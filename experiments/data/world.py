@@ -17,8 +17,8 @@ from experiments.data.rendering import render
 from experiments.data.scenes import SOURCES, parse_id, scene
 from experiments.data.text import lm_document
 from experiments.data.vocabulary import FACTS, KINDS, fact, words
-from experiments.record import BENCHMARKS
 from experiments.schema import DATASETS, DataConfig, WorldConfig
+from experiments.store.names import BENCHMARKS
 
 # Raised when scenes are drawn differently or texts change beyond the samples that the fingerprint reads.
 VERSION = 1

@@ -16,8 +16,8 @@ from experiments.evaluation.decode import answer
 from experiments.evaluation.overall import overall
 from experiments.evaluation.prompts import Prompt, blind_media, build_prompts
 from experiments.evaluation.score import score_examples
-from experiments.record import BENCHMARKS, OKVQA_NAME, OVERALL, PREDICTION_COLUMNS, blind
 from experiments.spec import Spec
+from experiments.store.names import BENCHMARKS, OKVQA_NAME, OVERALL, PREDICTION_COLUMNS, blind
 from flamingo_core.flamingo import Flamingo
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from experiments.data.documents import Chunk, layout
 from experiments.data.draws import generator
 from experiments.data.lengths import TEXT_ONLY_DEMONSTRATIONS
 from experiments.data.vocabulary import IMAGE
-from experiments.record import BLIND_OFFSET
+from experiments.store.names import BLIND_OFFSET
 
 if TYPE_CHECKING:
     from experiments.data.world import World

@@ -24,7 +24,7 @@ def match_scores(answers: Sequence[str], references: Sequence[Sequence[str]]) ->
     return [exact_match(answer, annotated) for answer, annotated in zip(answers, references, strict=True)]
 
 
-# By the names in `record.BENCHMARKS`.
+# By the names in `store.names.BENCHMARKS`.
 MEASURES: dict[str, Measure] = {
     "coco": caption_scores,
     "okvqa": vqa_scores,
@@ -40,7 +40,7 @@ def score_examples(benchmark: str, answers: Sequence[str], references: Sequence[
     To be called once with the whole benchmark: what CIDEr-D makes of one caption depends on the references of all.
 
     Args:
-        benchmark: a name from `record.BENCHMARKS`.
+        benchmark: a name from `store.names.BENCHMARKS`.
         answers: what the model said, one an example.
         references: for each example the captions or annotators' answers.
 

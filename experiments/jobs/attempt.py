@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from experiments.analysis import results
 from experiments.common.problems import UserError
 from experiments.jobs import lease, quiet
 from experiments.jobs.job import Job, run_job
-from experiments.tracking import make_store
+from experiments.store import reader
+from experiments.store.lifecycle import make_store
 
 # done: it is stored. failed: an error of its own. stopped: asked to, it left a checkpoint. lost: its process is gone.
 # taken: another process is on it.
@@ -57,7 +57,7 @@ def guarded(run: Callable[..., Outcome], *arguments: object) -> Outcome:
 
 def _is_stored(job: Job) -> bool:
     spec = job.spec
-    return results.find_finished(*job.key, ablation=spec.name, baseline_hash=spec.baseline_hash) is not None
+    return reader.find_finished(*job.key, ablation=spec.name, baseline_hash=spec.baseline_hash) is not None
 
 
 def _under_lease(job: Job, left_by: lease.Note | None) -> Outcome:

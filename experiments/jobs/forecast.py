@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from statistics import median
 
-from experiments.analysis import results
-from experiments.analysis.results import StoredRun
 from experiments.common.plain_json import dumps
 from experiments.jobs.job import Job, missing_jobs, steps_done
 from experiments.jobs.reconcile import default_workers
 from experiments.spec import Spec
+from experiments.store import reader
+from experiments.store.stored_run import StoredRun
 
 
 def forecast(specs: Sequence[Spec], *, workers: int | None, as_json: bool) -> str:
@@ -48,7 +48,7 @@ def _line(job: Job, known: list[StoredRun]) -> dict:
 def _undisturbed(jobs: Sequence[Job]) -> list[StoredRun]:
     """Finished runs of these scales that never stopped on the way."""
     scales = dict.fromkeys(job.spec.scale for job in jobs)
-    return [run for scale in scales for run in results.runs(scale=scale) if "resumed_at_step" not in run.tags]
+    return [run for scale in scales for run in reader.runs(scale=scale) if "resumed_at_step" not in run.tags]
 
 
 def _took_s(run: StoredRun) -> float:

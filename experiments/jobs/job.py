@@ -11,16 +11,18 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis import pairing, results
-from experiments.analysis.results import StoredRun
+from experiments.analysis import pairing
 from experiments.common.plain_json import dumps
 from experiments.common.plain_text import visible_lines
 from experiments.jobs import lease, quiet, waiting
-from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, TIMING_FILE, WEIGHTS_FILE, loss
-from experiments.run_writer import RunWriter
 from experiments.spec import Spec
-from experiments.store import locate
-from experiments.tracking import StoreError, open_finished, resume_run, start_run, work_folder
+from experiments.store import reader
+from experiments.store.connection import locate, work_folder
+from experiments.store.error import StoreError
+from experiments.store.lifecycle import open_finished, resume_run, start_run
+from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, TIMING_FILE, WEIGHTS_FILE, loss
+from experiments.store.stored_run import StoredRun
+from experiments.store.writer import RunWriter
 
 if TYPE_CHECKING:
     from experiments.evaluation.evaluate import Evaluation
@@ -65,10 +67,10 @@ def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
         StoreError: the store cannot be used.
     """
     missing = []
-    stored = results.finished_jobs(scale for scale in {spec.scale for spec in specs})
+    stored = reader.finished_jobs(scale for scale in {spec.scale for spec in specs})
     for job in wanted_jobs(specs):
         run = None if job.afresh else stored.get((*job.key, job.spec.name, job.spec.baseline_hash))
-        if run is None or not results.is_whole(run):
+        if run is None or not reader.is_whole(run):
             missing.append(job)
         else:
             lease.forget(job.key)
@@ -254,13 +256,13 @@ def _is_timed(stored: StoredRun, baseline: StoredRun | None) -> bool:
 
 def _uncompared(stored: StoredRun) -> dict[str, Any] | None:
     """A certificate that was written before there was a baseline to compare it with."""
-    certificate = results.certificate(stored)
+    certificate = reader.certificate(stored)
     return certificate if certificate is not None and certificate.get("against") is None else None
 
 
 def _is_comparable(stored: StoredRun, baseline: StoredRun) -> bool:
     """Whether a comparison is missing and can be made: a baseline's certificate that is damaged is as none."""
-    return _uncompared(stored) is not None and results.certificate(baseline) is not None
+    return _uncompared(stored) is not None and reader.certificate(baseline) is not None
 
 
 def _ensure_certified(spec: Spec, stored: StoredRun) -> None:
@@ -277,9 +279,9 @@ def _ensure_certified(spec: Spec, stored: StoredRun) -> None:
 
 
 def _finished(spec: Spec) -> StoredRun:
-    run = results.find_finished(spec.hash, spec.seed, ablation=spec.name, baseline_hash=spec.baseline_hash)
+    run = reader.find_finished(spec.hash, spec.seed, ablation=spec.name, baseline_hash=spec.baseline_hash)
     # one that was begun before its baseline was edited, and went on, says the old one
-    run = run or results.find_finished(spec.hash, spec.seed, ablation=spec.name)
+    run = run or reader.find_finished(spec.hash, spec.seed, ablation=spec.name)
     assert run is not None, "a job that ended without an error is stored"
     return run
 
@@ -296,8 +298,8 @@ def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
     from experiments.training.checkpoint import Progressed
     from flamingo_core.checkpoint import load_tensors, load_trained_state
 
-    for donor in results.find_trained(spec.train_hash, spec.seed):
-        weights = results.intact(donor, WEIGHTS_FILE)
+    for donor in reader.find_trained(spec.train_hash, spec.seed):
+        weights = reader.intact(donor, WEIGHTS_FILE)
         if weights is None or "train_step_time_s" not in donor.metrics:
             continue
         try:
@@ -308,10 +310,10 @@ def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
         _say(f"{spec.title}: run {donor.run_id} trained the same, its weights are evaluated")
         times = [donor.metrics["train_step_time_s"]]
         # what it was trained on is the donor's word: of one that says nothing, `{}` is equal to nothing
-        certificate = results.certificate(donor) or {}
+        certificate = reader.certificate(donor) or {}
         return Progressed(
             step=spec.train.steps,
-            losses=results.losses(donor),
+            losses=reader.losses(donor),
             step_times_s=times,
             batches=certificate.get("batches") or {},
             environment=certificate.get("environment") or {},
@@ -335,8 +337,8 @@ def _against_baseline(spec: Spec, certificate: dict[str, Any]) -> dict[str, Any]
     if spec.hash == spec.baseline_hash:
         return None
     try:
-        baseline = results.find_finished(spec.baseline_hash, spec.seed, ablation=spec.baseline.name)
-        theirs = None if baseline is None else results.certificate(baseline)
+        baseline = reader.find_finished(spec.baseline_hash, spec.seed, ablation=spec.baseline.name)
+        theirs = None if baseline is None else reader.certificate(baseline)
     except StoreError:  # `complete` does it when the store is there again
         return None
     if baseline is None or theirs is None:

@@ -6,7 +6,7 @@ No thread of ours is started. pyarrow's allocator, which comes with MLflow, has 
 from contextlib import suppress
 
 from experiments.common.large_imports import uncollected
-from experiments.store import import_mlflow
+from experiments.store.connection import import_mlflow
 
 # An error here would end the server that workers are forked from, without a word to the command that waits for one. A
 # worker imports what is missing itself, and says what is wrong with it.

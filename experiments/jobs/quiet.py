@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from experiments.common.locks import NoLocks, flock
-from experiments.places import LOCKS_VARIABLE, machine_locks
-from experiments.store import StoreError
+from experiments.store.error import StoreError
+from experiments.store.places import LOCKS_VARIABLE, machine_locks
 
 PREFIX = "flamingo-ablations-"
 WAITS = "timing waits until the jobs of other commands have ended"

@@ -4,8 +4,6 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
-from experiments.analysis import results
-from experiments.analysis.results import StoredRun
 from experiments.cli import DONE, FAILED
 from experiments.common.plain_text import visible
 from experiments.jobs import lease
@@ -16,9 +14,11 @@ from experiments.jobs.job import Job, complete, is_complete, missing_jobs, store
 from experiments.jobs.local import Local, usable_cores
 from experiments.jobs.scheduler import Failure, run_jobs
 from experiments.jobs.waiting import deliver_all
-from experiments.record import HOST
 from experiments.spec import Spec
-from experiments.tracking import mark_killed
+from experiments.store import reader
+from experiments.store.lifecycle import mark_killed
+from experiments.store.names import HOST
+from experiments.store.stored_run import StoredRun
 
 Collect = Callable[[Spec, StoredRun, StoredRun | None], object]
 
@@ -67,7 +67,7 @@ def report_failures(failures: Sequence[Failure]) -> int:
 def mark_lost_runs() -> None:
     """Mark runs of this machine as KILLED that are RUNNING in the store while nobody is on their job."""
     host = socket.gethostname()
-    for run in results.runs(status="RUNNING"):
+    for run in reader.runs(status="RUNNING"):
         if run.tags.get(HOST, host) != host:
             continue
         note = lease.look(run.job)

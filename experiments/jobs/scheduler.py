@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 
 from experiments.common.interrupt import How
 from experiments.common.problems import UserError
-from experiments.faults import is_of_the_disk
 from experiments.jobs import lease
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Display
 from experiments.jobs.executor import Ended, Executor, Said
 from experiments.jobs.job import Job, steps_done
-from experiments.store import StoreError
+from experiments.store.disk_faults import is_of_the_disk
+from experiments.store.error import StoreError
 
 RETRIES = 2
 ASK_AGAIN_S = 2.0  # for a job that another command is on

@@ -19,12 +19,13 @@ from urllib.parse import urlsplit
 
 from experiments.common.plain_json import dumps
 from experiments.common.plain_text import visible_lines
-from experiments.digests import file_hash, text_hash
 from experiments.jobs import lease
-from experiments.record import loss
-from experiments.run_writer import RunWriter
-from experiments.store import StoreError, locate
-from experiments.tracking import Git, Spec, git_state, reopen_run, start_run
+from experiments.store.connection import locate
+from experiments.store.digests import file_hash, text_hash
+from experiments.store.error import StoreError
+from experiments.store.lifecycle import Git, Spec, git_state, reopen_run, start_run
+from experiments.store.names import loss
+from experiments.store.writer import RunWriter
 
 LIST_FILE = "waiting.json"
 RESULTS_FOLDER = "results"  # beside the list: what is stored as the run's files

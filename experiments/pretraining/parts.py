@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from experiments.common.checkout import ROOT
 from experiments.common.yaml_file import read
 from experiments.compose import CONF, SCALE, compose_files, known
-from experiments.places import cache_folder, in_cache
 from experiments.pretraining.loop import PretrainConfig, fit
 from experiments.schema import WorldConfig, make_schema
+from experiments.store.places import cache_folder, in_cache
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from experiments.common.problems import Problem, UserError
 from experiments.data.tokenizer import TOKENIZER_FILE
 from experiments.data.vocabulary import BOS, EOC, IMAGE, PAD
-from experiments.places import cache_folder
+from experiments.store.places import cache_folder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

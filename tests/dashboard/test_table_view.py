@@ -12,12 +12,13 @@ import pytest
 
 from dashboard.cached import nothing_stored
 from dashboard.html_table import html_table
-from experiments import published, store
 from experiments.analysis.formats.csv_file import as_csv
 from experiments.analysis.stored_table import DEFAULT_SCALE
 from experiments.analysis.wording import OWN_ROWS, answer
 from experiments.common.checkout import ROOT
 from experiments.compose import default_scale
+from experiments.published import table3
+from experiments.store import connection
 from tests.dashboard.reading import markup, page, read_table
 from tests.experiments.stored_runs import BAD
 
@@ -42,8 +43,8 @@ def test_an_empty_store_shows_the_published_table_and_the_command(tmp_path, monk
     app = page()
     assert "`make run`" in app.info[0].value and f"python -m experiments.run ablation={ROW}" in app.info[0].value
     rows = read_table(markup(app))
-    assert list(rows) == list(published.rows())
-    for name, paper in published.rows().items():
+    assert list(rows) == list(table3.rows())
+    for name, paper in table3.rows().items():
         assert rows[name]["published (Flamingo-3B): Overall"] == f"{paper.overall:.1f}"
         assert rows[name]["ours: Overall"].startswith("python -m experiments.run")
     assert list(tmp_path.iterdir()) == []
@@ -147,7 +148,7 @@ def test_combinations_and_own_rows_come_last(store_row):
     store_row()
     text = markup(page(row=f"{ROW}+resampler_mlp"))
     rows = read_table(text)
-    last = list(rows)[len(published.rows()) :]
+    last = list(rows)[len(table3.rows()) :]
     assert sorted(last) == ["my_row", f"{ROW}+resampler_mlp"]
     assert {rows[name]["setting"] for name in last} == {OWN_ROWS}
     assert f"?row={ROW}%2Bresampler_mlp" in text and 'id="details"' in text
@@ -212,19 +213,19 @@ def test_a_store_that_cannot_be_read_is_said_in_one_message(tmp_path, monkeypatc
     app = page(row=ROW)
     assert len(app.warning) == 1 and "not a database" in app.warning[0].value and "hint:" in app.warning[0].value
     rows = read_table(markup(app))
-    assert len(rows) == len(published.rows()) and not any(column.startswith("ours") for column in rows[ROW])
+    assert len(rows) == len(table3.rows()) and not any(column.startswith("ours") for column in rows[ROW])
 
 
 def test_a_locked_store_is_said_in_one_message(two_runs, store_file, monkeypatch):
     """Another program holds it: the published table, and what to do."""
-    monkeypatch.setattr(store, "LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(connection, "LOCK_WAIT_S", 0.1)
     holder = sqlite3.connect(store_file)
     holder.execute("BEGIN EXCLUSIVE")
     try:
         app = page()
     finally:
         holder.close()
-    assert "locked" in app.warning[0].value and len(read_table(markup(app))) == len(published.rows())
+    assert "locked" in app.warning[0].value and len(read_table(markup(app))) == len(table3.rows())
 
 
 def test_the_csv_holds_what_the_table_shows(two_runs):

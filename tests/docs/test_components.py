@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.analysis import results, table
+from experiments.analysis import table
 from experiments.common.checkout import ROOT
 from experiments.common.problems import UserError
 from experiments.resolve import component_files
 from experiments.spec import make_spec
+from experiments.store import reader
 from flamingo_core import registry
 from tests.experiments.commands import QUICK, run_here, tiny_spec
 
@@ -105,8 +106,8 @@ def followed(tmp_path_factory, empty_database):
 def runs(followed, monkeypatch):
     """The baseline and the rows of that store; a row by its slot."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{followed[0]}")
-    found = {"baseline" if run.row == "baseline" else changed_slot(run): run for run in results.runs()}
-    assert len(found) == len(results.runs(status=None))
+    found = {"baseline" if run.row == "baseline" else changed_slot(run): run for run in reader.runs()}
+    assert len(found) == len(reader.runs(status=None))
     return found
 
 
@@ -133,7 +134,7 @@ def test_the_three_steps_store_a_paired_run_with_its_origin(slot, runs):
     assert (row.tags["ablation"], row.tags["group"]) == ("my_row", "my_row")
     assert row.tags["baseline_hash"] == baseline.tags["spec_hash"]
     assert row.metrics["step_time_ratio"] > 0
-    against = results.certificate(row)["against"]
+    against = reader.certificate(row)["against"]
     assert against["unexpected"] == []
     assert {"prompts", "data"} <= set(against["equal"])
 
@@ -242,7 +243,7 @@ def test_a_component_that_cannot_be_had_is_refused(case, store_file, at_home, ca
     assert output.out == ""
     assert all(text in output.err for text in said), output.err
     assert "hint: " in output.err and "Traceback" not in output.err
-    assert results.runs(status=None) == []
+    assert reader.runs(status=None) == []
 
 
 def test_a_taken_name_is_refused_in_a_new_process_too(tmp_path):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import published, record
 from experiments.common.checkout import ROOT
 from experiments.compose import known
+from experiments.published import table3
+from experiments.store.names import EXPERIMENT
 from tests.experiments.commands import ONE_PROCESS, QUICK, run_here
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -108,9 +109,9 @@ def test_what_pages_name_exists(page):
 
 def test_every_published_row_is_a_file():
     """One YAML for each row of the table, and none beside them."""
-    assert set(known("ablation")) == set(published.rows())
+    assert set(known("ablation")) == set(table3.rows())
 
 
 def test_the_store_is_where_the_readme_says():
-    """Experiment and metric names of the README are those of `record`."""
-    assert record.EXPERIMENT in README
+    """Experiment and metric names of the README are those of `store.names`."""
+    assert EXPERIMENT in README

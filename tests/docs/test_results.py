@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from experiments import published
 from experiments.cli import main
 from experiments.common.checkout import ROOT
+from experiments.published import table3
 from experiments.report import report
 
 SCRIPT = runpy.run_path(str(ROOT / "docs" / "make_results.py"))
@@ -58,10 +58,10 @@ def test_every_row_is_there_on_the_same_seeds_by_clean_code():
     """All paired, the baseline perhaps on more seeds; of one commit, and of a tree with no changes beside it."""
     with (SCRIPT["FOLDER"] / "runs.csv").open(newline="", encoding="utf-8") as file:
         runs = list(csv.DictReader(file))
-    seeds = {row: [run["seed"] for run in runs if run["ablation"] == row] for row in published.rows()}
+    seeds = {row: [run["seed"] for run in runs if run["ablation"] == row] for row in table3.rows()}
     assert sum(map(len, seeds.values())) == len(runs)
     assert all(len(set(of_row)) == len(of_row) >= 3 for of_row in seeds.values())
-    of_baseline = set(seeds.pop(published.BASELINE))
+    of_baseline = set(seeds.pop(table3.BASELINE))
     assert len(set(map(frozenset, seeds.values()))) == 1 and of_baseline >= set(seeds["xattn_vanilla"])
     assert {run["dirty"] for run in runs} == {"false"} and len({run["git_commit"] for run in runs}) == 1
     assert {run["certificate"] for run in runs if run["ablation"] != "baseline"} == {"equal"}

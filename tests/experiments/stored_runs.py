@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from experiments import published
-from experiments.record import BENCHMARKS, SCORES, blind
+from experiments.published import table3
+from experiments.store.names import BENCHMARKS, SCORES, blind
 
 CEILINGS = dict(zip(SCORES, (100.0, 80.0, 80.0, 60.0, 90.0), strict=True))
 BASELINE_HASH = "b" * 16
@@ -34,7 +34,7 @@ class FakeSpec:
     @property
     def group(self) -> str:
         """As a spec has it."""
-        return published.group_of(tuple(self.name.split("+")))
+        return table3.group_of(tuple(self.name.split("+")))
 
 
 def a_tree(placement: str = "every", **more: Any) -> dict[str, Any]:

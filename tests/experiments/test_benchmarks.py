@@ -5,7 +5,7 @@ import pytest
 from experiments.data import vocabulary
 from experiments.data.benchmarks import CAPTIONING, NUM_ANNOTATORS, NUM_REFERENCES, queries, scored_part, support
 from experiments.data.scenes import scene
-from experiments.record import BENCHMARKS
+from experiments.store.names import BENCHMARKS
 from tests.experiments.tiny_world import fact_asked, tiny_world
 
 NAMES = [benchmark.name for benchmark in BENCHMARKS]

@@ -4,7 +4,7 @@ import torch
 
 from experiments.analysis.pairing import changed_keys, compare
 from experiments.evaluation.evaluate import all_prompts, prompts_hash
-from experiments.run_writer import flatten
+from experiments.store.writer import flatten
 from experiments.training.build import build_mixture, build_model
 from experiments.training.certificate import certify, joined, module_hashes, processor
 from tests.experiments.commands import tiny_spec

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.analysis import results
 from experiments.cli import main, read_run
 from experiments.common.checkout import ROOT
 from experiments.compose import known
-from experiments.published import rows
+from experiments.published.table3 import rows
 from experiments.report import report
 from experiments.spec import make_spec
-from experiments.store import StoreError
+from experiments.store import reader
+from experiments.store.error import StoreError
 from experiments.usage import KEYS
 from flamingo_core import registry
 from tests.experiments.commands import QUICK, run_here
@@ -236,7 +236,7 @@ def test_a_component_that_opens_a_missing_file_fails_alone(
     err = capsys.readouterr().err
     assert err.count(f"error: resampler_mean seed 0: [Errno 2] No such file or directory: '{missing}'") == 3
     assert "Traceback" not in err
-    assert [run.row for run in results.runs()] == ["resampler_mlp"]
+    assert [run.row for run in reader.runs()] == ["resampler_mlp"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from experiments import resolve
 from experiments.common.checkout import ROOT
 from experiments.compose import CONF, HEADER, default_scale, known, leaves
 from experiments.guard import ABSENT, diff
-from experiments.published import BASELINE, rows
+from experiments.published.table3 import BASELINE, rows
 from experiments.spec import Spec, make_spec, make_specs
 from tests.experiments import subwords
 

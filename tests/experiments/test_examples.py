@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from experiments.analysis.examples import intervals, paired, resampled_means
-from experiments.record import BENCHMARKS
+from experiments.store.names import BENCHMARKS
 from tests.experiments.stored_runs import CEILINGS, answers
 
 

@@ -3,9 +3,9 @@
 import importlib
 import sys
 
-from experiments import store
 from experiments.jobs.executor import Here
 from experiments.jobs.local import Local
+from experiments.store import connection
 from tests.experiments.executor_contract import ApartContract, ExecutorContract
 
 
@@ -25,6 +25,6 @@ def test_what_cannot_be_imported_ahead_ends_no_server(monkeypatch):
     def fails():
         raise RuntimeError("no home")
 
-    monkeypatch.setattr(store, "import_mlflow", fails)
+    monkeypatch.setattr(connection, "import_mlflow", fails)
     monkeypatch.delitem(sys.modules, "experiments.jobs.preload", raising=False)
     importlib.import_module("experiments.jobs.preload")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.families import family_of
 from experiments.analysis.formats import as_text
 from experiments.analysis.runs_file import RunsFile, as_runs, read
 from experiments.analysis.significance import compare
 from experiments.analysis.simultaneous import critical_values
-from experiments.record import OVERALL, SCORES, blind
+from experiments.published import table3
+from experiments.store.names import OVERALL, SCORES, blind
 from tests.experiments.score_tables import drawn
 from tests.experiments.test_selection import a_run, row_of
 
@@ -81,8 +81,8 @@ def test_which_rows_are_shown_changes_no_figure():
 
 def test_the_published_family_is_as_large_as_the_table_from_the_start():
     """With one row stored or all, limits are for 17: a row more of the same noise never widens them by its number."""
-    assert len(published.rows()) - 1 == 17
-    names = [name for name in published.rows() if name != "baseline"]
+    assert len(table3.rows()) - 1 == 17
+    names = [name for name in table3.rows() if name != "baseline"]
     for stored in (names[:1], names):
         built = loaded([*BASE, *runs_of(stored)]).table
         assert {row_of(built, name)["family_size"] for name in stored} == {17}

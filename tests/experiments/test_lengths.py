@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from experiments.analysis import results
 from experiments.data.documents import document, layout
 from experiments.data.lengths import longest_prompt, longest_training_text
 from experiments.evaluation.prompts import build_prompts
-from experiments.record import BENCHMARKS
 from experiments.schema import DATASETS
 from experiments.spec import make_spec
+from experiments.store import reader
+from experiments.store.names import BENCHMARKS
 from tests.core import lm_checkpoints
 from tests.experiments.commands import QUICK, run_here
 from tests.experiments.tiny_world import tiny_config, tiny_data, tiny_world
@@ -61,7 +61,7 @@ def test_too_few_positions_are_refused(family: str, longer: str, store_file, cap
     assert least == max(trained, asked) == (asked if longer == "prompts" else trained)
     assert error.startswith(f"error: `{key}` is `40`; allowed: {least} or more: ")
     assert f"up to {trained} tokens" in error and f"up to {asked} " in error
-    assert results.runs(status=None) == []
+    assert reader.runs(status=None) == []
     assert run_here(*words, f"{key}={least - 1}") == 2
     assert make_spec(*words, f"{key}={least}").model["lm"][family]["max_positions"] == least
 
@@ -83,4 +83,4 @@ def test_a_directory_without_room_is_refused(store_file, tmp_path, capsys) -> No
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith(f"error: `model.lm.path` is `{path}`, which has 50 positions; allowed: ")
     assert "`eval.shots`" in hint
-    assert results.runs(status=None) == []
+    assert reader.runs(status=None) == []

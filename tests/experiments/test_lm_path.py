@@ -6,8 +6,8 @@ import shutil
 import pytest
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from experiments.analysis import results
 from experiments.data.vocabulary import words
+from experiments.store import reader
 from tests.core import lm_checkpoints
 from tests.experiments.commands import QUICK, run_here, tiny_spec
 
@@ -27,7 +27,7 @@ def directories(tmp_path_factory):
 def test_every_family_runs_from_a_directory(family, directories, store_file, capsys):
     """Trained, evaluated, costed and stored; what is stored of the model does not hold the frozen weights."""
     assert run_here(f"model.lm.name={family}", f"model.lm.path={directories[family]}", "compare=false", *QUICK) == 0
-    (run,) = results.runs()
+    (run,) = reader.runs()
     own = AutoModelForCausalLM.from_pretrained(directories[family]).num_parameters()
     assert run.metrics["params_total"] > own > 0
     assert run.metrics["params_trainable"] <= run.metrics["params_total"] - own
@@ -38,9 +38,9 @@ def test_every_family_runs_from_a_directory(family, directories, store_file, cap
 def test_a_row_and_its_baseline_share_the_directory(directories, store_file, capsys):
     """A key of the command is the baseline's as well, and the certificate finds the frozen weights equal."""
     assert run_here("ablation=xattn_grafting", f"model.lm.path={directories['llama']}", *QUICK) == 0
-    row, baseline = results.runs()
+    row, baseline = reader.runs()
     assert (row.row, baseline.row) == ("xattn_grafting", "baseline")
-    certificates = [results.certificate(run) for run in (row, baseline)]
+    certificates = [reader.certificate(run) for run in (row, baseline)]
     assert certificates[0]["against"]["unexpected"] == []
     assert certificates[0]["frozen"] == certificates[1]["frozen"]
     assert "\npaired: " in capsys.readouterr().out
@@ -125,5 +125,5 @@ def test_a_directory_that_cannot_serve_is_refused_before_anything_runs(
     assert [line.split(":")[0] for line in lines] == ["error", "hint"]
     assert lines[0].startswith("error: `model.lm.path` ")
     assert all(text in lines[0] for text in said), lines[0]
-    assert results.runs(status=None) == []
+    assert reader.runs(status=None) == []
     assert not (store_file.parent / "work").exists()

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from experiments.analysis import results
 from experiments.jobs import lease
 from experiments.jobs.job import missing_jobs
 from experiments.jobs.local import lines_to
 from experiments.jobs.reconcile import reconcile
 from experiments.spec import make_specs
+from experiments.store import reader
 from flamingo_core.checkpoint import load_tensors
 from tests.experiments.commands import QUICK, processes_of, start
 
@@ -32,7 +32,7 @@ def made(specs, **how):
 
 def of(spec):
     """A spec's finished run."""
-    return results.find_finished(spec.hash, spec.seed, ablation=spec.name)
+    return reader.find_finished(spec.hash, spec.seed, ablation=spec.name)
 
 
 @pytest.mark.slow
@@ -41,12 +41,12 @@ def test_side_by_side_is_as_one_after_the_other(store_file, tmp_path, monkeypatc
     (row,) = specs("ablation=xattn_every_4th")
     assert made([row], workers=2) == []
     beside = of(row)
-    weights = load_tensors(results.artifact(beside, "weights.safetensors"))[0]
+    weights = load_tensors(reader.artifact(beside, "weights.safetensors"))[0]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other' / 'mlflow.db'}")
     assert made([row], workers=1) == []
     alone = of(row)
     assert alone.run_id != beside.run_id
-    theirs = load_tensors(results.artifact(alone, "weights.safetensors"))[0]
+    theirs = load_tensors(reader.artifact(alone, "weights.safetensors"))[0]
     assert all((weights[name] == theirs[name]).all() for name in weights | theirs)
     for name in beside.metrics.keys() | alone.metrics.keys():
         if "time" not in name:
@@ -87,7 +87,7 @@ def test_a_killed_process_loses_nothing(sent, told, store_file, capfd):
     assert made(wanted, workers=2) == []
     killer.join()
     assert re.search(rf"its process {told}; it goes on from step \d+", capfd.readouterr().err)
-    runs = results.runs(status=None)
+    runs = reader.runs(status=None)
     assert [run.status for run in runs] == ["FINISHED"] * 2
     assert sum("resumed_at_step" in run.tags for run in runs) == 1
 
@@ -124,9 +124,9 @@ def test_one_ctrl_c_stops_all_and_the_same_command_goes_on(store_file):
         assert "Traceback" not in told
         checkpoints = list(store_file.parent.glob("work/*/step-*.safetensors"))
         assert len({file.parent for file in checkpoints}) == 2, told
-        assert {run.status for run in results.runs(status=None)} == {"KILLED"}
+        assert {run.status for run in reader.runs(status=None)} == {"KILLED"}
         assert len(checkpoints) == 2 + resumed, "each stop leaves one"
-    assert len(results.runs(status=None)) == 2
+    assert len(reader.runs(status=None)) == 2
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ from experiments.common.locks import NoLocks
 from experiments.data.cache import FeatureCache
 from experiments.data.world import World
 from experiments.jobs import lease, quiet, waiting
-from experiments.store import StoreError
-from experiments.tracking import make_store
+from experiments.store.error import StoreError
+from experiments.store.lifecycle import make_store
 from experiments.training.build import build_model
 from tests.experiments.commands import QUICK, run_here, tiny_spec
 from tests.experiments.tiny_world import tiny_config

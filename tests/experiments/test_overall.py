@@ -3,8 +3,8 @@
 import pytest
 
 from experiments.evaluation.overall import overall
-from experiments.published import CEILINGS, rows
-from experiments.record import SCORES
+from experiments.published.table3 import CEILINGS, rows
+from experiments.store.names import SCORES
 
 
 def test_every_published_overall_is_reproduced() -> None:

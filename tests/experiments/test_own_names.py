@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from experiments.analysis.table import command
 from experiments.cli import RUN_FLAGS, TABLE_FLAGS, main, read_run, split_flags
 from experiments.common.problems import Problem
 from experiments.compose import CONF, chosen_ablations, known
@@ -13,6 +12,7 @@ from experiments.overrides import parse
 from experiments.rows import wanted
 from experiments.run import run
 from experiments.spec import make_specs
+from experiments.store.commands import command
 
 # What Hydra's grammar, YAML or a shell takes for a number, a word of its own, or a flag.
 NAMES = [

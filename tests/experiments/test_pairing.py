@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from experiments.analysis import pairing, results
+from experiments.analysis import pairing
+from experiments.store import reader
 from tests.experiments.stored_runs import a_certificate, old_batches
 
 Certificate = dict[str, Any]
@@ -170,7 +171,7 @@ def test_the_changed_keys_are_those_of_the_stored_params(store_run: Callable[...
     del row["weights"]["xattn.1"]
     store_run("xattn_every_4th", certificate=row)
     store_run("xattn_every_2nd")
-    runs = {run.row: run for run in results.runs()}
+    runs = {run.row: run for run in reader.runs()}
     pair = pairing.of_runs(runs["xattn_every_4th"], runs["baseline"])
     assert pair is not None and pair.paired
     assert pairing.of_runs(runs["xattn_every_2nd"], runs["baseline"]) is None
@@ -207,7 +208,7 @@ def test_where_a_file_lies_excuses_nothing(
         "other",
         {**a_certificate(), **differs, **({} if changes is None else {"changes": changes})},
     )
-    runs = {run.row: run for run in results.runs()}
+    runs = {run.row: run for run in reader.runs()}
     pair = pairing.of_runs(runs["lm_unfrozen_random"], runs["baseline"])
     assert pair is not None and pair.unexpected == unexpected
 

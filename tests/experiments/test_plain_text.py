@@ -19,7 +19,6 @@ from experiments.analysis.examples import Interval
 from experiments.analysis.formats import as_text
 from experiments.analysis.render import printed_row, printed_table
 from experiments.analysis.runs_file import RunsFile, as_runs, read
-from experiments.analysis.stored_run import StoredRun
 from experiments.analysis.table import build
 from experiments.cli import main
 from experiments.common.plain_text import INVISIBLE, inert, read_back, visible, written
@@ -27,9 +26,10 @@ from experiments.common.problems import UserError, wrong_value
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Board, Lines
 from experiments.jobs.scheduler import Failure
-from experiments.record import OVERALL, SCORES, blind
 from experiments.report import FORMATS
-from experiments.store import StoreError
+from experiments.store.error import StoreError
+from experiments.store.names import OVERALL, SCORES, blind
+from experiments.store.stored_run import StoredRun
 from tests.experiments.executor_contract import jobs
 
 CONTROLS = {

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments.jobs import quiet
-from experiments.places import LOCKS_VARIABLE, machine_locks
-from experiments.store import StoreError
+from experiments.store.error import StoreError
+from experiments.store.places import LOCKS_VARIABLE, machine_locks
 
 SOON_S, LATE_S = 0.3, 30.0
 

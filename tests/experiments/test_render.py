@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from experiments.analysis import predictions as shown
-from experiments.analysis import render, results, table
-from experiments.published import rows as published_rows
-from experiments.record import BENCHMARKS
+from experiments.analysis import render, table
+from experiments.published.table3 import rows as published_rows
+from experiments.store import reader
+from experiments.store.names import BENCHMARKS
 from tests.experiments.stored_runs import a_certificate, a_tree, answers, scored
 
 StoreRun = Callable[..., str]
@@ -32,16 +33,16 @@ def some_predictions(seed: int) -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture
-def stored(store_run: StoreRun) -> dict[str, results.StoredRun]:
+def stored(store_run: StoreRun) -> dict[str, reader.StoredRun]:
     """A baseline and a row, complete."""
     store_run(metrics=BASELINE_COSTS, predictions=some_predictions(0), certificate=a_certificate())
     row = a_certificate()
     del row["weights"]["xattn.1"]
     store_run("xattn_every_4th", metrics=ROW_COSTS, predictions=some_predictions(1), certificate=row)
-    return {run.row: run for run in results.runs()}
+    return {run.row: run for run in reader.runs()}
 
 
-def printed(*runs: results.StoredRun, width: int = 120, **arguments: Any) -> str:
+def printed(*runs: reader.StoredRun, width: int = 120, **arguments: Any) -> str:
     """The last run beside the first, where there are two."""
     built = table.build(runs, scale=runs[0].tags["scale"], seeds=[runs[0].seed])
     return render.printed_row(built, runs[-1], runs[0] if len(runs) > 1 else None, width=width, **arguments)
@@ -52,7 +53,7 @@ def line_of(text: str, label: str, *, nth: int = 0) -> str:
 
 
 def test_the_lines_are_those_of_the_contract(
-    stored: dict[str, results.StoredRun], store_file: Path, monkeypatch: pytest.MonkeyPatch
+    stored: dict[str, reader.StoredRun], store_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Labels, headings and their order, to the letter; what is known of the published rows, to the digit."""
     monkeypatch.chdir(store_file.parents[1])
@@ -97,7 +98,7 @@ def test_without_the_baselines_step_of_the_same_rounds_no_ms_stand_beside_it(sto
     unpaired = {name: value for name, value in ROW_COSTS.items() if not name.startswith("paired")}
     store_run(metrics=BASELINE_COSTS, predictions=some_predictions(0), certificate=a_certificate())
     store_run("xattn_every_4th", metrics=unpaired, predictions=some_predictions(1), certificate=a_certificate())
-    runs = {run.row: run for run in results.runs()}
+    runs = {run.row: run for run in reader.runs()}
     lines = printed(runs["baseline"], runs["xattn_every_4th"]).splitlines()
     assert lines[3].startswith("baseline              2.25M    1.35M     453 ms   1.00 ")
     assert lines[4].startswith("xattn_every_4th       1.55M    0.65M          -   0.64 ")
@@ -116,7 +117,7 @@ def test_in_a_table_a_rows_step_stands_with_the_baselines_of_its_rounds(
     costs = {"step_time_s": ratio * base, "step_time_ratio": ratio, "paired_baseline_step_time_s": base}
     store_run(metrics=BASELINE_COSTS, certificate=a_certificate())
     store_run("xattn_every_4th", metrics=costs, certificate=a_certificate())
-    built = table.build(results.runs(), scale="tiny", seeds=[0])
+    built = table.build(reader.runs(), scale="tiny", seeds=[0])
     text = render.printed_table(built, width=120)
     level = line_of(text, "xattn_every_4th")
     assert f" {cell}   {ratio:.2f}" in level
@@ -125,7 +126,7 @@ def test_in_a_table_a_rows_step_stands_with_the_baselines_of_its_rounds(
     assert "the baseline's in the same rounds" in built["method"]
 
 
-def test_every_printed_score_is_the_stored_one(stored: dict[str, results.StoredRun]) -> None:
+def test_every_printed_score_is_the_stored_one(stored: dict[str, reader.StoredRun]) -> None:
     """Scores, differences, half-widths and blind twins, rounded once, from what `--json` prints."""
     runs = stored["baseline"], stored["xattn_every_4th"]
     text = printed(*runs)
@@ -151,7 +152,7 @@ def test_every_printed_score_is_the_stored_one(stored: dict[str, results.StoredR
     [(98, ()), (97, ("trained",)), (80, ("trained", "step time")), (71, ("trained", "step time", "ratio")), (20, ...)],
 )
 def test_a_narrow_terminal_drops_columns_and_never_a_score(
-    width: int, dropped: Any, stored: dict[str, results.StoredRun]
+    width: int, dropped: Any, stored: dict[str, reader.StoredRun]
 ) -> None:
     """From `trained` on, as many as it takes; every other column stays as it is on a wide one."""
     wide = printed(stored["baseline"], stored["xattn_every_4th"]).splitlines()
@@ -167,7 +168,7 @@ def test_a_narrow_terminal_drops_columns_and_never_a_score(
         assert max(map(len, narrow[1:12])) <= width
 
 
-def test_the_baseline_alone_is_printed_with_its_published_row(stored: dict[str, results.StoredRun]) -> None:
+def test_the_baseline_alone_is_printed_with_its_published_row(stored: dict[str, reader.StoredRun]) -> None:
     """No differences, no pairing; the next step is an ablation."""
     text = printed(stored["baseline"])
     labels = [line[:19].rstrip() for line in text.splitlines()[3:6]]
@@ -180,7 +181,7 @@ def test_the_baseline_alone_is_printed_with_its_published_row(stored: dict[str, 
 def test_a_row_without_a_baseline_stands_alone(store_run: StoreRun) -> None:
     """`compare=false`: its own figures and the published row's, no ratio, no difference."""
     store_run("xattn_every_4th", metrics={"params_total": 1e6, "coco_cider": 7.0})
-    text = printed(results.runs()[0])
+    text = printed(reader.runs()[0])
     lines = text.splitlines()
     assert lines[0].startswith("xattn_every_4th   tiny")
     assert [line[:19].rstrip() for line in lines[3:6]] == [
@@ -192,10 +193,10 @@ def test_a_row_without_a_baseline_stands_alone(store_run: StoreRun) -> None:
     assert "  difference" not in text and "paired" not in text
 
 
-def test_a_combination_has_no_published_row(stored: dict[str, results.StoredRun], store_run: StoreRun) -> None:
+def test_a_combination_has_no_published_row(stored: dict[str, reader.StoredRun], store_run: StoreRun) -> None:
     """The published baseline still stands beside the baseline; a long name moves the columns, not the figures."""
     store_run("xattn_every_4th+resampler_mlp", metrics=ROW_COSTS)
-    text = printed(stored["baseline"], results.runs()[0])
+    text = printed(stored["baseline"], reader.runs()[0])
     assert [line for line in text.splitlines() if line.startswith("published")] == [line_of(text, "published baseline")]
     assert line_of(text, "published baseline").split()[2:4] == ["3.2B", "-"]
     assert "xattn_every_4th+resampler_mlp   1.55M    0.65M     212 ms" in text
@@ -204,20 +205,20 @@ def test_a_combination_has_no_published_row(stored: dict[str, results.StoredRun]
     )
 
 
-def test_a_pair_that_differs_is_shouted(stored: dict[str, results.StoredRun], store_run: StoreRun) -> None:
+def test_a_pair_that_differs_is_shouted(stored: dict[str, reader.StoredRun], store_run: StoreRun) -> None:
     """What differs is named; without a certificate nothing is claimed."""
     other = a_certificate()
     other["environment"]["threads"] = 2
     store_run("xattn_every_2nd", certificate=other, tree=a_tree("every_2nd"))
-    assert "NOT PAIRED: environment.threads (2 against 1)\n" in printed(stored["baseline"], results.runs()[0])
+    assert "NOT PAIRED: environment.threads (2 against 1)\n" in printed(stored["baseline"], reader.runs()[0])
     store_run("resampler_mlp")
-    assert "NOT PAIRED: no certificate is stored\n" in printed(stored["baseline"], results.runs()[0])
+    assert "NOT PAIRED: no certificate is stored\n" in printed(stored["baseline"], reader.runs()[0])
 
 
 def test_overrides_are_said(store_run: StoreRun) -> None:
     """A reader sees that this is not the scale's own recipe."""
     store_run("xattn_every_4th", overrides=("eval.shots=0",))
-    text = printed(results.runs()[0])
+    text = printed(reader.runs()[0])
     assert "eval.shots=0   (no table takes such a run)" in text
     assert "next: python -m experiments.run -m ablation=xattn_every_4th scale=tiny seed=1,2,3,4 eval.shots=0\n" in text
 
@@ -226,7 +227,7 @@ def test_overrides_are_said(store_run: StoreRun) -> None:
 def test_what_comes_next_names_what_is_not_ours(name: str, store_run: StoreRun) -> None:
     """A scale of one's own is none that the command of the whole table could find."""
     store_run(name, scale="my_scale", tree=a_tree(components=["my.module"]), config_dir="/home/me/conf")
-    words = shlex.split(printed(results.runs()[0]).split("\nnext: ")[1].splitlines()[0])
+    words = shlex.split(printed(reader.runs()[0]).split("\nnext: ")[1].splitlines()[0])
     assert words[:3] == ["python", "-m", "experiments.run"]
     assert words[-3:] == ["components=[my.module]", "--config-dir", "/home/me/conf"]
     assert f"ablation={name}" in words or name == "baseline"
@@ -237,7 +238,7 @@ def test_every_published_row_is_printed_from_the_csv(name: str, store_run: Store
     """Its label is the setting the paper changed; its figures are the csv's."""
     store_run(name, tree=a_tree())
     row = published_rows()[name]
-    text = printed(results.runs()[0])
+    text = printed(reader.runs()[0])
     line = line_of(text, f"published {row.changed_value or 'baseline'}")
     figures = [f"{row.scores[one.metric]:.1f}" for one in BENCHMARKS]
     assert line.split()[-6:] == [*figures, f"{row.overall:.1f}"]
@@ -282,7 +283,7 @@ def test_predictions_are_the_first_that_flip(store_run: StoreRun) -> None:
     ours["msvdqa"] = answers([100.0, 30.0, 0.0, 0.0, 100.0, 100.0], benchmark="msvdqa")
     store_run(predictions=base)
     store_run("xattn_every_4th", predictions=ours)
-    runs = {run.row: run for run in results.runs()}
+    runs = {run.row: run for run in reader.runs()}
     runs = {name: runs[name] for name in ("baseline", "xattn_every_4th")}
     chosen = shown.choose(runs)
     assert [(one.benchmark.name, one.answers["baseline"]["id"], one.flipped) for one in chosen] == [
@@ -308,7 +309,7 @@ def test_text_from_a_model_cannot_steer_the_terminal(store_run: StoreRun) -> Non
     """Escape sequences and line breaks in answers and questions are spelled out."""
     frame = answers([0.0]).assign(answer="\x1b[2Jblue\nnext", prompt="<image> what\r?")
     store_run(predictions={"vqav2": frame})
-    text = printed(results.runs()[0])
+    text = printed(reader.runs()[0])
     assert "\x1b" not in text and "\r" not in text
     assert "\\x1b[2Jblue\\nnext   wrong" in text
 
@@ -316,10 +317,10 @@ def test_text_from_a_model_cannot_steer_the_terminal(store_run: StoreRun) -> Non
 def test_an_empty_answer_is_said(store_run: StoreRun) -> None:
     """A model that answers nothing leaves no gap that reads like a fault of the printing."""
     store_run(predictions={"vqav2": answers([0.0]).assign(answer="")})
-    assert "  (nothing)   wrong" in printed(results.runs()[0])
+    assert "  (nothing)   wrong" in printed(reader.runs()[0])
 
 
 def test_without_predictions_no_block_is_printed(store_run: StoreRun) -> None:
     """The row ends with what to do next."""
     store_run()
-    assert printed(results.runs()[0]).splitlines()[-1].startswith("next: ")
+    assert printed(reader.runs()[0]).splitlines()[-1].startswith("next: ")

@@ -15,15 +15,15 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.formats import as_text, latex, markdown, strip
 from experiments.analysis.stored_table import DEFAULT_SCALE
 from experiments.cli import main
 from experiments.common.checkout import ROOT
 from experiments.compose import default_scale
-from experiments.record import SCORES
+from experiments.published import table3
 from experiments.report import FORMATS, report
+from experiments.store.names import SCORES
 from tests.experiments.commands import start
 from tests.experiments.stored_runs import BAD, GOOD
 
@@ -75,7 +75,7 @@ def test_csv_is_one_line_a_row_in_digits_of_every_processor(two_runs, capsys):
     """Read back by pandas it is the object's figures to eight digits, and no more of them are written."""
     frame = pd.read_csv(io.StringIO(printed(capsys, "--format", "csv"))).set_index("row")
     table = json.loads(printed(capsys, "--format", "json"))
-    assert list(frame.index) == list(published.rows())
+    assert list(frame.index) == list(table3.rows())
     for row in table["rows"]:
         for metric in (*SCORES, "overall"):
             score = row["overall"] if metric == "overall" else row["scores"][metric]
@@ -125,7 +125,7 @@ class Page(HTMLParser):
 def test_html_is_one_file_that_says_the_same(two_runs, capsys):
     """All rows with figures, words, both strips and the command where nothing is stored; it loads nothing."""
     page = Page(printed(capsys, "--format", "html"))
-    assert list(page.rows) == list(published.rows()) and page.loads == []
+    assert list(page.rows) == list(table3.rows()) and page.loads == []
     assert not {"link", "img", "iframe"} & set(page.tags)
     text = " ".join(page.rows[ROW][1:])
     for said in ("worse", "paired", "published", "68.8", "-1.9", "blind"):
@@ -140,7 +140,7 @@ def test_svg_draws_each_row_once(two_runs, capsys):
     drawn = ElementTree.fromstring(printed(capsys, "--format", "svg"))
     space = "{http://www.w3.org/2000/svg}"
     rows = [group for group in drawn.iter(f"{space}g") if group.find(f"{space}title") is not None]
-    assert [row.find(f"{space}title").text.partition(":")[0] for row in rows] == list(published.rows())[1:]
+    assert [row.find(f"{space}title").text.partition(":")[0] for row in rows] == list(table3.rows())[1:]
     by_name = {row.find(f"{space}title").text.partition(":")[0]: row for row in rows}
     texts = [text.text for text in by_name[ROW].iter(f"{space}text")]
     overall = next(row for row in Table.load("tiny").table["rows"] if row["row"] == ROW)["overall"]

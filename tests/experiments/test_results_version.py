@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from experiments.common.checkout import ROOT
-from experiments.record import RESULTS_VERSION
+from experiments.store.names import RESULTS_VERSION
 from experiments.training.build import build_mixture, build_model
 from experiments.training.loop import Trainer, draw_step
 from tests.experiments.commands import tiny_spec

@@ -8,14 +8,14 @@ import shutil
 import pytest
 from mlflow import MlflowClient
 
-from experiments import published, record
-from experiments.analysis import results
 from experiments.compose import known
-from experiments.tracking import use_store
+from experiments.published import table3
+from experiments.store import names, reader
+from experiments.store.connection import use_store
 from flamingo_core.flamingo import Flamingo
 from tests.experiments.commands import QUICK, run_here
 
-ROWS = [name for name in known("ablation") if name != published.BASELINE]
+ROWS = [name for name in known("ablation") if name != table3.BASELINE]
 COMBINATIONS = ["[xattn_every_4th,resampler_mlp]", "[lm_unfrozen_pretrained,data_laion]"]
 
 
@@ -39,32 +39,32 @@ def stored(tmp_path_factory, empty_database):
 def rows(stored, monkeypatch):
     """The finished runs of that store by row."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{stored[0]}")
-    return {run.row: run for run in results.runs()}
+    return {run.row: run for run in reader.runs()}
 
 
 def test_every_row_trains_evaluates_and_is_stored(rows):
     """All 18 rows and two combinations, once each, the baseline run once for all of them."""
     combined = {"xattn_every_4th+resampler_mlp", "data_laion+lm_unfrozen_pretrained"}
-    assert set(rows) == set(published.rows()) | combined
-    assert len(results.runs(status=None)) == len(rows)
+    assert set(rows) == set(table3.rows()) | combined
+    assert len(reader.runs(status=None)) == len(rows)
 
 
 def test_every_run_records_what_the_contract_names(rows):
     """All tags, all metrics, all files; the baseline alone has no ratio."""
     for name, run in rows.items():
-        assert set(record.TAGS) <= run.tags.keys()
-        scores = [*record.SCORES, record.OVERALL]
-        expected = {*record.COSTS, *scores, *map(record.blind, scores)}
-        if name == published.BASELINE:
+        assert set(names.TAGS) <= run.tags.keys()
+        scores = [*names.SCORES, names.OVERALL]
+        expected = {*names.COSTS, *scores, *map(names.blind, scores)}
+        if name == table3.BASELINE:
             expected -= {"step_time_ratio", "step_time_ratio_low", "step_time_ratio_high"}
         assert expected <= run.metrics.keys(), name
-        for benchmark in record.BENCHMARKS:
-            frame = results.load_predictions(run, benchmark.name)
+        for benchmark in names.BENCHMARKS:
+            frame = reader.load_predictions(run, benchmark.name)
             assert len(frame) == 18
             assert frame["score"].mean() == pytest.approx(run.metrics[benchmark.metric])
-            assert frame["blind_score"].mean() == pytest.approx(run.metrics[record.blind(benchmark.metric)])
-        for path in (record.SPEC_FILE, record.CERTIFICATE_FILE, record.WEIGHTS_FILE):
-            assert results.artifact(run, path).is_file()
+            assert frame["blind_score"].mean() == pytest.approx(run.metrics[names.blind(benchmark.metric)])
+        for path in (names.SPEC_FILE, names.CERTIFICATE_FILE, names.WEIGHTS_FILE):
+            assert reader.artifact(run, path).is_file()
 
 
 def test_tags_name_row_group_and_hashes(rows):
@@ -80,8 +80,8 @@ def test_tags_name_row_group_and_hashes(rows):
 def test_every_row_is_paired_with_the_baseline(rows, stored):
     """What a row does not touch starts equal, bit for bit, and sees the same data and prompts: nothing unexpected."""
     for name, run in rows.items():
-        against = results.certificate(run)["against"]
-        if name == published.BASELINE:
+        against = reader.certificate(run)["against"]
+        if name == table3.BASELINE:
             assert against is None
             continue
         assert against["unexpected"] == [], name
@@ -98,7 +98,7 @@ def test_every_loss_of_every_step_is_stored_once(rows):
         run = client.get_run(rows[name].run_id)
         assert {key for key in run.data.metrics if key.startswith("loss/")} == {f"loss/{x}" for x in mixture.split()}
         for dataset in mixture.split():
-            history = client.get_metric_history(run.info.run_id, record.loss(dataset))
+            history = client.get_metric_history(run.info.run_id, names.loss(dataset))
             assert [(entry.step) for entry in history] == [0, 1]
 
 
@@ -116,7 +116,7 @@ def test_costs_move_as_the_rows_say(rows):
 def test_the_stored_weights_are_a_model(rows):
     """`from_pretrained` reads the artifact: the trained part of the row, at the row's size."""
     run = rows["xattn_every_4th"]
-    model = Flamingo.from_pretrained(results.artifact(run, record.WEIGHTS_FILE))
+    model = Flamingo.from_pretrained(reader.artifact(run, names.WEIGHTS_FILE))
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == run.metrics["params_trainable"]
     assert [layer.index for layer in model.conditioned_layers()] == [0]
 

@@ -12,9 +12,8 @@ import time
 
 import pytest
 
-from experiments import record, store
-from experiments.analysis import results
 from experiments.common.progress import Progress
+from experiments.store import connection, names, reader
 from flamingo_core.checkpoint import load_tensors
 from tests.experiments.commands import ONE_PROCESS, QUICK, left_in_work, run_here, start
 
@@ -30,15 +29,15 @@ def test_a_finished_run_is_reported_not_run_again(store_file, capsys):
     assert "step 2/2" in first.err
     assert "step" not in second.err
     assert second.err.count("is stored, nothing is run") == 2
-    before = {run.run_id for run in results.runs()}
+    before = {run.run_id for run in reader.runs()}
     assert run_here(*command, "rerun=true", "compare=false") == 0
-    (again,) = {run.run_id for run in results.runs()} - before
-    old = results.find_finished(results.runs()[0].tags["spec_hash"], 0)
+    (again,) = {run.run_id for run in reader.runs()} - before
+    old = reader.find_finished(reader.runs()[0].tags["spec_hash"], 0)
     assert old.run_id == again
-    one, other = (run for run in results.runs() if run.row == "xattn_every_4th")
+    one, other = (run for run in reader.runs() if run.row == "xattn_every_4th")
     for metric in ("overall", "coco_cider", "blind_overall"):
         assert one.metrics[metric] == other.metrics[metric]
-    weights = [load_tensors(results.artifact(run, record.WEIGHTS_FILE))[0] for run in (one, other)]
+    weights = [load_tensors(reader.artifact(run, names.WEIGHTS_FILE))[0] for run in (one, other)]
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
 
 
@@ -51,14 +50,14 @@ def test_other_shots_evaluate_the_stored_weights(store_file, capsys):
     err = capsys.readouterr().err
     assert "trained the same, its weights are evaluated" in err
     assert "step" not in err
-    none, four = results.runs()
+    none, four = reader.runs()
     assert none.tags["spec_hash"] != four.tags["spec_hash"]
-    assert results.losses(none) == results.losses(four)
-    batches = [results.certificate(run)["batches"] for run in (none, four)]
+    assert reader.losses(none) == reader.losses(four)
+    batches = [reader.certificate(run)["batches"] for run in (none, four)]
     assert batches[0] == batches[1], "trained on what the run was whose weights these are"
-    weights = [load_tensors(results.artifact(run, record.WEIGHTS_FILE))[0] for run in (none, four)]
+    weights = [load_tensors(reader.artifact(run, names.WEIGHTS_FILE))[0] for run in (none, four)]
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
-    prompts = [results.load_predictions(run, "vqav2")["prompt"][0].count("<image>") for run in (none, four)]
+    prompts = [reader.load_predictions(run, "vqav2")["prompt"][0].count("<image>") for run in (none, four)]
     assert prompts == [1, 5]
 
 
@@ -66,7 +65,7 @@ def test_a_row_given_as_an_override_is_stored_under_its_own_name_too(store_file,
     """The same spec twice, once as baseline with overrides: the row's own run is made, from the same weights."""
     assert run_here("model.xattn.placement=every_2nd", "compare=false", *QUICK) == 0
     assert run_here("ablation=xattn_every_2nd", "compare=false", *QUICK) == 0
-    row, override = results.runs()
+    row, override = reader.runs()
     assert row.tags["spec_hash"] == override.tags["spec_hash"]
     assert (row.row, override.row) == ("xattn_every_2nd", "baseline")
     assert "trained the same" in capsys.readouterr().err
@@ -86,7 +85,7 @@ def test_json_is_one_object_and_nothing_else(store_file, capsys):
 def test_without_comparison_the_row_runs_alone(store_file, capsys):
     """`compare=false` runs no baseline and stores no ratio."""
     assert run_here("ablation=xattn_vanilla", "compare=false", *QUICK) == 0
-    (run,) = results.runs()
+    (run,) = reader.runs()
     assert run.row == "xattn_vanilla"
     assert "step_time_ratio" not in run.metrics
     assert "step_time_s" in run.metrics
@@ -98,15 +97,15 @@ def test_scores_do_not_depend_on_the_evaluation_batch_size(store_file, capsys):
     for beams in (1, 3):
         for size in (1, 7):
             assert run_here(*trained, f"eval.batch_size={size}", f"eval.beams={beams}") == 0
-        large, small = results.runs()[:2]
+        large, small = reader.runs()[:2]
         answers = set()
-        for benchmark in record.BENCHMARKS:
-            one, other = (results.load_predictions(run, benchmark.name) for run in (large, small))
+        for benchmark in names.BENCHMARKS:
+            one, other = (reader.load_predictions(run, benchmark.name) for run in (large, small))
             for column in ("answer", "blind_answer", "score"):
                 assert one[column].tolist() == other[column].tolist()
             answers |= set(one["answer"])
         assert len(answers) > 5, "a model that always says the same proves nothing"
-    assert len(results.runs()) == 4
+    assert len(reader.runs()) == 4
 
 
 def test_a_loss_that_is_not_finite_fails_the_run_and_says_where(store_file, capsys):
@@ -115,7 +114,7 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_says_where(store_file, caps
     err = capsys.readouterr().err
     assert re.search(r"error: baseline seed 0: the loss is (nan|inf) at step 1, data set `m3w`, examples? m3w/\d+", err)
     assert "Traceback" not in err
-    assert sorted(run.status for run in results.runs(status=None)) == ["FAILED", "FINISHED"]
+    assert sorted(run.status for run in reader.runs(status=None)) == ["FAILED", "FINISHED"]
 
 
 def wait_for(process, pattern):
@@ -138,7 +137,7 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert err.strip().endswith("stopped")
-    (run,) = results.runs(status=None)
+    (run,) = reader.runs(status=None)
     assert run.status == "KILLED"
 
     assert run_here(*steps) == 0
@@ -147,7 +146,7 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
     assert "step 60/60" not in out, "progress is for stderr alone"
     resumed_at = int(re.search(r"resumed at step (\d+)", err)[1])
     assert 0 < resumed_at < 60
-    (resumed,) = results.runs(status=None)
+    (resumed,) = reader.runs(status=None)
     assert resumed.run_id == run.run_id
     assert resumed.tags["resumed_at_step"] == str(resumed_at)
     with sqlite3.connect(store_file) as database:
@@ -161,13 +160,13 @@ def test_ctrl_c_stops_at_a_step_and_the_same_command_goes_on_to_the_same_end(sto
     straight.parent.mkdir()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{straight}")
     assert run_here(*steps) == 0
-    (never_stopped,) = results.runs()
+    (never_stopped,) = reader.runs()
     for metric, value in never_stopped.metrics.items():
         if "time" not in metric:
             assert resumed.metrics[metric] == value, metric
-    ours = load_tensors(results.artifact(never_stopped, record.WEIGHTS_FILE))[0]
+    ours = load_tensors(reader.artifact(never_stopped, names.WEIGHTS_FILE))[0]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store_file}")
-    theirs = load_tensors(results.artifact(resumed, record.WEIGHTS_FILE))[0]
+    theirs = load_tensors(reader.artifact(resumed, names.WEIGHTS_FILE))[0]
     assert all((ours[name] == theirs[name]).all() for name in ours)
 
 
@@ -190,7 +189,7 @@ FEW = ("compare=false", "train.steps=5", *(word for word in QUICK if not word.st
 def left_by(store_file):
     """Checkpoints, and how runs stand."""
     checkpoints = sorted(file.name for file in store_file.parent.glob("work/*/step-*"))
-    return checkpoints, [run.status for run in results.runs(status=None)]
+    return checkpoints, [run.status for run in reader.runs(status=None)]
 
 
 @pytest.mark.parametrize(
@@ -247,15 +246,15 @@ def test_a_stop_while_timing_keeps_the_run(store_file, monkeypatch, capsys):
         assert run_here("compare=false", *QUICK) == 143
     assert left_by(store_file) == ([], ["FINISHED"])
     assert run_here("compare=false", *QUICK) == 0
-    (run,) = results.runs()
+    (run,) = reader.runs()
     assert "step_time_s" in run.metrics
     assert "step 1/" not in capsys.readouterr().err.rpartition("stopped")[2]
 
 
 def test_a_command_that_waits_for_the_store_stops_too(store_file, monkeypatch, capsys):
     """SIGTERM while another process holds the store's lock is answered long before the wait would be over."""
-    monkeypatch.setattr(store, "LOCK_WAIT_S", 3600.0)
-    monkeypatch.setattr(store, "TURN_S", 0.1)
+    monkeypatch.setattr(connection, "LOCK_WAIT_S", 3600.0)
+    monkeypatch.setattr(connection, "TURN_S", 0.1)
     with contextlib.closing(sqlite3.connect(store_file)) as other:
         other.execute("BEGIN EXCLUSIVE")
         sender = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -291,7 +290,7 @@ def test_the_default_store_is_the_repositorys_wherever_one_stands(tmp_path, monk
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     from experiments.common.checkout import ROOT
-    from experiments.store import locate
+    from experiments.store.connection import locate
 
     assert locate().file == ROOT / "mlruns" / "mlflow.db"
     done = subprocess.run(["git", "-C", str(ROOT), "check-ignore", "-q", "mlruns/mlflow.db"], check=False)

@@ -9,10 +9,10 @@ import pytest
 from experiments.analysis import Table
 from experiments.analysis.examples import Interval
 from experiments.analysis.runs_file import RunsFile, as_runs
-from experiments.analysis.stored_run import StoredRun
 from experiments.cli import main
-from experiments.record import OVERALL, SCORES, blind
 from experiments.report import FORMATS, report
+from experiments.store.names import OVERALL, SCORES, blind
+from experiments.store.stored_run import StoredRun
 from tests.experiments.stored_runs import BAD, COST_METRICS, RATIO, a_certificate
 
 ROW, OTHER = "xattn_every_4th", "resampler_mlp"

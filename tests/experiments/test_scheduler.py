@@ -9,7 +9,7 @@ from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Lines
 from experiments.jobs.executor import Ended, Said
 from experiments.jobs.scheduler import RETRIES, run_jobs
-from experiments.store import StoreError
+from experiments.store.error import StoreError
 from tests.experiments.executor_contract import jobs
 
 DONE, FAILED = Outcome("done"), Outcome("failed", "no good")

@@ -6,7 +6,7 @@ from experiments.evaluation.cider import cider_d
 from experiments.evaluation.exact_match import exact_match
 from experiments.evaluation.score import MEASURES, caption_scores, score_examples
 from experiments.evaluation.vqa_accuracy import vqa_accuracy
-from experiments.record import BENCHMARKS
+from experiments.store.names import BENCHMARKS
 
 NAMES = [benchmark.name for benchmark in BENCHMARKS]
 ANSWERS = ["a red ball", "two dogs", "Yes.", "nothing at all"]

@@ -2,12 +2,13 @@
 
 import pytest
 
-from experiments.analysis import Table, results
+from experiments.analysis import Table
 from experiments.analysis.formats import as_text
 from experiments.analysis.seeds import effects
 from experiments.analysis.significance import compare
 from experiments.analysis.wording import answer, over, own_caption
-from experiments.record import OVERALL, SCORES, blind
+from experiments.store import reader
+from experiments.store.names import OVERALL, SCORES, blind
 
 # Overall and its blind twin by row and seed: the noise within a seed is about 0.1 points.
 OVERALL_POINTS = {
@@ -128,7 +129,7 @@ def test_a_row_of_one_seed_is_judged_by_the_noise_of_the_others(store_run):
             noise = {"baseline": 0.1, "xattn_every_4th": -0.2, "resampler_mlp": 0.0}[row] * (-1) ** seed
             store_run(row, seed=seed, metrics={OVERALL: 50.0 + noise, blind(OVERALL): 5.0})
     runs: dict = {}
-    for run in results.runs():
+    for run in reader.runs():
         runs.setdefault(run.row, {})[run.seed] = run
     found = effects(runs, OVERALL, delta=1.0)
     one, three = found.rows["resampler_mlp"], found.rows["xattn_every_4th"]

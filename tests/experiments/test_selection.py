@@ -11,14 +11,15 @@ import yaml
 
 from dashboard.html_table import html_table
 from experiments import run as run_command
-from experiments.analysis import Table, results, table
+from experiments.analysis import Table, table
 from experiments.analysis.examples import Interval
 from experiments.analysis.formats import as_text
 from experiments.analysis.runs_file import RunsFile, as_runs, joined, read
-from experiments.analysis.stored_run import StoredRun
+from experiments.analysis.selection import select
 from experiments.cli import main
-from experiments.record import OVERALL, SCORES, blind
 from experiments.report import report
+from experiments.store.names import OVERALL, SCORES, blind
+from experiments.store.stored_run import StoredRun
 from tests.experiments.commands import QUICK, run_here
 from tests.experiments.stored_runs import COST_METRICS, FakeSpec
 
@@ -127,7 +128,7 @@ def test_what_is_left_out_is_counted_once_and_nothing_goes_unsaid():
         a_run("lowlr", 0, 1.0, design="-other", overrides="train.lr=1", ended=9),
         a_run("lowlr", 0, 1.0, scale="desk"),
     ]
-    found = results.select("tiny", runs)
+    found = select("tiny", runs)
     assert found.left_out == 3
     assert sorted(run.seed for run in found.other_designs) == [0, 1, 2]
     assert len(found.runs) == 7
@@ -143,7 +144,7 @@ def test_a_spec_that_has_two_names_is_in_both_rows():
     )
     for run in (named, other, override):
         run.tags.update(spec)
-    found = results.select("tiny", [a_run("baseline", 0, 60.0), named, other, override])
+    found = select("tiny", [a_run("baseline", 0, 60.0), named, other, override])
     assert {run.row for run in found.runs} == {"baseline", "xattn_every_4th", "my_4th"}
     assert found.left_out == 1
 

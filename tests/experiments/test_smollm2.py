@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from experiments import resolve
-from experiments.analysis import results
+from experiments.common.checkout import ROOT
 from experiments.common.problems import UserError
 from experiments.data.tokenizer import encode, tokenizer_of
 from experiments.pretraining import smollm2
 from experiments.spec import make_spec
+from experiments.store import reader
 from experiments.training.build import build_mixture, build_model, pick_device
 from experiments.training.loop import Trainer, draw_step
 from tests.experiments.commands import run_here
@@ -25,7 +26,7 @@ needs_packages = pytest.mark.skipif(
 
 def test_a_scale_whose_model_was_not_made_says_how_to_make_it(store_file, tmp_path, monkeypatch, capsys):
     """Exit 2, the path and the command; nothing is stored."""
-    (tmp_path / "experiments").symlink_to(resolve.ROOT / "experiments")
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     monkeypatch.setattr(resolve, "ROOT", tmp_path)
     assert run_here("scale=smol", "ablation=xattn_every_4th") == 2
     lines = capsys.readouterr().err.splitlines()
@@ -33,7 +34,7 @@ def test_a_scale_whose_model_was_not_made_says_how_to_make_it(store_file, tmp_pa
         "error: `model.lm.path` is `.cache/smollm2`; allowed: a file or directory that exists",
         "hint: python -m experiments.pretrain scale=smol makes it",
     ]
-    assert results.runs(status=None) == []
+    assert reader.runs(status=None) == []
     assert not list(tmp_path.glob(".cache"))
 
 
@@ -90,7 +91,7 @@ def test_what_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def reader():
+def gguf_reader():
     """The package's file, read once in this module: transformers asks for it, and for names, again and again."""
     import gguf
 
@@ -101,7 +102,7 @@ def reader():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, reader):
+def made(tmp_path_factory, gguf_reader):
     """The real model, made once."""
     target = tmp_path_factory.mktemp("cache") / "smollm2"
     smollm2.make(target)
@@ -111,14 +112,14 @@ def made(tmp_path_factory, reader):
 @needs_packages
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_packaged_model_is_read_as_it_is(made, reader):
+def test_the_packaged_model_is_read_as_it_is(made, gguf_reader):
     """Dequantised weights are the package's, tokens are those that reading English needs, marks are the world's."""
     import gguf
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(made, dtype=torch.float32)
     assert (model.config.hidden_size, model.config.num_hidden_layers, model.num_parameters()) == (576, 30, 134_515_008)
-    weights = {tensor.name: tensor for tensor in reader().tensors}
+    weights = {tensor.name: tensor for tensor in gguf_reader().tensors}
     packed = weights["blk.7.ffn_down.weight"]
     exact = torch.from_numpy(gguf.dequantize(packed.data, packed.tensor_type))
     torch.testing.assert_close(model.model.layers[7].mlp.down_proj.weight, exact, rtol=2**-11, atol=2**-24)

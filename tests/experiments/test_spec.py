@@ -15,7 +15,6 @@ import yaml
 
 from experiments.common.problems import UserError
 from experiments.compose import compose_files, leaves
-from experiments.record import RESULTS_VERSION
 from experiments.resolve import put, spec_hash
 from experiments.schema import (
     ADDED,
@@ -32,6 +31,7 @@ from experiments.schema import (
     make_schema,
 )
 from experiments.spec import data_config
+from experiments.store.names import RESULTS_VERSION
 from flamingo_core import registry
 from tests.experiments.commands import tiny_spec
 

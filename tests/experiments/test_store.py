@@ -14,14 +14,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments import record, store, tracking
-from experiments.analysis import results
-from experiments.places import CACHE_VARIABLE
-from experiments.tracking import StoreError, start_run
+from experiments.common.checkout import ROOT
+from experiments.store import connection, lifecycle, names, reader
+from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE, StoreError
+from experiments.store.lifecycle import start_run
 from tests.experiments.stored_runs import FakeSpec
 from tests.reliability.servers import MlflowServer
 
-URI = store.URI_VARIABLE
+URI = URI_VARIABLE
 
 
 def python(code: str, *, cwd: Path, **environment: str) -> subprocess.Popen[str]:
@@ -29,7 +29,7 @@ def python(code: str, *, cwd: Path, **environment: str) -> subprocess.Popen[str]
     return subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=cwd,
-        env={**clean, "PYTHONPATH": str(store.ROOT), **environment},
+        env={**clean, "PYTHONPATH": str(ROOT), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -38,29 +38,29 @@ def python(code: str, *, cwd: Path, **environment: str) -> subprocess.Popen[str]
 
 def test_the_store_does_not_depend_on_the_working_directory(tmp_path: Path) -> None:
     """Anywhere, in a new process, `use_store` names the repository's store, tells MLflow so, and creates nothing."""
-    existed = store.DEFAULT_FILE.exists()
+    existed = connection.DEFAULT_FILE.exists()
     code = (
-        "from experiments.tracking import use_store, work_folder; uri = use_store()\n"
+        "from experiments.store.connection import use_store, work_folder; uri = use_store()\n"
         "import os, mlflow; assert mlflow.get_tracking_uri() == uri == os.environ['MLFLOW_TRACKING_URI']\n"
         "assert os.environ['MLFLOW_DISABLE_TELEMETRY'] == 'true'; print(uri); print(work_folder('abc', 2))"
     )
     process = python(code, cwd=tmp_path)
     out, err = process.communicate(timeout=120)
     assert out.splitlines() == [
-        f"sqlite:///{store.ROOT}/mlruns/mlflow.db",
-        f"{store.ROOT}/mlruns/work/abc-2",
+        f"sqlite:///{ROOT}/mlruns/mlflow.db",
+        f"{ROOT}/mlruns/work/abc-2",
     ], err
     assert list(tmp_path.iterdir()) == []
-    assert store.DEFAULT_FILE.exists() == existed
+    assert connection.DEFAULT_FILE.exists() == existed
 
 
 def test_the_work_folder_is_beside_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints lie beside the sqlite file, and under `.cache` for a server; asking makes no folder."""
     monkeypatch.setenv(URI, "sqlite:////nowhere/at all/mlflow.db")
-    assert tracking.work_folder("abc", 1) == Path("/nowhere/at all/work/abc-1")
+    assert lifecycle.work_folder("abc", 1) == Path("/nowhere/at all/work/abc-1")
     monkeypatch.setenv(URI, "https://team.example:5000/")
-    assert tracking.work_folder("abc", 1) == store.ROOT / ".cache" / "work" / "abc-1"
-    assert store.locate().uri == "https://team.example:5000"
+    assert lifecycle.work_folder("abc", 1) == ROOT / ".cache" / "work" / "abc-1"
+    assert connection.locate().uri == "https://team.example:5000"
 
 
 def test_a_folder_may_be_called_anything(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,9 +71,9 @@ def test_a_folder_may_be_called_anything(tmp_path: Path, empty_database: Path, m
     monkeypatch.setenv(URI, f"sqlite:///{file}")
     run = start_run(FakeSpec())
     run.finish("FINISHED")
-    stored = results.find_finished("b" * 16, 0)
+    stored = reader.find_finished("b" * 16, 0)
     assert stored is not None
-    path = results.artifact(stored, record.SPEC_FILE)
+    path = reader.artifact(stored, names.SPEC_FILE)
     assert path is not None and path.is_relative_to(file.parent)
 
 
@@ -87,7 +87,7 @@ def test_mlflow_is_imported_for_a_user_without_a_home(monkeypatch: pytest.Monkey
     monkeypatch.setenv("HOME", "")  # so that it is put back
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    store.import_mlflow()
+    connection.import_mlflow()
     assert Path.home() == Path("/")
 
 
@@ -115,7 +115,7 @@ def test_a_malformed_uri_is_refused(uri: str, hint: str, monkeypatch: pytest.Mon
     """The message names the variable, its value and what is allowed; nothing is written."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(URI, uri)
-    for call in (tracking.use_store, results.runs, lambda: start_run(FakeSpec())):
+    for call in (lifecycle.use_store, reader.runs, lambda: start_run(FakeSpec())):
         with pytest.raises(StoreError) as caught:
             call()
         assert URI in caught.value.message and f"`{uri}`" in caught.value.message
@@ -164,13 +164,13 @@ def test_words_in_a_path_are_not_taken_for_what_went_wrong(tmp_path: Path, monke
     folder.mkdir()
     monkeypatch.setenv(URI, f"sqlite:///{a_folder(folder)}")
     monkeypatch.setattr(time, "sleep", None)
-    for call in (results.runs, lambda: store.patiently(store.locate(), lambda: store.locate().exists())):
+    for call in (reader.runs, lambda: connection.patiently(connection.locate(), lambda: connection.locate().exists())):
         with pytest.raises(StoreError) as caught:
             call()
         assert caught.value.hint.startswith(f"set {URI}=") and not caught.value.busy
     monkeypatch.setenv(URI, f"sqlite:///{not_a_database(folder)}")
     with pytest.raises(StoreError) as caught:
-        results.runs()
+        reader.runs()
     assert "is this the right file?" in caught.value.hint
 
 
@@ -179,7 +179,7 @@ def test_a_folder_that_cannot_be_written_is_one_error(monkeypatch: pytest.Monkey
     monkeypatch.setenv(URI, "sqlite:////proc/flamingo/mlflow.db")
     with pytest.raises(StoreError, match="/proc/flamingo"):
         start_run(FakeSpec())
-    assert results.runs() == []
+    assert reader.runs() == []
 
 
 def test_a_server_that_does_not_answer_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_a_server_that_does_not_answer_is_one_error(monkeypatch: pytest.MonkeyPa
         port = free.getsockname()[1]
     monkeypatch.setenv(URI, f"http://me:secret@127.0.0.1:{port}")
     start = time.monotonic()
-    for call in (results.runs, lambda: start_run(FakeSpec())):
+    for call in (reader.runs, lambda: start_run(FakeSpec())):
         with pytest.raises(StoreError) as caught:
             call()
         assert "start the server" in caught.value.hint
@@ -213,7 +213,7 @@ def test_a_server_that_breaks_off_is_asked_again_for_half_a_minute(monkeypatch: 
         with pytest.raises(StoreError, match="cannot be used"):
             start_run(FakeSpec())
         server.shutdown(socket.SHUT_RDWR)
-    assert 10 < sum(waits) < store.LOCK_WAIT_S
+    assert 10 < sum(waits) < connection.LOCK_WAIT_S
 
 
 @pytest.fixture
@@ -228,11 +228,11 @@ def locked(store_file: Path) -> Iterator[sqlite3.Connection]:
 
 def test_a_locked_store_is_one_error(locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """After waiting as long as is allowed."""
-    monkeypatch.setattr(store, "LOCK_WAIT_S", 0.3)
+    monkeypatch.setattr(connection, "LOCK_WAIT_S", 0.3)
     with pytest.raises(StoreError, match="locked"):
         start_run(FakeSpec())
     with pytest.raises(StoreError, match="locked"):
-        results.runs()
+        reader.runs()
 
 
 def test_a_locked_store_is_waited_for(locked: sqlite3.Connection) -> None:
@@ -240,7 +240,7 @@ def test_a_locked_store_is_waited_for(locked: sqlite3.Connection) -> None:
     threading.Timer(1.0, locked.rollback).start()
     run = start_run(FakeSpec())
     run.finish("FINISHED")
-    assert results.find_finished("b" * 16, 0) is not None
+    assert reader.find_finished("b" * 16, 0) is not None
 
 
 @pytest.mark.parametrize("successor", ["nothing", "another store"])
@@ -259,8 +259,8 @@ def test_a_store_deleted_while_a_run_writes_is_noticed(successor: str, store_fil
 def test_a_deleted_experiment_is_refused_with_the_way_back(store_file: Path) -> None:
     """Nothing could be written to it, and a second one cannot have its name."""
     start_run(FakeSpec()).finish("FINISHED")
-    client = store.import_mlflow().MlflowClient(tracking_uri=os.environ[URI])
-    client.delete_experiment(client.get_experiment_by_name(record.EXPERIMENT).experiment_id)
+    client = connection.import_mlflow().MlflowClient(tracking_uri=os.environ[URI])
+    client.delete_experiment(client.get_experiment_by_name(names.EXPERIMENT).experiment_id)
     with pytest.raises(StoreError) as caught:
         start_run(FakeSpec())
     assert "mlflow experiments restore" in caught.value.hint
@@ -274,7 +274,7 @@ def test_a_draft_of_a_killed_process_is_in_nobodys_way(tmp_path: Path, monkeypat
     file.touch()
     monkeypatch.setenv(URI, f"sqlite:///{file}")
     start_run(FakeSpec()).finish("FINISHED")
-    assert len(results.runs()) == 1
+    assert len(reader.runs()) == 1
     assert not list(tmp_path.glob(".mlflow.db.new*"))
 
 
@@ -286,18 +286,18 @@ def test_a_server_holds_runs_as_a_file_does(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     server.start()
     try:
-        assert results.runs() == []
+        assert reader.runs() == []
         run = start_run(FakeSpec(seed=5, tree={"few": {f"key_{number}": number for number in range(250)}}))
         for step in range(1500):
             run.buffer("loss/m3w", float(step), step)
         run.finish("FINISHED")
-        stored = results.find_finished("b" * 16, 5)
+        stored = reader.find_finished("b" * 16, 5)
         assert stored is not None and stored.metrics == {"loss/m3w": 1499.0} and len(stored.params) == 250
-        file = results.artifact(stored, record.SPEC_FILE)
+        file = reader.artifact(stored, names.SPEC_FILE)
         assert file is not None and file.is_relative_to(tmp_path / "cache") and "key_249: 249" in file.read_text()
-        assert results.artifact(stored, "predictions/coco.parquet") is None
+        assert reader.artifact(stored, "predictions/coco.parquet") is None
         monkeypatch.setenv(CACHE_VARIABLE, "/proc/nothing/can/be/made/here")
-        again = results.artifact(stored, record.SPEC_FILE)
+        again = reader.artifact(stored, names.SPEC_FILE)
         assert again is not None and again.read_text() == file.read_text()
     finally:
         server.kill()

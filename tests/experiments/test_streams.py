@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.analysis import results
 from experiments.common.checkout import ROOT
 from experiments.jobs import attempt
+from experiments.store import reader
 from tests.experiments.commands import QUICK, run_here
 
 
@@ -87,7 +87,7 @@ def test_a_job_whose_terminal_is_gone_is_done_once(
     monkeypatch.setattr(sys, "stderr", stream())
     assert run_here("compare=false", "--json", *QUICK) == 0
     assert len(attempts) == 1
-    assert [run.status for run in results.runs(status=None)] == ["FINISHED"]
+    assert [run.status for run in reader.runs(status=None)] == ["FINISHED"]
     assert json.loads(capsys.readouterr().out)["scale"] == "tiny"
 
 

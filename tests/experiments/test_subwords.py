@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.analysis import results
 from experiments.data.benchmarks import scored_part
 from experiments.data.documents import document
 from experiments.data.mixture import IGNORED, Mixture
@@ -25,9 +24,10 @@ from experiments.evaluation.decode import answer
 from experiments.evaluation.prompts import build_prompts
 from experiments.evaluation.score import score_examples
 from experiments.pretraining.smollm2 import RESERVED, rename_tokens
-from experiments.record import BENCHMARKS
 from experiments.schema import DATASETS, EvalConfig
 from experiments.spec import make_spec
+from experiments.store import reader
+from experiments.store.names import BENCHMARKS
 from experiments.training import trained_batches
 from experiments.training.build import build_mixture, model_config
 from tests.experiments import subwords
@@ -158,8 +158,8 @@ def test_a_model_that_goes_on_as_texts_do_gives_the_worlds_own_answers(benchmark
 def test_a_row_runs_beside_its_baseline(directory, store_file, capsys):
     """Trained, asked, scored and certified with the directory's tokenizer; batches are its, not the world's."""
     assert run_here("ablation=xattn_every_4th", f"model.lm.path={directory}", *QUICK) == 0
-    row, baseline = results.runs()
-    certificates = [results.certificate(run) for run in (row, baseline)]
+    row, baseline = reader.runs()
+    certificates = [reader.certificate(run) for run in (row, baseline)]
     assert certificates[0]["against"]["unexpected"] == []
     assert certificates[0]["batches"] == certificates[1]["batches"]
     assert "\npaired: " in capsys.readouterr().out
@@ -212,7 +212,7 @@ def test_a_tokenizer_that_cannot_serve_is_refused(lay, directory, store_file, tm
     assert [line.split(":")[0] for line in lines] == ["error", "hint"]
     assert lines[0].startswith(f"error: `model.lm.path` is `{folder}`")
     assert all(said in lines[0] for said in REFUSED[lay])
-    assert results.runs(status=None) == []
+    assert reader.runs(status=None) == []
 
 
 def test_without_its_tokenizer_a_directory_is_asked_for_the_worlds_words_only(directory, tmp_path):

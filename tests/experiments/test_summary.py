@@ -10,10 +10,12 @@ import threading
 
 import pytest
 
-from experiments.analysis import Table, examples, pairing, results, sqlite_runs, summary
-from experiments.record import DIGESTS, HASHED
-from experiments.store import StoreError, locate
-from experiments.tracking import open_finished, use_store
+from experiments.analysis import Table, examples, pairing, summary
+from experiments.store import reader, sqlite_reader
+from experiments.store.connection import locate, use_store
+from experiments.store.error import StoreError
+from experiments.store.lifecycle import open_finished
+from experiments.store.names import DIGESTS, HASHED
 from tests.experiments.stored_runs import BAD, a_certificate, answers
 
 ROW = "xattn_every_4th"
@@ -176,13 +178,13 @@ def test_many_writers_leave_a_whole_file(two_runs):
         while not done.is_set():
             seen.append(summary.load(file()) == pairs)
 
-    writers, reader = [threading.Thread(target=write) for _ in range(3)], threading.Thread(target=read)
-    for thread in (reader, *writers):
+    writers, reading = [threading.Thread(target=write) for _ in range(3)], threading.Thread(target=read)
+    for thread in (reading, *writers):
         thread.start()
     for thread in writers:
         thread.join()
     done.set()
-    reader.join()
+    reading.join()
     assert seen and all(seen)
     assert [path.name for path in file().parent.glob("*summary*")] == [file().name]
 
@@ -212,19 +214,19 @@ def test_the_tables_say_what_mlflow_says(two_runs, store_run):
         for tags in ({}, {"scale": "tiny"}, {"scale": "tiny", "ablation": ROW}):
             ours, theirs = (
                 sorted(read(locate(), status, tags), key=lambda run: run.run_id)
-                for read in (results._from_tables, results._from_mlflow)
+                for read in (reader._from_tables, reader._from_mlflow)
             )
             assert ours == theirs
             for mine, other in zip(ours, theirs, strict=True):
                 assert (mine.tags, dict(mine.params), mine.metrics) == (other.tags, other.params, other.metrics)
-    assert [run.row for run in results.runs(status=None, scale="o'brien")] == ["xattn_vanilla"]
+    assert [run.row for run in reader.runs(status=None, scale="o'brien")] == ["xattn_vanilla"]
 
 
 def test_another_schema_is_left_to_mlflow(two_runs, store_file, monkeypatch):
     """Where a column is not called what we know it as, MLflow itself reads; the table is the same."""
     expected = a_table()
-    monkeypatch.setitem(sqlite_runs.COLUMNS, "runs", {"run_uuid", "a_column_of_the_future"})
-    assert results._from_tables(locate(), None, {}) is None and results.run_ids() is None
+    monkeypatch.setitem(sqlite_reader.COLUMNS, "runs", {"run_uuid", "a_column_of_the_future"})
+    assert reader._from_tables(locate(), None, {}) is None and reader.run_ids() is None
     assert a_table() == expected
 
 
@@ -254,9 +256,9 @@ def test_a_store_that_is_no_database_is_one_error(tmp_path, monkeypatch):
 def test_params_come_with_the_first_question(two_runs, monkeypatch):
     """No params are read for a list of runs, and those of many runs at once when one is asked for."""
     opened = []
-    connect = sqlite_runs._connect
-    monkeypatch.setattr(sqlite_runs, "_connect", lambda path: opened.append(path) or connect(path))
-    first, second = results.runs()
+    connect = sqlite_reader._connect
+    monkeypatch.setattr(sqlite_reader, "_connect", lambda path: opened.append(path) or connect(path))
+    first, second = reader.runs()
     assert len(opened) == 1
     assert first.params["seed"] == "0" and second.params.get("nothing") is None and len(second.params) > 3
     assert len(opened) == 2

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import published
-from experiments.analysis import results, table
-from experiments.record import BENCHMARKS, SCORES
+from experiments.analysis import table
+from experiments.analysis.selection import select
+from experiments.published import table3
+from experiments.store import commands
+from experiments.store.names import BENCHMARKS, SCORES
 from tests.experiments.stored_runs import BASELINE_HASH, a_certificate, a_tree, answers, scored
 
 StoreRun = Callable[..., str]
@@ -25,7 +27,7 @@ def predictions(seed: int, shift: float = 0.0) -> dict[str, pd.DataFrame]:
 
 
 def built(**arguments: Any) -> table.Table:
-    selection = results.select("tiny")
+    selection = select("tiny")
     given = {
         "scale": "tiny",
         "seeds": [0],
@@ -114,7 +116,7 @@ def test_figures_are_those_of_the_store(store_run: StoreRun) -> None:
 
 def test_published_figures_stand_beside_ours() -> None:
     """As the paper prints them; a row that it does not have has none."""
-    for name, row in published.rows().items():
+    for name, row in table3.rows().items():
         figures = table.published_figures(name)
         assert figures["params_b"] == row.params_b and figures["overall"] == row.overall
         assert {metric: figures[metric] for metric in SCORES} == row.scores
@@ -151,7 +153,7 @@ def test_what_is_missing_is_the_command_that_makes_it(store_run: StoreRun) -> No
 
 def test_a_command_repeats_the_overrides() -> None:
     """As they were given, quoted where a shell needs it."""
-    command = table.command("baseline", scale="tiny", seeds=[1, 2], overrides="data.mixture=[m3w] 'x=a b'")
+    command = commands.command("baseline", scale="tiny", seeds=[1, 2], overrides="data.mixture=[m3w] 'x=a b'")
     assert shlex.split(command) == [
         *("python", "-m", "experiments.run", "-m", "scale=tiny", "seed=1,2", "data.mixture=[m3w]", "x=a b")
     ]
@@ -169,7 +171,7 @@ def test_a_command_names_what_is_not_ours(store_run: StoreRun) -> None:
     assert words["xattn_every_4th"] == ["ablation=xattn_every_4th", "scale=tiny", "seed=1"]
     assert words["baseline"] == ["scale=tiny", "seed=1"]
     store_run(scale="my_scale", **own)
-    found = table.build(results.select("my_scale").runs, scale="my_scale", seeds=[0], rows=["xattn_every_4th"])
+    found = table.build(select("my_scale").runs, scale="my_scale", seeds=[0], rows=["xattn_every_4th"])
     assert shlex.split(found["rows"][0]["missing"][0])[3:] == [
         *("ablation=xattn_every_4th", "scale=my_scale", "seed=0"),
         *said,
@@ -198,7 +200,7 @@ def test_a_pair_that_differs_is_marked(store_run: StoreRun) -> None:
 
 def test_an_empty_store_is_a_table_of_what_to_run() -> None:
     """Every published row in the paper's order, nothing known but the paper's figures."""
-    found = table.build([], scale="tiny", seeds=[0], rows=list(published.rows()))
-    assert [row["row"] for row in found["rows"]] == list(published.rows())
+    found = table.build([], scale="tiny", seeds=[0], rows=list(table3.rows()))
+    assert [row["row"] for row in found["rows"]] == list(table3.rows())
     assert all(row["n"] == 0 and len(row["missing"]) == 1 for row in found["rows"])
     assert found["baseline_hash"] is None

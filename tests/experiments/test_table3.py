@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from experiments.analysis import results
 from experiments.cli import main
+from experiments.store import reader
 from experiments.table3 import table3
 from tests.experiments.commands import QUICK
 
@@ -19,7 +19,7 @@ def test_only_what_is_missing_is_run(store_file, capsys):
     rows = ("--rows", "xattn_every_4th,resampler_mlp")
     assert run_table(*rows, *QUICK) == 0
     capsys.readouterr()
-    first = {run.run_id for run in results.runs(status=None)}
+    first = {run.run_id for run in reader.runs(status=None)}
     assert len(first) == 3
     assert run_table(*rows, "--seeds", "2", "--json", *QUICK) == 0
     table = json.loads(capsys.readouterr().out)
@@ -28,17 +28,17 @@ def test_only_what_is_missing_is_run(store_file, capsys):
         ("xattn_every_4th", 2, []),
         ("resampler_mlp", 2, []),
     ]
-    every = {run.run_id for run in results.runs(status=None)}
+    every = {run.run_id for run in reader.runs(status=None)}
     assert first < every and len(every) == 6
     from mlflow import MlflowClient
 
-    from experiments.tracking import use_store
+    from experiments.store.connection import use_store
 
-    gone = next(run for run in results.runs() if run.row == "resampler_mlp" and run.seed == 1)
+    gone = next(run for run in reader.runs() if run.row == "resampler_mlp" and run.seed == 1)
     MlflowClient(use_store()).delete_run(gone.run_id)
     assert run_table(*rows, "--seeds", "2", *QUICK) == 0
     printed = capsys.readouterr().out
-    after = {run.run_id for run in results.runs(status=None)}
+    after = {run.run_id for run in reader.runs(status=None)}
     assert len(after - every) == 1 and every - after == {gone.run_id}
     assert printed.count("published") == 3 and "missing" not in printed
 
@@ -59,7 +59,7 @@ def test_a_wrong_command_names_all_that_is_wrong_and_runs_nothing(arguments, sai
     captured = capsys.readouterr()
     assert captured.out == ""
     assert all(text in captured.err for text in said)
-    assert results.runs(status=None) == []
+    assert reader.runs(status=None) == []
 
 
 def test_a_dry_run_says_what_is_missing_and_runs_nothing(store_run, capsys):
@@ -79,7 +79,7 @@ def test_a_dry_run_says_what_is_missing_and_runs_nothing(store_run, capsys):
         ("xattn_every_4th", 0, 0),
     ]
     assert forecast["expected_s"] == sum(job["expected_s"] for job in forecast["jobs"])
-    assert len(results.runs(status=None)) == 1
+    assert len(reader.runs(status=None)) == 1
 
 
 def test_more_seeds_of_the_baseline(store_file, capsys):
@@ -95,5 +95,5 @@ def test_fail_fast_stops_at_the_first_failure(store_file, capsys):
     """Exit 1, and what had not begun is not begun."""
     few = ("--rows", "xattn_every_4th,resampler_mlp", "--fail-fast", "train.lr=1e30", *QUICK)
     assert run_table(*few) == 1
-    assert [run.status for run in results.runs(status=None)] == ["FAILED"]
+    assert [run.status for run in reader.runs(status=None)] == ["FAILED"]
     assert "error: baseline seed 0: the loss is" in capsys.readouterr().err

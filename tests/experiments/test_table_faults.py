@@ -8,13 +8,13 @@ from collections import Counter
 
 import pytest
 
-from experiments.analysis import results
 from experiments.cli import main
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Lines
 from experiments.jobs.local import Local
 from experiments.jobs.reconcile import mark_lost_runs
 from experiments.jobs.scheduler import RETRIES, run_jobs
+from experiments.store import reader
 from experiments.table3 import table3
 from tests.experiments.commands import ONE_PROCESS, QUICK, processes_of, start
 from tests.experiments.executor_contract import jobs
@@ -26,8 +26,8 @@ FEW_STEPS = [word for word in QUICK if not word.startswith("train.steps")]
 def assert_each_is_run_once(seeds: int) -> None:
     """One run of the row and of the baseline a seed, all finished."""
     wanted = {(row, seed) for row in ("baseline", "xattn_every_4th") for seed in range(seeds)}
-    assert Counter((run.row, run.seed) for run in results.runs()) == dict.fromkeys(wanted, 1)
-    assert len(results.runs(status=None)) == len(wanted)
+    assert Counter((run.row, run.seed) for run in reader.runs()) == dict.fromkeys(wanted, 1)
+    assert len(reader.runs(status=None)) == len(wanted)
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_when_all_is_killed_the_same_command_makes_what_is_missing(store_file, c
         with contextlib.suppress(ProcessLookupError):  # the server of workers ends by itself when the command is gone
             os.kill(pid, signal.SIGKILL)
     first.communicate()
-    left = results.runs(status="RUNNING")
+    left = reader.runs(status="RUNNING")
     assert left, "they had no time to say that they end"
     assert main(table3, [*words, ONE_PROCESS]) == 0
     err = capsys.readouterr().err
@@ -64,13 +64,13 @@ def test_when_all_is_killed_the_same_command_makes_what_is_missing(store_file, c
 
 def test_runs_of_other_machines_are_left_alone(store_run):
     """Whether they are still running is not known here."""
-    from experiments.record import HOST
-    from experiments.tracking import resume_run
+    from experiments.store.lifecycle import resume_run
+    from experiments.store.names import HOST
 
     ours, theirs = store_run(status=None), store_run("xattn_every_4th", status=None)
     resume_run(theirs).set_tag(HOST, "another")
     mark_lost_runs()
-    assert {run.run_id: run.status for run in results.runs(status=None)} == {ours: "KILLED", theirs: "RUNNING"}
+    assert {run.run_id: run.status for run in reader.runs(status=None)} == {ours: "KILLED", theirs: "RUNNING"}
 
 
 def hungry(job) -> Outcome:

@@ -8,10 +8,10 @@ from statistics import median
 
 import torch
 
-from experiments.analysis import results
 from experiments.jobs import quiet, reconcile
 from experiments.jobs.job import complete
-from experiments.record import PAIRED_STEP_TIME, TIMING_FILE
+from experiments.store import reader
+from experiments.store.names import PAIRED_STEP_TIME, TIMING_FILE
 from experiments.training.memory import LiveBytes
 from experiments.training.timing import median_interval, time_rows
 from tests.experiments.commands import QUICK, run_here, tiny_spec
@@ -92,13 +92,13 @@ def test_two_commands_at_once_time_a_row_once_and_what_is_stored_fits(store_file
             "group by run_uuid, key"
         ).fetchall()
     assert {count for *_, count in stored} == {1}
-    runs = {run.row: run for run in results.runs()}
+    runs = {run.row: run for run in reader.runs()}
     row, baseline = runs["xattn_every_4th"], runs["baseline"]
     assert {name for run_id, name, _ in stored if run_id == baseline.run_id} == {"step_time_s", "step_time_p90_s"}
-    rounds = json.loads(results.artifact(row, TIMING_FILE).read_text())
+    rounds = json.loads(reader.artifact(row, TIMING_FILE).read_text())
     assert row.metrics["step_time_s"] == median(rounds["row_s"])
     assert row.metrics[PAIRED_STEP_TIME] == median(rounds["baseline_s"]) == baseline.metrics["step_time_s"]
     ratios = [ours / theirs for ours, theirs in zip(rounds["row_s"], rounds["baseline_s"], strict=True)]
     assert row.metrics["step_time_ratio"] == median(ratios)
-    assert rounds["cpu"] == results.certificate(row)["environment"]["cpu"] and rounds["host"] == row.tags["host"]
+    assert rounds["cpu"] == reader.certificate(row)["environment"]["cpu"] and rounds["host"] == row.tags["host"]
     assert row.metrics["flops_per_step"] < baseline.metrics["flops_per_step"]

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from experiments import record, run_writer, store, tracking
-from experiments.analysis import results
-from experiments.run_writer import flatten
-from experiments.tracking import Git, StoreError, git_state, resume_run, start_run
+from experiments.store import connection, lifecycle, names, reader, writer
+from experiments.store.error import URI_VARIABLE, StoreError
+from experiments.store.lifecycle import Git, git_state, resume_run, start_run
+from experiments.store.writer import flatten
 from tests.experiments.stored_runs import FakeSpec, a_tree
 
 
 def client() -> Any:
-    return store.import_mlflow().MlflowClient(tracking_uri=os.environ[store.URI_VARIABLE])
+    return connection.import_mlflow().MlflowClient(tracking_uri=os.environ[URI_VARIABLE])
 
 
 def test_what_is_written_is_read_back(store_file: Path, tmp_path: Path) -> None:
@@ -37,10 +37,10 @@ def test_what_is_written_is_read_back(store_file: Path, tmp_path: Path) -> None:
     run.log_metrics({"overall": 40.1})
     run.finish("FINISHED")
 
-    stored = results.find_finished("a" * 16, 3)
+    stored = reader.find_finished("a" * 16, 3)
     assert stored is not None and stored.run_id == run.run_id
-    assert set(record.TAGS) <= set(stored.tags)
-    assert {name: stored.tags[name] for name in (*record.TAGS, record.COMPONENTS, record.CONFIG_DIR)} == {
+    assert set(names.TAGS) <= set(stored.tags)
+    assert {name: stored.tags[name] for name in (*names.TAGS, names.COMPONENTS, names.CONFIG_DIR)} == {
         "ablation": "xattn_every_4th",
         "group": "v",
         "scale": "tiny",
@@ -61,12 +61,12 @@ def test_what_is_written_is_read_back(store_file: Path, tmp_path: Path) -> None:
     history = client().get_metric_history(run.run_id, "loss/m3w")
     assert [(one.step, one.value) for one in history] == [(step, 1 / (step + 1)) for step in range(5)]
     assert stored.metrics["overall"] == 40.1
-    file = results.artifact(stored, "predictions/coco.parquet")
+    file = reader.artifact(stored, "predictions/coco.parquet")
     assert file is not None and file.read_bytes() == b"bytes"
     assert file.is_relative_to(store_file.parent / "artifacts")
     import yaml
 
-    spec_file = results.artifact(stored, record.SPEC_FILE)
+    spec_file = reader.artifact(stored, names.SPEC_FILE)
     assert spec_file is not None and yaml.safe_load(spec_file.read_text()) == json.loads(json.dumps(tree))
 
 
@@ -98,7 +98,7 @@ def test_many_numbers_that_are_not_finite_fit_the_tag(store_file: Path) -> None:
 def test_metrics_wait_for_the_flush_and_are_stored_once(store_file: Path) -> None:
     """Buffering sends nothing; a flush sends everything, more than one request holds too, each step once."""
     run = start_run(FakeSpec())
-    steps = 2 * run_writer.METRICS_A_BATCH + 7
+    steps = 2 * writer.METRICS_A_BATCH + 7
     for step in range(steps):
         run.buffer("loss/ltip", step / 2, step)
     assert client().get_run(run.run_id).data.metrics == {}
@@ -118,9 +118,9 @@ def test_params_are_stored_whole_or_as_their_hash(store_file: Path) -> None:
     assert len(params) == 352 and params["few.key_349"] == "349" and params["longest"] == "y" * 6000
     assert params["long"].startswith("sha256:") and "6001 characters" in params["long"]
     run.finish("FINISHED")
-    stored = results.find_finished("b" * 16, 0)
+    stored = reader.find_finished("b" * 16, 0)
     assert stored is not None
-    file = results.artifact(stored, record.SPEC_FILE)
+    file = reader.artifact(stored, names.SPEC_FILE)
     assert file is not None and "x" * 6001 in file.read_text()
 
 
@@ -149,14 +149,14 @@ def test_metrics_may_be_added_to_a_run_that_ended(store_file: Path) -> None:
     run.log_metrics({"step_time_s": 2.0, "overall": math.nan})
     run.finish("FINISHED")
     before = client().get_run(run.run_id).info
-    tracking.open_finished(run.run_id).log_metrics({"step_time_s": 1.0, "step_time_ratio": math.inf})
+    lifecycle.open_finished(run.run_id).log_metrics({"step_time_s": 1.0, "step_time_ratio": math.inf})
     after = client().get_run(run.run_id)
     assert (after.info.status, after.info.end_time) == ("FINISHED", before.end_time)
     assert after.data.metrics == {"step_time_s": 1.0}
     assert after.data.tags["nonfinite"].split() == ["overall@0", "step_time_ratio@0"]
     client().delete_run(run.run_id)
     with pytest.raises(StoreError, match="not in the store"):
-        tracking.open_finished(run.run_id)
+        lifecycle.open_finished(run.run_id)
 
 
 def test_git_state_says_commit_and_changes(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments import trial
-from experiments.analysis import results
 from experiments.spec import make_spec
+from experiments.store import reader
 from flamingo_core import registry
 from tests.core.strangers import STRANGERS, StrangeBlock, StrangeEncoder, StrangeResampler, take_in
 from tests.experiments.commands import run_here, tiny_spec
@@ -123,7 +123,7 @@ def test_a_broken_contract_is_refused_before_anything_runs(
     assert error.startswith(f"error: `model.{slot}.name` is `strange`, which does not keep the contract of its slot: ")
     assert all(text in error for text in said), error
     assert hint.startswith("hint: docs/components.md says")
-    assert output.out == "" and results.runs(status=None) == []
+    assert output.out == "" and reader.runs(status=None) == []
 
 
 @pytest.mark.parametrize("slot", STRANGERS)

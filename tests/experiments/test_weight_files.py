@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from experiments.analysis import results
+from experiments.store import reader
 from flamingo_core import registry
 from tests.core import lm_checkpoints
 from tests.experiments.commands import QUICK, left_in_work, run_here, tiny_spec
@@ -82,7 +82,7 @@ def test_weights_that_do_not_fit_are_refused(
     assert output.out == "" and "Traceback" not in output.err
     assert len(errors) == 2 and errors[0].startswith(f"error: `{key}` is `{value}`, "), output.err
     assert f"leave `{key}` out" in errors[1]
-    assert results.runs(status=None) == []
+    assert reader.runs(status=None) == []
     assert left_in_work(store_file) == []
 
 

@@ -16,8 +16,8 @@ from experiments.data.draws import generator
 from experiments.data.rendering import render
 from experiments.data.scenes import SOURCES, SPLITS, TEXT_SOURCES, Scene, Thing, scene, split_of
 from experiments.data.text import lm_document, text_document
-from experiments.record import BENCHMARKS
 from experiments.schema import DATASETS
+from experiments.store.names import BENCHMARKS
 from tests.experiments.tiny_world import fact_asked, tiny_data, tiny_world
 
 TRAINING = [name for name in SOURCES if name in DATASETS]

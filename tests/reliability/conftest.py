@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.analysis import results
-from experiments.store import URI_VARIABLE
+from experiments.store import reader
+from experiments.store.error import URI_VARIABLE
 from tests.reliability.stored import Stored
 from tests.reliability.warm import COMMAND, Ended, WarmProcess
 
@@ -31,7 +31,7 @@ def undisturbed(
     assert ended.code == 0, ended.err
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(URI_VARIABLE, f"sqlite:///{file}")
-        (run,) = results.runs()
+        (run,) = reader.runs()
         return Stored.of(run), ended
 
 

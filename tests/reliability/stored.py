@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from experiments.analysis import results
-from experiments.analysis.results import StoredRun
-from experiments.record import WEIGHTS_FILE
+from experiments.store import reader
+from experiments.store.names import WEIGHTS_FILE
+from experiments.store.stored_run import StoredRun
 from flamingo_core.checkpoint import load_tensors
 
 
@@ -23,10 +23,10 @@ class Stored:
     @classmethod
     def of(cls, run: StoredRun) -> "Stored":
         """What is in the store that the environment names."""
-        file = results.artifact(run, WEIGHTS_FILE)
+        file = reader.artifact(run, WEIGHTS_FILE)
         assert file is not None
         scores = {name: value for name, value in run.metrics.items() if "time" not in name and "peak" not in name}
-        return cls(scores, results.losses(run), load_tensors(file, hashed=True)[0])
+        return cls(scores, reader.losses(run), load_tensors(file, hashed=True)[0])
 
     def assert_equal(self, other: "Stored") -> None:
         """Bit for bit."""

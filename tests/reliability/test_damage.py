@@ -14,17 +14,17 @@ from contextlib import closing
 
 import pytest
 
-from experiments import digests
-from experiments.analysis import Table, damage, results
+from experiments.analysis import Table
 from experiments.analysis.formats import as_text
 from experiments.cli import main
 from experiments.common.checkout import ROOT
 from experiments.common.plain_json import dumps
-from experiments.record import CERTIFICATE_FILE, DIGESTS, HASHED, SPEC_FILE, WEIGHTS_FILE
 from experiments.report import FORMATS, report
-from experiments.store import StoreError
+from experiments.store import damage, digests, reader
+from experiments.store.error import StoreError
+from experiments.store.lifecycle import open_finished, reopen_run
+from experiments.store.names import CERTIFICATE_FILE, DIGESTS, HASHED, SPEC_FILE, WEIGHTS_FILE
 from experiments.table3 import table3
-from experiments.tracking import open_finished, reopen_run
 from tests.experiments.commands import QUICK, run_here
 from tests.experiments.stored_runs import BAD
 
@@ -90,7 +90,7 @@ def file_of(store_file, run_id, path):
 
 def in_a_metric(file, run_id):
     """One bit of the score."""
-    value = next(run.metrics["overall"] for run in results.runs() if run.run_id == run_id)
+    value = next(run.metrics["overall"] for run in reader.runs() if run.run_id == run_id)
     where = "WHERE run_uuid = ? AND key = 'overall'"
     change(file, f"UPDATE latest_metrics SET value = ? {where}", flipped(value), run_id)
 
@@ -189,12 +189,12 @@ def test_a_damaged_index_hides_no_run(index, runs, store_file, capsys):
 
 def test_each_file_of_a_run_carries_its_hash(runs):
     """Those written when it began and when it ended."""
-    (run,) = results.runs(ablation=ROW)
+    (run,) = reader.runs(ablation=ROW)
     files = damage.digests_of(run.tags).files
     expected = {SPEC_FILE, CERTIFICATE_FILE, *(f"predictions/{name}.parquet" for name in ("coco", "okvqa", "vatex"))}
     assert expected < set(files)
     for path in files:
-        assert files[path] == [digests.file_hash(results.artifact(run, path))]
+        assert files[path] == [digests.file_hash(reader.artifact(run, path))]
 
 
 @pytest.mark.parametrize("spoil", [flip, lambda file: file.write_bytes(b""), lambda file: file.write_bytes(b"PAR1")])
@@ -231,9 +231,9 @@ def test_damaged_params_are_named(runs, store_file, capsys):
     change(store_file, f"UPDATE params SET value = '50' {where}", runs[ROW])
     _, err = reported(capsys)
     assert runs[ROW] in err and "params are not what was stored" in err and "rerun=true" in err
-    assert results.find_finished(Table.load("tiny").runs[OTHER][0].tags["spec_hash"], 0) is not None
-    (run,) = results.runs(ablation=ROW)
-    assert results.find_finished(*run.job) is None
+    assert reader.find_finished(Table.load("tiny").runs[OTHER][0].tags["spec_hash"], 0) is not None
+    (run,) = reader.runs(ablation=ROW)
+    assert reader.find_finished(*run.job) is None
 
 
 def forget_hashes(file, run_id):
@@ -337,10 +337,10 @@ def test_what_is_added_to_a_finished_run_is_hashed_too(store_row, store_file, tm
     added.write_text('{"seed": 0, "new": 1}')
     open_finished(runs[ROW]).log_metrics({"step_time_ratio": 0.25, "something_new": 1.0})
     open_finished(runs[ROW]).log_file(added)
-    (run,) = results.runs(ablation=ROW)
-    assert run.metrics["step_time_ratio"] == 0.25 and results.certificate(run) == {"seed": 0, "new": 1}
+    (run,) = reader.runs(ablation=ROW)
+    assert run.metrics["step_time_ratio"] == 0.25 and reader.certificate(run) == {"seed": 0, "new": 1}
     change(store_file, "UPDATE latest_metrics SET value = 2 WHERE run_uuid = ? AND key = 'something_new'", runs[ROW])
-    assert results.runs(ablation=ROW) == []
+    assert reader.runs(ablation=ROW) == []
     assert runs[ROW] in capsys.readouterr().err
 
 
@@ -364,22 +364,22 @@ def test_killed_while_something_is_added_a_run_is_not_damaged(killed_at, store_r
         calls.clear()
         with pytest.raises(KeyboardInterrupt):
             add()
-        (run,) = results.runs(ablation=ROW)
-        assert results.certificate(run) is not None
+        (run,) = reader.runs(ablation=ROW)
+        assert reader.certificate(run) is not None
     open_finished(runs[ROW]).log_metrics({"step_time_ratio": 0.75})
-    (run,) = results.runs(ablation=ROW)
+    (run,) = reader.runs(ablation=ROW)
     assert run.metrics["step_time_ratio"] == 0.75 and capsys.readouterr().err == ""
 
 
 def test_what_anyone_else_adds_is_no_damage(runs, store_file):
     """Notes, tags and metrics of a user's own are none of what was stored."""
-    from experiments.store import import_mlflow, locate
+    from experiments.store.connection import import_mlflow, locate
 
     client = import_mlflow().MlflowClient(tracking_uri=locate().uri)
     client.set_tag(runs[ROW], "mlflow.note.content", "a good one")
     client.set_tag(runs[ROW], "paper", "figure 3")
     client.log_metric(runs[ROW], "human_score", 4.5)
-    (run,) = results.runs(ablation=ROW)
+    (run,) = reader.runs(ablation=ROW)
     assert run.verified and run.metrics["human_score"] == 4.5
 
 
@@ -413,7 +413,7 @@ def trained(tmp_path_factory):
 def trained_store(trained, store_file):
     """A copy of it, which this test's store is."""
     shutil.copytree(trained, store_file.parent, dirs_exist_ok=True)
-    (run,) = results.runs()
+    (run,) = reader.runs()
     return run
 
 
@@ -424,14 +424,14 @@ def test_a_row_beside_a_damaged_certificate_is_stored_and_the_hint_repairs_it(tr
     assert run_here(*command) == 0
     out, err = capsys.readouterr()
     assert "NOT PAIRED: no certificate is stored" in out and f"{CERTIFICATE_FILE} of run {trained_store.run_id}" in err
-    first = {run.run_id for run in results.runs()}
+    first = {run.run_id for run in reader.runs()}
     hint = next(line for line in err.splitlines() if line.startswith("hint: python -m experiments.run"))
     words = shlex.split(hint.removeprefix("hint: python -m experiments.run ").removesuffix(" makes it again"))
     assert run_here(*words) == 0
     assert run_here(*command) == 0
     out, err = capsys.readouterr()
     assert "\npaired: " in out and CERTIFICATE_FILE not in err
-    assert len({run.run_id for run in results.runs()} - first) == 1
+    assert len({run.run_id for run in reader.runs()} - first) == 1
 
 
 @pytest.mark.parametrize("spoil", [flip, lambda file: file.write_bytes(b"")])
@@ -443,7 +443,7 @@ def test_a_damaged_donor_is_passed_over(spoil, trained_store, store_file, capsys
     assert run_here(*QUICK, "eval.shots=0") == 0
     err = capsys.readouterr().err
     assert f"{WEIGHTS_FILE} of run {trained_store.run_id}" in err and "trained the same" not in err
-    made = results.runs()[0]
+    made = reader.runs()[0]
     assert made.run_id != trained_store.run_id
     assert file_of(store_file, made.run_id, WEIGHTS_FILE).stat().st_size == len(content)
 
@@ -461,12 +461,12 @@ def test_damaged_predictions_of_the_baseline_cost_no_row_its_scores(runs, store_
 
 def test_a_file_that_another_command_adds_to_meanwhile_is_not_damaged(runs, tmp_path, capsys):
     """A run that was listed before its certificate got its comparison is asked again what its files are."""
-    listed = next(run for run in results.runs() if run.run_id == runs[ROW])
-    certificate = results.certificate(listed)
+    listed = next(run for run in reader.runs() if run.run_id == runs[ROW])
+    certificate = reader.certificate(listed)
     certificate["against"] = {"run_id": runs["baseline"], "equal": [], "declared": [], "unexpected": []}
     (tmp_path / CERTIFICATE_FILE).write_text(dumps(certificate))
     open_finished(runs[ROW]).log_file(tmp_path / CERTIFICATE_FILE)
-    assert results.certificate(listed) == certificate
+    assert reader.certificate(listed) == certificate
     assert capsys.readouterr().err == ""
 
 
@@ -474,4 +474,4 @@ def test_a_run_that_is_finished_stays_so(runs):
     """Whatever goes wrong after its end, or whoever thought that its process was gone."""
     writer = reopen_run(runs[ROW])
     writer.end_unfinished("KILLED")
-    assert next(run for run in results.runs() if run.run_id == runs[ROW]).status == "FINISHED"
+    assert next(run for run in reader.runs() if run.run_id == runs[ROW]).status == "FINISHED"

@@ -15,12 +15,12 @@ from experiments import spec
 from experiments.cli import main
 from experiments.jobs import reconcile
 from experiments.jobs.attempt import Outcome
-from experiments.record import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE
 from experiments.report import report
 from experiments.run import run
 from experiments.spec import Spec
+from experiments.store.lifecycle import Git, start_run
+from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE
 from experiments.table3 import table3
-from experiments.tracking import Git, start_run
 from tests.experiments.stored_runs import COST_METRICS, RATIO, a_certificate, answers, scored
 
 ROW = "resampler_mlp"

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import pytest
 
-from experiments import store
-from experiments.analysis import results
 from experiments.common.checkout import ROOT
-from experiments.places import CACHE_VARIABLE, LOCKS_VARIABLE
-from experiments.record import SPEC_FILE, WEIGHTS_FILE
+from experiments.store import reader
+from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
+from experiments.store.names import SPEC_FILE, WEIGHTS_FILE
+from experiments.store.places import LOCKS_VARIABLE
 from tests.experiments.commands import run_here
 
 QUICK = ("scale=tiny", "train.steps=1", "data.world.queries=18", "eval.max_new_tokens=1")
@@ -46,7 +46,7 @@ def original(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     written_in.mkdir()
     shutil.copy(empty_database, written_in / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(store.URI_VARIABLE, f"sqlite:///{written_in}/mlflow.db")
+        patch.setenv(URI_VARIABLE, f"sqlite:///{written_in}/mlflow.db")
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         assert run_here(*STORED) == 0
         capture = tmp_path_factory.mktemp("printed") / "out"
@@ -98,15 +98,15 @@ def test_the_same_command_runs_and_a_stored_row_prints_the_same(
     """Nothing of the row is run again; a new run is whole beside the store, and nothing is written where it was."""
     folder = environment(name, tmp_path, monkeypatch)
     shutil.copytree(original.folder, folder)
-    monkeypatch.setenv(store.URI_VARIABLE, f"sqlite:///{folder}/mlflow.db")
+    monkeypatch.setenv(URI_VARIABLE, f"sqlite:///{folder}/mlflow.db")
     assert run_here(*STORED) == 0
     printed = capfd.readouterr()
     assert essence(printed.out) == original.printed
     assert printed.err.count("is stored, nothing is run") == 2 and "encoding" not in printed.err
     assert run_here(*NEW) == 0, capfd.readouterr().err
-    (new,) = (run for run in results.runs() if run.seed == 1)
+    (new,) = (run for run in reader.runs() if run.seed == 1)
     for file in (SPEC_FILE, WEIGHTS_FILE):
-        assert results.artifact(new, file) == folder / "artifacts" / new.run_id / "artifacts" / file
+        assert reader.artifact(new, file) == folder / "artifacts" / new.run_id / "artifacts" / file
     assert not original.written_in.exists()
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.analysis import results
-from experiments.store import URI_VARIABLE
+from experiments.store import reader
+from experiments.store.error import URI_VARIABLE
 from tests.reliability.failing_disk import FailingDisk
 from tests.reliability.stored import Stored, assert_nothing_is_left
 from tests.reliability.warm import QUICK, Ended, WarmProcess
@@ -47,7 +47,7 @@ def test_an_error_at_a_file_operation_is_told_and_nothing_is_lost(
     store = a_store(tmp_path / "straight", monkeypatch)
     straight = warm.run(*COMMAND, store=store, disk=FailingDisk(numbered=every))
     assert straight.code == 0, straight.err
-    expected = Stored.of(*results.runs())
+    expected = Stored.of(*reader.runs())
     there_are = sorted(set(straight.listed))
     to_fail = set(there_are[part::PARTS])
     passed = set(there_are) - to_fail
@@ -62,6 +62,6 @@ def test_an_error_at_a_file_operation_is_told_and_nothing_is_lost(
             passed |= set(ended.listed)
             assert_told(ended)
             assert not ended.code or len(passed) > before, (before, ended)
-        Stored.of(*results.runs()).assert_equal(expected)
-        assert results.runs(status="RUNNING") == []
+        Stored.of(*reader.runs()).assert_equal(expected)
+        assert reader.runs(status="RUNNING") == []
         assert_nothing_is_left(store, removal_failed=True)

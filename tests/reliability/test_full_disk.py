@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments import store
-from experiments.analysis import results
 from experiments.data.cache import FeatureCache
 from experiments.data.world import World
+from experiments.store import reader
+from experiments.store.error import URI_VARIABLE
 from experiments.training.build import build_model
 from tests.experiments.commands import run_here, tiny_spec
 from tests.experiments.tiny_world import tiny_config
@@ -68,8 +68,8 @@ def test_a_disk_that_fills_up_stops_a_run_and_the_same_command_goes_on(
     assert not [path for path in small_disk.rglob(".*") if path.is_file()]
     again = warm.run(*COMMAND, store=file)
     assert again.code == 0, again.err
-    monkeypatch.setenv(store.URI_VARIABLE, f"sqlite:///{file}")
-    (run,) = results.runs()
+    monkeypatch.setenv(URI_VARIABLE, f"sqlite:///{file}")
+    (run,) = reader.runs()
     Stored.of(run).assert_equal(expected)
     assert_each_step_is_stored_once(file, run.run_id, STEPS)
 

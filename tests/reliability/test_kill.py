@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.analysis import results
+from experiments.store import reader
 from tests.reliability.stored import Stored, assert_each_step_is_stored_once, assert_nothing_is_left
 from tests.reliability.warm import COMMAND, STEPS, Ended, WarmProcess
 
@@ -27,8 +27,8 @@ def test_killed_anywhere_it_ends_the_same(
     assert killed.code == -signal.SIGKILL, killed
     again = warm.run(*COMMAND, store=store_file)
     assert again.code == 0, again.err
-    (run,) = results.runs()
-    assert results.runs(status="RUNNING") == []
+    (run,) = reader.runs()
+    assert reader.runs(status="RUNNING") == []
     Stored.of(run).assert_equal(expected)
     assert_each_step_is_stored_once(store_file, run.run_id, STEPS)
     assert_nothing_is_left(store_file)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.analysis import results
-from experiments.store import URI_VARIABLE
+from experiments.store import reader
+from experiments.store.error import URI_VARIABLE
 from tests.experiments.commands import QUICK
 from tests.reliability.warm import WarmProcess
 
@@ -33,9 +33,9 @@ def test_two_commands_of_every_pair_of_kinds_at_once(
             assert ended.code == 0, (one, other, ended)
             assert "Traceback" not in ended.err, (one, other, ended.err)
             assert ended.out, (one, other)
-        runs = results.runs(status=None)
+        runs = reader.runs(status=None)
         assert Counter((run.row, run.seed, run.status) for run in runs) == {
             (row, 0, "FINISHED"): 1 for row in ("baseline", "xattn_every_4th")[: max(JOBS[one], JOBS[other])]
         }, (one, other)
         assert all("step_time_s" in run.metrics for run in runs), (one, other)
-        assert results.runs(status="RUNNING") == []
+        assert reader.runs(status="RUNNING") == []

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments import places, store
-from experiments.analysis import results
 from experiments.common.checkout import ROOT
-from experiments.places import CACHE_VARIABLE, Places, cache_folder, in_cache
-from experiments.record import CERTIFICATE_FILE, SPEC_FILE
-from experiments.tracking import open_finished, start_run
+from experiments.store import connection, places, reader
+from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
+from experiments.store.lifecycle import open_finished, start_run
+from experiments.store.names import CERTIFICATE_FILE, SPEC_FILE
+from experiments.store.places import Places, cache_folder, in_cache
 from tests.experiments.stored_runs import FakeSpec
 
 
@@ -22,14 +22,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def read_all(run: results.StoredRun) -> list[Path | None]:
+def read_all(run: reader.StoredRun) -> list[Path | None]:
     """Where a run's files are read."""
-    return [results.artifact(run, path) for path in (SPEC_FILE, CERTIFICATE_FILE, "predictions/coco.parquet")]
+    return [reader.artifact(run, path) for path in (SPEC_FILE, CERTIFICATE_FILE, "predictions/coco.parquet")]
 
 
 def use(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This is the store now."""
-    monkeypatch.setenv(store.URI_VARIABLE, f"sqlite:///{file}")
+    monkeypatch.setenv(URI_VARIABLE, f"sqlite:///{file}")
 
 
 def write_more(run_id: str, folder: Path) -> str:
@@ -53,15 +53,15 @@ def test_a_store_elsewhere_reads_and_writes_beside_itself(
     (shutil.copytree if how == "copied" else shutil.move)(store_file.parent, elsewhere)
     before = contents(store_file.parent)
     use(elsewhere / store_file.name, monkeypatch)
-    for stored in results.runs():
+    for stored in reader.runs():
         assert all(path is not None and path.is_relative_to(elsewhere) for path in read_all(stored))
     new = write_more(old, tmp_path / "more")
     assert contents(store_file.parent) == before
     shutil.rmtree(store_file.parent, ignore_errors=True)
-    runs = {run.run_id: run for run in results.runs()}
+    runs = {run.run_id: run for run in reader.runs()}
     assert all(path is not None and path.is_relative_to(elsewhere) for path in read_all(runs[old]))
-    assert results.certificate(runs[old]) == results.certificate(runs[new]) == {"against": "compared"}
-    client = store.import_mlflow().MlflowClient(tracking_uri=f"sqlite:///{elsewhere / store_file.name}")
+    assert reader.certificate(runs[old]) == reader.certificate(runs[new]) == {"against": "compared"}
+    client = connection.import_mlflow().MlflowClient(tracking_uri=f"sqlite:///{elsewhere / store_file.name}")
     for run_id in (old, new, untouched):  # MLflow's own clients and screens find them too
         assert {entry.path for entry in client.list_artifacts(run_id)} >= {SPEC_FILE, CERTIFICATE_FILE}
         assert client.get_run(run_id).info.artifact_uri == (elsewhere / "artifacts" / run_id / "artifacts").as_uri()
@@ -77,12 +77,12 @@ def test_without_its_files_a_copied_store_reads_the_originals_and_takes_them_bef
     shutil.copy(store_file, elsewhere)
     before = contents(store_file.parent)
     use(elsewhere / store_file.name, monkeypatch)
-    assert all(path is not None and path.is_relative_to(store_file.parent) for path in read_all(results.runs()[0]))
+    assert all(path is not None and path.is_relative_to(store_file.parent) for path in read_all(reader.runs()[0]))
     write_more(old, tmp_path / "more")
     assert contents(store_file.parent) == before
-    runs = {run.run_id: run for run in results.runs()}
+    runs = {run.run_id: run for run in reader.runs()}
     assert all(path is not None and path.is_relative_to(elsewhere) for path in read_all(runs[old]))
-    assert results.certificate(runs[old]) == {"against": "compared"}
+    assert reader.certificate(runs[old]) == {"against": "compared"}
     assert all(path is not None and path.is_relative_to(store_file.parent) for path in read_all(runs[untouched]))
 
 
@@ -93,7 +93,7 @@ def test_what_mlflow_keeps_elsewhere_stays_there(store_file: Path, tmp_path: Pat
         database.execute(
             "UPDATE experiments SET artifact_location = 's3://team/runs' WHERE name = 'flamingo-ablations'"
         )
-    store.open_for_writing(store.locate())
+    connection.open_for_writing(connection.locate())
     with sqlite3.connect(store_file) as database:
         assert database.execute(
             "SELECT artifact_location FROM experiments WHERE name = 'flamingo-ablations'"
@@ -104,7 +104,7 @@ def test_what_mlflow_keeps_elsewhere_stays_there(store_file: Path, tmp_path: Pat
 def test_a_stored_name_of_a_run_is_no_path(run_id: str, store_file: Path) -> None:
     """A sqlite file from elsewhere leads to no folder but those beside it."""
     with pytest.raises(ValueError, match="no run's id"):
-        store.locate().places.artifacts_of(run_id)
+        connection.locate().places.artifacts_of(run_id)
 
 
 def test_links_to_a_store_lead_to_one_set_of_places(store_file: Path, tmp_path: Path) -> None:

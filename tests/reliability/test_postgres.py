@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import record, store
-from experiments.analysis import results
 from experiments.common.checkout import ROOT
-from experiments.places import CACHE_VARIABLE
+from experiments.store import reader
+from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
+from experiments.store.names import WEIGHTS_FILE
 from tests.experiments.commands import QUICK, left_in_work, run_here
 from tests.reliability.servers import MlflowServer, free_port, wait_for_port
 
@@ -88,18 +88,18 @@ def test_a_run_and_the_readmes_query_work_against_postgresql(
 ) -> None:
     """Everything is stored and read back through the server; an identical command finds it; the snippet prints it."""
     server = MlflowServer(tmp_path, database)
-    monkeypatch.setenv(store.URI_VARIABLE, server.uri)
+    monkeypatch.setenv(URI_VARIABLE, server.uri)
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     try:
         server.start()
         for said in ("step 2/2", "is stored, nothing is run"):
             assert run_here("ablation=xattn_every_4th", "compare=false", *QUICK) == 0
             assert said in capsys.readouterr().err
-        (run,) = results.runs()
-        losses = results.losses(run)
+        (run,) = reader.runs()
+        losses = reader.losses(run)
         assert len(losses) == 4 and {len(values) for values in losses.values()} == {2}
-        assert results.load_predictions(run, "coco") is not None
-        assert results.artifact(run, record.WEIGHTS_FILE) is not None
+        assert reader.load_predictions(run, "coco") is not None
+        assert reader.artifact(run, WEIGHTS_FILE) is not None
         (snippet,) = (
             block for block in re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S) if "use_store" in block
         )

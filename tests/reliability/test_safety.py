@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments import store
-from experiments.analysis import results
-from experiments.analysis.results import StoredRun
 from experiments.common.checkout import ROOT
 from experiments.data.scenes import parse_id
-from experiments.places import CACHE_VARIABLE
+from experiments.store import reader
+from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
+from experiments.store.stored_run import StoredRun
 from tests.experiments.commands import run_here
 from tests.experiments.stored_runs import answers
 
@@ -88,9 +87,9 @@ def a_run(run_id: str, artifact_uri: str) -> StoredRun:
 def test_a_servers_word_for_a_run_is_no_path(run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused before anything is made or asked for."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setenv(store.URI_VARIABLE, "http://127.0.0.1:9")
+    monkeypatch.setenv(URI_VARIABLE, "http://127.0.0.1:9")
     with pytest.raises(ValueError, match="no run's id"):
-        results.artifact(a_run(run_id, "mlflow-artifacts:/1"), "spec.yaml")
+        reader.artifact(a_run(run_id, "mlflow-artifacts:/1"), "spec.yaml")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,7 +124,7 @@ def test_a_hostile_answer_is_printed_as_text(store_run, capsys: pytest.CaptureFi
     for column in ("answer", "blind_answer", "prompt"):
         frame[column] = HOSTILE
     store_run("baseline", predictions={"vqav2": frame})
-    (run,) = results.runs()
+    (run,) = reader.runs()
     from experiments.analysis.render import printed_row
     from experiments.analysis.table import build
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import store
-from experiments.analysis import results
-from experiments.tracking import start_run
+from experiments.store import reader
+from experiments.store.error import URI_VARIABLE
+from experiments.store.lifecycle import start_run
 from tests.experiments.commands import QUICK, run_here
 from tests.experiments.stored_runs import FakeSpec
 
@@ -33,19 +33,19 @@ def test_a_run_waits_for_a_store_that_another_process_holds(store_file: Path) ->
     other = subprocess.Popen([sys.executable, "-c", code, str(store_file)], stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None and other.stdout.readline() == "held\n"
     found: list[object] = []
-    reader = threading.Thread(target=lambda: found.append(results.runs(status=None)))
-    reader.start()
+    reading = threading.Thread(target=lambda: found.append(reader.runs(status=None)))
+    reading.start()
     run.send_once({"loss/m3w": [2.0, 1.0]})
     assert other.wait(60) == 0, "it was held all the time"
     run.finish("FINISHED")
-    reader.join(60)
-    (finished,) = results.runs()
+    reading.join(60)
+    (finished,) = reader.runs()
     assert finished.metrics == {"loss/m3w": 1.0}
     assert len(found) == 1
 
 
 def _meet(file: str, all_here: Barrier) -> None:
-    os.environ[store.URI_VARIABLE] = f"sqlite:///{file}"
+    os.environ[URI_VARIABLE] = f"sqlite:///{file}"
     all_here.wait(240)
     start_run(FakeSpec(seed=os.getpid())).finish("FINISHED")
 
@@ -86,7 +86,7 @@ def test_a_store_of_an_older_schema_is_refused_with_the_command_that_upgrades_it
     old = store_file.with_name("old.db")
     shutil.copy(store_file, old)
     alembic.command.downgrade(_get_alembic_config(f"sqlite:///{old}"), head.down_revision)
-    monkeypatch.setenv(store.URI_VARIABLE, f"sqlite:///{old}")
+    monkeypatch.setenv(URI_VARIABLE, f"sqlite:///{old}")
     before, beside = old.read_bytes(), sorted(old.parent.iterdir())
     assert run_here("compare=false", *QUICK) == 2
     printed = capsys.readouterr()
@@ -96,7 +96,7 @@ def test_a_store_of_an_older_schema_is_refused_with_the_command_that_upgrades_it
     upgrade = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{old}"]
     subprocess.run(upgrade, check=True, capture_output=True, timeout=120)
     start_run(FakeSpec()).finish("FINISHED")
-    assert len(results.runs()) == 1
+    assert len(reader.runs()) == 1
 
 
 def test_a_read_only_store_is_refused_before_anything_is_computed(
@@ -117,7 +117,7 @@ def test_a_read_only_store_is_refused_before_anything_is_computed(
         err = capsys.readouterr().err
         assert "cannot be used" in err and "hint: " in err and "Traceback" not in err
         assert "step" not in err and "encoding" not in err
-        assert len(results.runs()) == 1
+        assert len(reader.runs()) == 1
     finally:
         if os.geteuid() == 0:
             subprocess.run(["umount", str(store_file.parent)], check=True)
@@ -138,6 +138,6 @@ def test_the_newest_run_is_the_last_one_whatever_the_clock_did(
         first.finish("FINISHED")
     second = start_run(FakeSpec())
     second.finish("FINISHED")
-    newest = results.find_finished("b" * 16, 0)
+    newest = reader.find_finished("b" * 16, 0)
     assert newest is not None and newest.run_id == second.run_id
-    assert {run.run_id for run in results.runs()} == {first.run_id, second.run_id}
+    assert {run.run_id for run in reader.runs()} == {first.run_id, second.run_id}

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import store
-from experiments.analysis import results
 from experiments.jobs.waiting import LIST_FILE
-from experiments.places import CACHE_VARIABLE
-from experiments.run_writer import RunWriter
+from experiments.store import connection, reader
+from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE, StoreError
+from experiments.store.writer import RunWriter
 from tests.experiments.commands import left_in_work, run_here
 from tests.reliability.servers import MlflowServer
 from tests.reliability.stored import Stored, assert_each_step_is_stored_once, assert_nothing_is_left
@@ -65,8 +64,8 @@ def test_a_store_deleted_meanwhile_gets_it_all_in_a_new_run(
     assert again.code == 0 and "baseline seed 0: its results waited in" in again.err, again.err
     assert "baseline seed 0: step" not in again.err and "evaluating baseline" not in again.err
     store_file.rename(moved := store_file.with_name("new.db"))  # this process still has the deleted file open
-    monkeypatch.setenv(store.URI_VARIABLE, f"sqlite:///{moved}")
-    (run,) = results.runs(ablation="baseline")
+    monkeypatch.setenv(URI_VARIABLE, f"sqlite:///{moved}")
+    (run,) = reader.runs(ablation="baseline")
     Stored.of(run).assert_equal(expected)
     assert_each_step_is_stored_once(moved, run.run_id, STEPS)
     assert left_in_work(store_file) == []
@@ -84,12 +83,12 @@ def test_a_run_deleted_between_stop_and_resume_is_written_anew(
     with monkeypatch.context() as patch:
         before(patch, "send_once", interrupt, call=3)
         assert run_here(*COMMAND) == 130
-    (stopped,) = results.runs(status=None)
+    (stopped,) = reader.runs(status=None)
     assert stopped.status == "KILLED"
-    store.import_mlflow().MlflowClient(tracking_uri=f"sqlite:///{store_file}").delete_run(stopped.run_id)
+    connection.import_mlflow().MlflowClient(tracking_uri=f"sqlite:///{store_file}").delete_run(stopped.run_id)
     assert run_here(*COMMAND) == 0
     assert "resumed at step 4" in capsys.readouterr().err
-    (run,) = results.runs()
+    (run,) = reader.runs()
     assert run.run_id != stopped.run_id
     Stored.of(run).assert_equal(expected)
     assert_each_step_is_stored_once(store_file, run.run_id, STEPS)
@@ -106,7 +105,7 @@ def test_results_damaged_while_they_wait_are_made_again(
 ) -> None:
     """They are told of, never stored; the job goes on from its last checkpoint to the same end."""
     with monkeypatch.context() as patch:
-        before(patch, "finish", lambda: (_ for _ in ()).throw(store.StoreError("gone", "wait")))
+        before(patch, "finish", lambda: (_ for _ in ()).throw(StoreError("gone", "wait")))
         assert run_here(*COMMAND) == 2
     (listed,) = waiting(store_file)
     if damage == "the list":
@@ -122,7 +121,7 @@ def test_results_damaged_while_they_wait_are_made_again(
     assert run_here(*COMMAND) == 0
     err = capsys.readouterr().err
     assert "are not stored but made again" in err and f"resumed at step {STEPS}" in err
-    (run,) = results.runs()
+    (run,) = reader.runs()
     Stored.of(run).assert_equal(expected)
     assert_nothing_is_left(store_file)
 
@@ -132,7 +131,7 @@ def test_what_waits_for_one_server_is_not_given_to_another(tmp_path: Path, monke
     from experiments.jobs.waiting import deliver_all
 
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    monkeypatch.setenv(store.URI_VARIABLE, "http://127.0.0.1:9")
+    monkeypatch.setenv(URI_VARIABLE, "http://127.0.0.1:9")
     listed = tmp_path / "work" / "abc-0" / LIST_FILE
     listed.parent.mkdir(parents=True)
     listed.write_text(json.dumps({"server": "team.example:5000"}))
@@ -144,7 +143,7 @@ def test_what_waits_for_one_server_is_not_given_to_another(tmp_path: Path, monke
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowServer]:
     """A server of its own, whose work and downloads lie in the test's folder."""
     one = MlflowServer(tmp_path)
-    monkeypatch.setenv(store.URI_VARIABLE, one.uri)
+    monkeypatch.setenv(URI_VARIABLE, one.uri)
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     yield one
     one.kill()
@@ -176,7 +175,7 @@ def test_a_server_killed_while_a_run_trains(
     assert run_here(*COMMAND) == 0
     err = capsys.readouterr().err
     assert "its results waited in" in err and "baseline seed 0: step" not in err and "evaluating" not in err
-    (run,) = results.runs(status=None)
+    (run,) = reader.runs(status=None)
     assert run.status == "FINISHED"
     Stored.of(run).assert_equal(expected)
     assert_each_step_is_stored_once(tmp_path / "server.db", run.run_id, STEPS)
@@ -185,7 +184,7 @@ def test_a_server_killed_while_a_run_trains(
 
 def test_each_value_is_stored_once_whatever_was_cut_off(store_file: Path) -> None:
     """A batch that the store took, without the sender being told, is not sent a second time."""
-    from experiments.tracking import reopen_run, start_run
+    from experiments.store.lifecycle import reopen_run, start_run
     from tests.experiments.stored_runs import FakeSpec
 
     run = start_run(FakeSpec())
@@ -196,7 +195,7 @@ def test_each_value_is_stored_once_whatever_was_cut_off(store_file: Path) -> Non
         raise OSError("connection reset")
 
     run._client.log_batch = taken_but_not_answered  # type: ignore[method-assign]
-    with pytest.raises(store.StoreError):
+    with pytest.raises(StoreError):
         run.send_once({"loss/m3w": [3.0, 2.0]})
     run._client.log_batch = send  # type: ignore[method-assign]
     run.send_once({"loss/m3w": [3.0, 2.0, 1.0]})

@@ -18,9 +18,9 @@ from tests.reliability.failing_disk import FailingDisk
 # Where things are written, sent or removed, and where a step or an evaluated batch ends: calls made here count.
 WATCHED = (
     "experiments/jobs",
-    "experiments/tracking.py",
-    "experiments/run_writer.py",
-    "experiments/store.py",
+    "experiments/store/lifecycle.py",
+    "experiments/store/writer.py",
+    "experiments/store/connection.py",
     "experiments/training/checkpoint.py",
     "experiments/training/loop.py",
     "experiments/evaluation/evaluate.py",

@@ -1,13 +1,13 @@
 """The answer alone as Markdown, a line a row: for a README or a message."""
 
-from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.markdown import code, escaped, line, what_is_missing
 from experiments.analysis.render import UNKNOWN, count, points
 from experiments.analysis.table import Row
 from experiments.analysis.wording import answer, interval, label_of, own_caption
-from experiments.published import BASELINE, PublishedRow
+from experiments.published import table3
+from experiments.published.table3 import BASELINE, PublishedRow
 
 HEADS = ("row", "n", "params", "step time", "Overall", "difference, 95%", "verdict", "published")
 
@@ -22,7 +22,7 @@ def as_brief(stored: Table) -> str:
 
 def _line_of(row: Row, stored: Table) -> str:
     overall, name = row["overall"], row["row"]
-    paper, base = published.rows().get(name), published.rows()[BASELINE]
+    paper, base = table3.rows().get(name), table3.rows()[BASELINE]
     ratios = [row["step_time_ratio"], paper.step_time_s / base.step_time_s if paper else None]
     difference = points(overall["difference"], signed=True) + interval(overall["low"], overall["high"])
     verdict = answer(overall)

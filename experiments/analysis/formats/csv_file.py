@@ -9,8 +9,8 @@ from experiments.analysis.step_times import StepTimes, shown_step_time_s
 from experiments.analysis.table import Overall, Row, Score
 from experiments.analysis.wording import same_digits
 from experiments.common.plain_text import inert
-from experiments.published import BASELINE
-from experiments.record import OVERALL
+from experiments.published.table3 import BASELINE
+from experiments.store.names import OVERALL
 
 PARTS = ("language", "vision")
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.strip import Limits, axis, scale_of, strip
@@ -24,8 +23,9 @@ from experiments.analysis.wording import (
 )
 from experiments.common.plain_json import dumps
 from experiments.common.plain_text import as_html as escape
-from experiments.published import BASELINE, PublishedRow
-from experiments.record import BENCHMARKS, SCORES
+from experiments.published import table3
+from experiments.published.table3 import BASELINE, PublishedRow
+from experiments.store.names import BENCHMARKS, SCORES
 
 HERE = Path(__file__).parent
 # The answer comes first; None: not sorted by. Each with the class of its cells.
@@ -105,7 +105,7 @@ def _head(place: int, name: str, kind: str | None, limits: Limits) -> str:
 
 def _body(row: Row, stored: Table, limits: Limits) -> str:
     """A row and the published one under it, which are sorted together."""
-    name, paper = row["row"], published.rows().get(row["row"])
+    name, paper = row["row"], table3.rows().get(row["row"])
     title, original = setting_of(name)
     setting = f"{title}: {original} \u2192" if original else title
     label = f'<span class="setting">{escape(setting)}</span>{escape(label_of(name))} <code>{escape(name)}</code>'
@@ -172,7 +172,7 @@ def _own_cells(row: Row, limits: Limits, delta: float, *, wanted: int, command: 
 
 
 def _published_cells(paper: PublishedRow, limits: Limits, delta: float) -> str:
-    base, is_baseline = published.rows()[BASELINE], paper.row == BASELINE
+    base, is_baseline = table3.rows()[BASELINE], paper.row == BASELINE
     difference = None if is_baseline else paper.overall - base.overall
     pairs = [(paper.scores[metric], base.scores[metric]) for metric in SCORES]
     cells = [

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.render import UNKNOWN, count, points, step_time, step_time_beside, step_time_difference
 from experiments.analysis.step_times import HIGH, LOW, RATIO
 from experiments.analysis.table import Row
 from experiments.analysis.wording import PUBLISHED, answer, interval, label_of, own_caption, setting_of
-from experiments.published import BASELINE, PublishedRow
-from experiments.record import BENCHMARKS, OVERALL
+from experiments.published import table3
+from experiments.published.table3 import BASELINE, PublishedRow
+from experiments.store.names import BENCHMARKS, OVERALL
 
 HEADS = (
     "",
@@ -140,8 +140,8 @@ def _table(stored: Table) -> Iterator[str]:
         yield f"\\multicolumn{{{len(HEADS)}}}{{l}}{{\\textbf{{{said}}}}} \\\\"
         for row in group:
             yield _own_line(row, stored)
-            if row["row"] in published.rows():
-                yield _published_line(published.rows()[row["row"]])
+            if row["row"] in table3.rows():
+                yield _published_line(table3.rows()[row["row"]])
     yield "\\bottomrule"
     yield "\\end{tabular}}"
     yield "\\end{table*}"
@@ -180,7 +180,7 @@ def _own_line(row: Row, stored: Table) -> str:
 
 
 def _published_line(paper: PublishedRow) -> str:
-    base = published.rows()[BASELINE]
+    base = table3.rows()[BASELINE]
     cells = [
         "\\quad published",
         f"{paper.params_b:.1f}B",

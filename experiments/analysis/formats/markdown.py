@@ -5,7 +5,6 @@ import string
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.render import UNKNOWN, count, points, step_time_beside, step_time_difference
@@ -22,8 +21,9 @@ from experiments.analysis.wording import (
     setting_of,
 )
 from experiments.common.plain_text import visible
-from experiments.published import BASELINE, PublishedRow
-from experiments.record import BENCHMARKS, SCORES
+from experiments.published import table3
+from experiments.published.table3 import BASELINE, PublishedRow
+from experiments.store.names import BENCHMARKS, SCORES
 
 HEADS = (
     "row",
@@ -79,7 +79,7 @@ def code(text: str) -> str:
 
 
 def _lines_of(row: Row, stored: Table) -> list[str]:
-    name, paper = row["row"], published.rows().get(row["row"])
+    name, paper = row["row"], table3.rows().get(row["row"])
     label = f"{escaped(label_of(name))} {code(name)}".strip()
     lines = []
     if name in stored.broken:
@@ -118,7 +118,7 @@ def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
 
 
 def _published_line(paper: PublishedRow) -> str:
-    base = published.rows()[BASELINE]
+    base = table3.rows()[BASELINE]
     pairs = [*((paper.scores[metric], base.scores[metric]) for metric in SCORES), (paper.overall, base.overall)]
     is_baseline = paper.row == BASELINE
     shown = [points(ours) + ("" if is_baseline else f" ({points(ours - its, signed=True)})") for ours, its in pairs]

@@ -1,13 +1,13 @@
 """The table's answer as one SVG picture: a line a row, its interval and the paper's difference on one scale."""
 
-from experiments import published
 from experiments.analysis import Table
 from experiments.analysis.formats.strip import AXIS_HEIGHT, HEIGHT, Limits, axis_marks, ground, in_words, mark, scale_of
 from experiments.analysis.render import points
 from experiments.analysis.table import Row, unverified_in_words
 from experiments.analysis.wording import answer, interval, label_of, over, seeds_in_words, setting_of
 from experiments.common.plain_text import as_html as escape
-from experiments.published import BASELINE
+from experiments.published import table3
+from experiments.published.table3 import BASELINE
 
 NAMES, DRAWN, WORDS = 340, 340, 360  # pixels: the columns
 MARGIN, LINE = 12, 22  # pixels: around everything, and a row's height
@@ -48,8 +48,8 @@ def as_svg(stored: Table) -> str:
 
 def _line(row: Row, stored: Table, limits: Limits, top: int) -> str:
     """A row's name, marks and words."""
-    name, overall, paper = row["row"], row["overall"], published.rows().get(row["row"])
-    said = None if paper is None else paper.overall - published.rows()[BASELINE].overall
+    name, overall, paper = row["row"], row["overall"], table3.rows().get(row["row"])
+    said = None if paper is None else paper.overall - table3.rows()[BASELINE].overall
     label = f"{setting_of(name)[0]}: {label_of(name)}" if paper else name
     words = "cannot be read" if name in stored.broken else "not stored yet"
     if row["n"]:

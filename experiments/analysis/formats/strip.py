@@ -1,8 +1,8 @@
 """A strip of intervals as SVG: every row's on one scale, zero where the baseline is, in the colour of the text."""
 
-from experiments import published
 from experiments.analysis.table import Table
-from experiments.published import BASELINE
+from experiments.published import table3
+from experiments.published.table3 import BASELINE
 
 WIDTH, HEIGHT, EDGE = 220, 18, 8  # pixels; the edge keeps marks whole
 AXIS_HEIGHT = 16
@@ -13,7 +13,7 @@ Limits = tuple[float, float]
 
 def scale_of(table: Table) -> Limits:
     """The left and right end of the scale in points: round numbers around all that is drawn, and zero."""
-    paper, drawn = published.rows(), [0.0, -table["delta"], table["delta"]]
+    paper, drawn = table3.rows(), [0.0, -table["delta"], table["delta"]]
     for row in table["rows"]:
         overall, said = row["overall"], paper.get(row["row"])
         drawn += [value for value in (overall["difference"], overall["low"], overall["high"]) if value is not None]

@@ -1,4 +1,4 @@
-"""The only reader of stored runs: which there are, which of them count, and their files. Imports no torch.
+"""The only reader of stored runs: which there are, and their files. Imports no torch.
 
 Of a sqlite file the tables themselves are read (`sqlite_runs`), of a server what MLflow answers.
 """
@@ -13,15 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from experiments import artifacts
-from experiments.analysis import damage, selection, sqlite_runs
-from experiments.analysis.selection import Selection as Selection
-from experiments.analysis.stored_run import FINISHED, newest_first
-from experiments.analysis.stored_run import StoredRun as StoredRun
-from experiments.digests import file_hash
-from experiments.places import may_write
-from experiments.record import CERTIFICATE_FILE, DIGESTS, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
-from experiments.store import Store, errors, import_mlflow, locate, open_for_reading, patiently
+from experiments.store import artifacts, damage, sqlite_reader
+from experiments.store.connection import Store, errors, import_mlflow, locate, open_for_reading, patiently
+from experiments.store.digests import file_hash
+from experiments.store.names import CERTIFICATE_FILE, DIGESTS, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
+from experiments.store.places import may_write
+from experiments.store.stored_run import FINISHED, newest_first
+from experiments.store.stored_run import StoredRun as StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +55,7 @@ def run_ids() -> set[str] | None:
     if store.file is None or not store.exists():
         return None
     with errors(store):
-        return sqlite_runs.run_ids(store.file)
+        return sqlite_reader.run_ids(store.file)
 
 
 def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
@@ -112,14 +110,6 @@ def losses(run: StoredRun) -> dict[str, list[float]]:
             for metric in run.metrics
             if metric.startswith(prefix)
         }
-
-
-def select(scale: str, finished: Iterable[StoredRun] | None = None) -> Selection:
-    """The finished runs of a scale that one table may hold: no overrides, the newest finished baseline, one spec a row.
-
-    `finished` are all finished runs, in any order, where they were read before.
-    """
-    return selection.select(scale, runs(scale=scale) if finished is None else finished)
 
 
 def artifact(run: StoredRun, path: str) -> Path | None:
@@ -197,7 +187,7 @@ def stamps(run: StoredRun, paths: Iterable[str]) -> list[list[int] | str | None]
 
 
 def load_predictions(run: StoredRun, benchmark: str) -> "pd.DataFrame | None":
-    """A run's answers on one benchmark, a row an example (`record.PREDICTION_COLUMNS`); None where none are stored.
+    """A run's answers on one benchmark, a row an example (`names.PREDICTION_COLUMNS`); None where none are stored.
 
     Raises:
         ValueError: the stored file lacks columns.
@@ -250,7 +240,7 @@ def _from_tables(store: Store, status: str | None, tags: Mapping[str, str]) -> l
     with errors(store):
         if not store.exists():
             return []
-        return sqlite_runs.read(store.file, status=status, tags=tags)
+        return sqlite_reader.read(store.file, status=status, tags=tags)
 
 
 def _from_mlflow(store: Store, status: str | None, tags: Mapping[str, str]) -> list[StoredRun]:

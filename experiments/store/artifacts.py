@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
-from experiments.places import Places
+from experiments.store.places import Places
 
 LOCK_WAIT_S = 20.0  # as MLflow waits
 

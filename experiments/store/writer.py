@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from experiments import artifacts
-from experiments.digests import ALGORITHM, Digests, file_hash, metrics_digest, params_hash, tags_hash
-from experiments.record import DIGESTS, HASHED, SPEC_FILE
-from experiments.store import Store, alone, patiently
+from experiments.store import artifacts
+from experiments.store.connection import Store, alone, patiently
+from experiments.store.digests import ALGORITHM, Digests, file_hash, metrics_digest, params_hash, tags_hash
+from experiments.store.names import DIGESTS, HASHED, SPEC_FILE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,18 +9,11 @@ from shlex import quote
 from typing import Any, Protocol
 
 from experiments.common.checkout import ROOT
-from experiments.digests import ALGORITHM, Digests, text_hash
-from experiments.record import COMPONENTS, CONFIG_DIR, DIGESTS, HASHED, HOST, RESUMED, SPEC_FILE
-from experiments.run_writer import LONGEST_TAG, RunWriter, flatten, spec_text, whole_or_hash
-from experiments.store import (
-    StoreError,
-    errors,
-    locate,
-    open_for_writing,
-    patiently,
-    use_store,
-    work_folder,
-)
+from experiments.store.connection import errors, locate, open_for_writing, patiently, use_store, work_folder
+from experiments.store.digests import ALGORITHM, Digests, text_hash
+from experiments.store.error import StoreError
+from experiments.store.names import COMPONENTS, CONFIG_DIR, DIGESTS, HASHED, HOST, RESUMED, SPEC_FILE
+from experiments.store.writer import LONGEST_TAG, RunWriter, flatten, spec_text, whole_or_hash
 
 __all__ = [
     "Git",

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from experiments import artifacts
 from experiments.common.checkout import ROOT
 from experiments.common.large_imports import uncollected
-from experiments.places import Places
-from experiments.record import EXPERIMENT
-from experiments.store_error import URI_VARIABLE as URI_VARIABLE
-from experiments.store_error import StoreError as StoreError
-from experiments.store_error import explain, fault
+from experiments.store import artifacts
+from experiments.store.error import URI_VARIABLE, StoreError, explain, fault
+from experiments.store.names import EXPERIMENT
+from experiments.store.places import Places
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

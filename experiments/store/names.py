@@ -1,6 +1,6 @@
 """What a run is recorded as: the names of experiment, tags, metrics and files, once.
 
-Writers (`tracking`, `run_writer`), the reader (`analysis.results`) and everything printed take their names from here.
+The writers, the reader and everything printed take their names from here.
 """
 
 from dataclasses import dataclass

@@ -12,11 +12,10 @@ from os import W_OK, access
 from pathlib import Path
 from typing import Any
 
-from experiments import store
-from experiments.analysis import damage
-from experiments.analysis.stored_run import StoredRun
-from experiments.record import DIGESTS, EXPERIMENT
-from experiments.store import Store, errors
+from experiments.store import damage
+from experiments.store.connection import SQLITE, TURN_S, PatientConnection, Store, errors
+from experiments.store.names import DIGESTS, EXPERIMENT
+from experiments.store.stored_run import StoredRun
 
 # Every column that is read, by table.
 COLUMNS = {
@@ -160,7 +159,7 @@ class _Shelf:
             start = self._places[run_id] // AT_ONCE * AT_ONCE
             some = self._run_ids[start : start + AT_ONCE]
             query = f"SELECT run_uuid, key, value FROM params WHERE run_uuid IN ({', '.join('?' * len(some))})"
-            with errors(Store(f"{store.SQLITE}{self._file}", self._file)), closing(_connect(self._file)) as connection:
+            with errors(Store(f"{SQLITE}{self._file}", self._file)), closing(_connect(self._file)) as connection:
                 connection.text_factory = _legible
                 self._read |= {run_id: {} for run_id in some} | _by_run(connection, query, some)
             for one in some:
@@ -190,6 +189,4 @@ def _is_known(connection: sqlite3.Connection) -> bool:
 
 def _connect(file: Path) -> sqlite3.Connection:
     mode = "rw" if access(file, W_OK) else "ro"  # rw recovers what a killed writer left, and writes no more
-    return sqlite3.connect(
-        f"{file.as_uri()}?mode={mode}", uri=True, timeout=store.TURN_S, factory=store.PatientConnection
-    )
+    return sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=TURN_S, factory=PatientConnection)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from experiments.analysis.stored_run import StoredRun
 from experiments.common.plain_text import visible, visible_lines
-from experiments.digests import Digests, params_hash
-from experiments.record import DIGESTS, HASHED
+from experiments.store.digests import Digests, params_hash
+from experiments.store.names import DIGESTS, HASHED
+from experiments.store.stored_run import StoredRun
 
 NEEDED = ("ablation", "scale", "seed", "spec_hash", "baseline_hash")  # tags that every reader asks for
 LATEST = 253_402_300_800_000  # milliseconds: the year 10000, which no date is shown of
@@ -70,7 +70,7 @@ def not_there(run: StoredRun, path: str, reason: str) -> None:
 
 def makes_again(run: StoredRun, *, stored: bool = False) -> str:
     """The command of a run; of one that counts it needs to be told that it is to run again."""
-    from experiments.analysis.table import command, origin
+    from experiments.store.commands import command, origin
 
     legible = all(type(run.tags.get(tag)) is str and run.tags[tag] for tag in ("ablation", "scale"))
     if not legible or run.seed < 0:

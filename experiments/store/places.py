@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from experiments.common.checkout import ROOT
-from experiments.store_error import CACHE_VARIABLE as CACHE_VARIABLE
+from experiments.store.error import CACHE_VARIABLE
 
 CACHE_NAME = ".cache"
 LOCKS_VARIABLE = "FLAMINGO_LOCKS"  # a folder for the machine's locks, where /tmp is none that all its users see
