@@ -57,7 +57,7 @@ def main(overrides: list[str]) -> None:
     """Warm the cache with a job of one step, measure a whole one in this process, then starts in fresh ones."""
     from experiments.evaluation import evaluate
     from experiments.jobs.job import Job, run_job
-    from experiments.spec import make_spec
+    from experiments.spec.spec import make_spec
     from experiments.training.loop import Trainer
 
     with tempfile.TemporaryDirectory() as folder:

@@ -43,7 +43,7 @@ def main(words: list[str]) -> None:
     from experiments.jobs.job import missing_jobs
     from experiments.jobs.local import Local
     from experiments.jobs.scheduler import run_jobs
-    from experiments.spec import make_spec
+    from experiments.spec.spec import make_spec
 
     said = dict(word.split("=", 1) for word in words)
     count, workers = int(said.get("jobs", "1000")), int(said.get("workers", "2"))

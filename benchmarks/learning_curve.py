@@ -16,7 +16,7 @@ def main(words: list[str]) -> None:
     from experiments.common.interrupt import StopRequest
     from experiments.data.cache import FeatureCache
     from experiments.evaluation.evaluate import all_prompts, evaluate
-    from experiments.spec import make_spec
+    from experiments.spec.spec import make_spec
     from experiments.store.names import BENCHMARKS, OKVQA_NAME, OVERALL, blind
     from experiments.training.build import build_mixture, build_model, pick_device
     from experiments.training.loop import Trainer, draw_step

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.published import table3
-from experiments.spec import Spec, make_specs
+from experiments.spec.spec import Spec, make_specs
 from experiments.store.digests import Digests, metrics_digest, params_hash, tags_hash
 from experiments.store.lifecycle import Git, start_run
 from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, COSTS, DIGESTS, OVERALL, PREDICTIONS_FOLDER, blind

@@ -17,7 +17,7 @@ def main(words: list[str]) -> None:
     """Print answers, captions, and what the baseline's captions get right."""
     from experiments.data.benchmarks import CAPTIONING, queries, scored_part
     from experiments.data.world import World
-    from experiments.spec import make_spec
+    from experiments.spec.spec import make_spec
     from experiments.store.names import BENCHMARKS
 
     spec = make_spec(*words)

@@ -6,9 +6,9 @@ python docs/make_rows.py
 from pathlib import Path
 
 from experiments.common.problems import show
-from experiments.guard import diff
 from experiments.published import table3
-from experiments.spec import make_spec
+from experiments.spec.guard import diff
+from experiments.spec.spec import make_spec
 
 PAGE = Path(__file__).with_name("rows.md")
 HEAD = """# The rows

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from experiments.data.benchmarks import Query
+from experiments.data.config import DATASETS
 from experiments.data.documents import document, layout
 from experiments.data.world import World
 from experiments.evaluation.prompts import build_prompts
-from experiments.schema import DATASETS
-from experiments.spec import Spec, make_spec
+from experiments.spec.spec import Spec, make_spec
 from experiments.store.names import BENCHMARKS
 
 DOCS = Path(__file__).parent

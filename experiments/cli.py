@@ -19,7 +19,7 @@ from experiments.common.streams import Unwritten, standing
 from experiments.store import damage
 
 if TYPE_CHECKING:
-    from experiments.spec import Spec
+    from experiments.spec.spec import Spec
 
 DONE, FAILED, REFUSED = 0, 1, 2  # and 128 + n after signal n
 LONGEST_NUMBER = 9  # digits of a count
@@ -111,7 +111,7 @@ def read_run(argv: Sequence[str]) -> Request:
 
         return Request(reply=run_help(folder))
     from experiments.jobs.local import warm_up
-    from experiments.spec import make_specs
+    from experiments.spec.spec import make_specs
 
     multirun, as_json = "--multirun" in flags, "--json" in flags
     workers = number("--workers", flags, problems)
@@ -185,9 +185,9 @@ def _is_value(word: str, spelled: Mapping[str, Flag]) -> bool:
 
 def _unknown_flag(argument: str, rest: list[str], spelled: Mapping[str, Flag]) -> Problem:
     """What is wrong with a flag; the word after it is taken out of `rest` where it seems to be its value."""
-    from experiments.compose import ABLATION, SCALE
-    from experiments.overrides import key_names
-    from experiments.schema import Experiment
+    from experiments.spec.overrides import key_names
+    from experiments.spec.schema import Experiment
+    from experiments.spec.yaml_files import ABLATION, SCALE
 
     name, equals, value = argument.partition("=")
     keys = [ABLATION, SCALE, *key_names(Experiment)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from experiments.common.problems import Problem, refuse, wrong_value
 
 if TYPE_CHECKING:
-    from experiments.spec import Spec
+    from experiments.spec.spec import Spec
     from experiments.store.stored_run import StoredRun
 
 
@@ -26,10 +26,10 @@ def wanted(
     Raises:
         UserError: something is wrong with it, or `problems` were found before.
     """
-    from experiments.compose import ABLATION, known, misnamed, rename
     from experiments.published import table3
     from experiments.published.table3 import BASELINE
-    from experiments.spec import make_specs
+    from experiments.spec.spec import make_specs
+    from experiments.spec.yaml_files import ABLATION, known, misnamed, rename
 
     names = list(table3.rows()) if rows is None else [BASELINE, *rows.split(",")]
     for name in dict.fromkeys(names):
@@ -70,8 +70,8 @@ def stored_rows(
 
     Where the runs are those `of_file`, the scale that no override says is theirs.
     """
-    from experiments.compose import SCALE, default_scale, known
     from experiments.published import table3
+    from experiments.spec.yaml_files import SCALE, default_scale, known
 
     said = {key: value for key, _, value in (override.partition("=") for override in overrides)}
     default = finished[0].tags.get(SCALE, "") if of_file and finished else default_scale()

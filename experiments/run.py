@@ -15,7 +15,7 @@ from experiments.published.table3 import BASELINE
 from experiments.store.connection import locate
 
 if TYPE_CHECKING:
-    from experiments.spec import Spec
+    from experiments.spec.spec import Spec
     from experiments.store.stored_run import StoredRun
 
 

@@ -25,7 +25,7 @@ from experiments.published.table3 import BASELINE, HARMLESS_POINTS
 from experiments.rows import wanted
 
 if TYPE_CHECKING:
-    from experiments.spec import Spec
+    from experiments.spec.spec import Spec
     from experiments.store.stored_run import StoredRun
 
 FAIL_FAST, DRY_RUN = Flag(("--fail-fast",)), Flag(("--dry-run",))

@@ -10,9 +10,11 @@ from typing import Any
 
 from experiments.common.plain_text import visible_lines
 from experiments.common.problems import show
-from experiments.compose import ABLATION, HEADER, SCALE, default_scale, known, plain_values
+from experiments.data.config import DATASETS
+from experiments.evaluation.config import SHOTS, EvalConfig
 from experiments.published.table3 import BASELINE, rows
-from experiments.schema import DATASETS, DEVICES, SHOTS, EvalConfig, Experiment, LMSlot, TrainConfig
+from experiments.spec.schema import DEVICES, Experiment, LMSlot, TrainConfig
+from experiments.spec.yaml_files import ABLATION, HEADER, SCALE, default_scale, known, plain_values
 from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
 from experiments.store.places import LOCKS_VARIABLE
 from flamingo_core.xattn.placement import PLACEMENTS

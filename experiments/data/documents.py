@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.data.captions import FULL, REFERENCE, SHORT, alt_text, caption
+from experiments.data.config import WorldConfig
 from experiments.data.draws import generator
 from experiments.data.questions import draw_fact, named_fact, question
 from experiments.data.scenes import SOURCES, scene
 from experiments.data.vocabulary import EOC, IMAGE
-from experiments.schema import WorldConfig
 
 _FORMS = ("fact", "question")
 _FORM_SHARES = (0.35, 0.65)

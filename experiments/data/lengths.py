@@ -6,6 +6,7 @@ holds it against drawn texts.
 
 from collections.abc import Iterable
 
+from experiments.data.config import DataConfig
 from experiments.data.vocabulary import (
     ALT_OPENINGS,
     BACKGROUNDS,
@@ -17,7 +18,6 @@ from experiments.data.vocabulary import (
     SIZES,
     fact_question,
 )
-from experiments.schema import DataConfig
 
 # Without shots a prompt still shows the form of an answer: two demonstrations in text alone, as in the paper.
 TEXT_ONLY_DEMONSTRATIONS = 2

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.data.batch import Batch
+from experiments.data.config import DataConfig
 from experiments.data.documents import Document, document, layout, num_documents
 from experiments.data.draws import generator
 from experiments.data.tokenizer import encode, image_token_id
 from experiments.data.world import World
-from experiments.schema import DataConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.data import benchmarks
+from experiments.data.config import DATASETS, DataConfig, WorldConfig
 from experiments.data.documents import document, num_documents
 from experiments.data.rendering import render
 from experiments.data.scenes import SOURCES, parse_id, scene
 from experiments.data.text import lm_document
 from experiments.data.vocabulary import FACTS, KINDS, fact, words
-from experiments.schema import DATASETS, DataConfig, WorldConfig
 from experiments.store.names import BENCHMARKS
 
 # Raised when scenes are drawn differently or texts change beyond the samples that the fingerprint reads.

@@ -7,7 +7,7 @@ import torch
 
 from experiments.data.cache import FeatureCache
 from experiments.data.tokenizer import encode
-from experiments.schema import EvalConfig
+from experiments.evaluation.config import EvalConfig
 from flamingo_core.flamingo import Flamingo
 
 if TYPE_CHECKING:

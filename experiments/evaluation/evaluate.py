@@ -4,24 +4,49 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments.common.interrupt import StopRequest
 from experiments.common.progress import Progress
 from experiments.data.benchmarks import scored_part
 from experiments.data.cache import FeatureCache
+from experiments.data.config import DataConfig
 from experiments.data.tokenizer import tokenizer_of
 from experiments.data.world import World
+from experiments.evaluation.config import EvalConfig
 from experiments.evaluation.decode import answer
 from experiments.evaluation.overall import overall
 from experiments.evaluation.prompts import Prompt, blind_media, build_prompts
 from experiments.evaluation.score import score_examples
-from experiments.spec import Spec
 from experiments.store.names import BENCHMARKS, OKVQA_NAME, OVERALL, PREDICTION_COLUMNS, blind
 from flamingo_core.flamingo import Flamingo
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Spec(Protocol):
+    """What an evaluation needs of a spec."""
+
+    @property
+    def title(self) -> str:
+        """The job as it is called in what is printed."""
+
+    @property
+    def seed(self) -> int:
+        """The seed that demonstrations are drawn by."""
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The four slots."""
+
+    @property
+    def data(self) -> DataConfig:
+        """Where queries come from."""
+
+    @property
+    def eval(self) -> EvalConfig:
+        """Shots, batch size, beams and ceilings."""
 
 
 @dataclass(frozen=True)

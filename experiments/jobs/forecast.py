@@ -6,7 +6,7 @@ from statistics import median
 from experiments.common.plain_json import dumps
 from experiments.jobs.job import Job, missing_jobs, steps_done
 from experiments.jobs.reconcile import default_workers
-from experiments.spec import Spec
+from experiments.spec.spec import Spec
 from experiments.store import reader
 from experiments.store.stored_run import StoredRun
 

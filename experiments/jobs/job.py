@@ -15,7 +15,7 @@ from experiments.analysis import pairing
 from experiments.common.plain_json import dumps
 from experiments.common.plain_text import visible_lines
 from experiments.jobs import lease, quiet, waiting
-from experiments.spec import Spec
+from experiments.spec.spec import Spec
 from experiments.store import reader
 from experiments.store.connection import locate, work_folder
 from experiments.store.error import StoreError

@@ -14,7 +14,7 @@ from experiments.jobs.job import Job, complete, is_complete, missing_jobs, store
 from experiments.jobs.local import Local, usable_cores
 from experiments.jobs.scheduler import Failure, run_jobs
 from experiments.jobs.waiting import deliver_all
-from experiments.spec import Spec
+from experiments.spec.spec import Spec
 from experiments.store import reader
 from experiments.store.lifecycle import mark_killed
 from experiments.store.names import HOST

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from experiments.common.interrupt import StopRequest
 from experiments.common.progress import Progress
-from experiments.schema import ABOVE_ZERO, FRACTION, NOT_NEGATIVE, Checked, at_least
+from experiments.common.rules import ABOVE_ZERO, FRACTION, NOT_NEGATIVE, Checked, at_least
 from flamingo_core.checkpoint import load_tensors, save_tensors
 
 CHECKPOINT_FILE = "checkpoint.safetensors"

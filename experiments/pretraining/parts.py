@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.common.checkout import ROOT
 from experiments.common.yaml_file import read
-from experiments.compose import CONF, SCALE, compose_files, known
+from experiments.data.config import WorldConfig
 from experiments.pretraining.loop import PretrainConfig, fit
-from experiments.schema import WorldConfig, make_schema
+from experiments.spec.schema import make_schema
+from experiments.spec.yaml_files import CONF, SCALE, compose_files, known
 from experiments.store.places import cache_folder, in_cache
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.common.locks import file_lock
 from experiments.common.plain_json import dumps
 from experiments.pretraining.parts import Part
-from experiments.resolve import RECORD_FILE, content_hash
-from experiments.resolve import read_record as read_record
+from experiments.spec.resolve import RECORD_FILE, content_hash
+from experiments.spec.resolve import read_record as read_record
 from flamingo_core.checkpoint import save_tensors, write_whole
 
 if TYPE_CHECKING:

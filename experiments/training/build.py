@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from experiments.checks import weights_problem
 from experiments.common.problems import UserError
 from experiments.data.batch import Batch
 from experiments.data.mixture import Mixture
 from experiments.data.tokenizer import image_token_id, tokenizer_of
-from experiments.spec import Spec
+from experiments.spec.preflight import weights_problem
+from experiments.spec.spec import Spec
 from flamingo_core.config import FlamingoConfig
 from flamingo_core.cost import BatchShape
 from flamingo_core.flamingo import Flamingo

@@ -4,7 +4,7 @@ import json
 from functools import lru_cache
 
 from experiments.data.cache import FeatureCache
-from experiments.spec import Spec
+from experiments.spec.spec import Spec
 from experiments.training.build import build_mixture, shape_of
 from flamingo_core.config import FlamingoConfig
 from flamingo_core.cost import BatchShape, Cost, estimate

@@ -10,7 +10,7 @@ from experiments.common.interrupt import StopRequest
 from experiments.common.progress import Progress
 from experiments.data.cache import FeatureCache
 from experiments.data.mixture import Mixture
-from experiments.spec import Spec
+from experiments.spec.spec import Spec
 from experiments.training import checkpoint, trained_batches
 from experiments.training.checkpoint import Progressed
 from experiments.training.objective import OBJECTIVES, WeightedBatch

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from experiments.data.batch import Batch
-from experiments.schema import TrainConfig
+from experiments.spec.schema import TrainConfig
 from flamingo_core.flamingo import Flamingo, token_loss
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from experiments.schema import TrainConfig
+from experiments.spec.schema import TrainConfig
 
 if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo

@@ -13,7 +13,7 @@ from statistics import median, quantiles
 import torch
 
 from experiments.common.progress import Progress
-from experiments.spec import Spec
+from experiments.spec.spec import Spec
 from experiments.training.build import build_mixture, build_model
 from experiments.training.certificate import processor
 from experiments.training.loop import Trainer, draw_step, synchronise

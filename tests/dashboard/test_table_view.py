@@ -16,8 +16,8 @@ from experiments.analysis.formats.csv_file import as_csv
 from experiments.analysis.stored_table import DEFAULT_SCALE
 from experiments.analysis.wording import OWN_ROWS, answer
 from experiments.common.checkout import ROOT
-from experiments.compose import default_scale
 from experiments.published import table3
+from experiments.spec.yaml_files import default_scale
 from experiments.store import connection
 from tests.dashboard.reading import markup, page, read_table
 from tests.experiments.stored_runs import BAD

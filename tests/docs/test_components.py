@@ -17,8 +17,8 @@ import yaml
 from experiments.analysis import table
 from experiments.common.checkout import ROOT
 from experiments.common.problems import UserError
-from experiments.resolve import component_files
-from experiments.spec import make_spec
+from experiments.spec.resolve import component_files
+from experiments.spec.spec import make_spec
 from experiments.store import reader
 from flamingo_core import registry
 from tests.experiments.commands import QUICK, run_here, tiny_spec

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from experiments.common.checkout import ROOT
-from experiments.compose import known
 from experiments.published import table3
+from experiments.spec.yaml_files import known
 from experiments.store.names import EXPERIMENT
 from tests.experiments.commands import ONE_PROCESS, QUICK, run_here
 

@@ -7,8 +7,8 @@ import runpy
 import yaml
 
 from experiments.common.checkout import ROOT
-from experiments.compose import leaves
 from experiments.published.table3 import BASELINE, TABLE3
+from experiments.spec.yaml_files import leaves
 
 CONF = ROOT / "experiments" / "conf"
 REWRITE = "docs/rows.md is not what conf/ and table3.csv say now: rewrite it with `python docs/make_rows.py`"

@@ -4,7 +4,7 @@ import re
 import runpy
 
 from experiments.common.checkout import ROOT
-from experiments.spec import make_spec
+from experiments.spec.spec import make_spec
 
 DOCS = ROOT / "docs"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.cli import main
 from experiments.run import run
-from experiments.spec import Spec, make_spec
+from experiments.spec.spec import Spec, make_spec
 
 # Two training steps, the fewest queries that a blind twin allows: everything runs, nothing takes long.
 QUICK = ("scale=tiny", "train.steps=2", "data.world.queries=18", "eval.max_new_tokens=4")

@@ -7,7 +7,7 @@ import torch
 
 from experiments.data.cache import FeatureCache
 from experiments.data.world import World
-from experiments.spec import make_spec
+from experiments.spec.spec import make_spec
 from experiments.training.build import build_model
 from experiments.training.timing import time_rows
 from tests.experiments.tiny_world import tiny_config

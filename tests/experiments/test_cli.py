@@ -13,10 +13,10 @@ import yaml
 
 from experiments.cli import main, read_run
 from experiments.common.checkout import ROOT
-from experiments.compose import known
 from experiments.published.table3 import rows
 from experiments.report import report
-from experiments.spec import make_spec
+from experiments.spec.spec import make_spec
+from experiments.spec.yaml_files import known
 from experiments.store import reader
 from experiments.store.error import StoreError
 from experiments.usage import KEYS

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments import resolve
 from experiments.common.checkout import ROOT
-from experiments.compose import CONF, HEADER, default_scale, known, leaves
-from experiments.guard import ABSENT, diff
 from experiments.published.table3 import BASELINE, rows
-from experiments.spec import Spec, make_spec, make_specs
+from experiments.spec import resolve
+from experiments.spec.guard import ABSENT, diff
+from experiments.spec.spec import Spec, make_spec, make_specs
+from experiments.spec.yaml_files import CONF, HEADER, default_scale, known, leaves
 from tests.experiments import subwords
 
 ABLATIONS = [name for name in known("ablation") if name != BASELINE]

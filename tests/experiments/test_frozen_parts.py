@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from experiments import resolve
 from experiments.cli import main
 from experiments.common.checkout import ROOT
 from experiments.data.world import World
@@ -13,8 +12,9 @@ from experiments.pretraining.language import facts_known
 from experiments.pretraining.parts import parts_of
 from experiments.pretraining.quality import probe
 from experiments.pretraining.shipped import is_made, read_record
-from experiments.resolve import RECORD_FILE, content_hash
 from experiments.run import run
+from experiments.spec import resolve
+from experiments.spec.resolve import RECORD_FILE, content_hash
 from experiments.table3 import table3
 from flamingo_core import registry
 

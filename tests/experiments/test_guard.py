@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments.common.problems import UserError
-from experiments.guard import ABSENT, diff
+from experiments.spec.guard import ABSENT, diff
 from tests.experiments.commands import tiny_spec
 
 HEADER = "# @package _global_\n"

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from experiments.data.config import DATASETS
 from experiments.data.documents import document, layout
 from experiments.data.lengths import longest_prompt, longest_training_text
 from experiments.evaluation.prompts import build_prompts
-from experiments.schema import DATASETS
-from experiments.spec import make_spec
+from experiments.spec.spec import make_spec
 from experiments.store import reader
 from experiments.store.names import BENCHMARKS
 from tests.core import lm_checkpoints

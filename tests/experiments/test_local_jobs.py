@@ -12,7 +12,7 @@ from experiments.jobs import lease
 from experiments.jobs.job import missing_jobs
 from experiments.jobs.local import lines_to
 from experiments.jobs.reconcile import reconcile
-from experiments.spec import make_specs
+from experiments.spec.spec import make_specs
 from experiments.store import reader
 from flamingo_core.checkpoint import load_tensors
 from tests.experiments.commands import QUICK, processes_of, start

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from experiments.spec import make_spec
+from experiments.spec.spec import make_spec
 from experiments.training.build import build_mixture, build_model
 from experiments.training.loop import Trainer, draw_step
 from experiments.training.objective import NonFiniteLoss, WeightedBatch, model_inputs

@@ -79,7 +79,7 @@ def test_what_is_imported_counts(case, lay):
     "files",
     [
         {"my/module.py": "import torch.nn, numpy as np\nfrom flamingo_core.registry import register\n"},
-        {"my/module.py": "import experiments.spec, json, no_such_module\n", "my/__init__.py": ""},
+        {"my/module.py": "import experiments.spec.spec, json, no_such_module\n", "my/__init__.py": ""},
         {"my/module.py": "import os\n", "my/__init__.py": '"""Components of ours."""\n# one a file\n'},
         {"my/module.py": "def f(:\n"},
     ],

@@ -7,11 +7,11 @@ import pytest
 
 from experiments.cli import RUN_FLAGS, TABLE_FLAGS, main, read_run, split_flags
 from experiments.common.problems import Problem
-from experiments.compose import CONF, chosen_ablations, known
-from experiments.overrides import parse
 from experiments.rows import wanted
 from experiments.run import run
-from experiments.spec import make_specs
+from experiments.spec.overrides import parse
+from experiments.spec.spec import make_specs
+from experiments.spec.yaml_files import CONF, chosen_ablations, known
 from experiments.store.commands import command
 
 # What Hydra's grammar, YAML or a shell takes for a number, a word of its own, or a flag.
@@ -102,9 +102,9 @@ def test_rows_and_scales_of_such_names_are_composed(own: Path) -> None:
 
 def test_a_name_that_a_flag_takes_may_begin_with_a_dash(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--rows -5,1e3` are two rows; what is spelled as a flag is one."""
-    monkeypatch.setattr("experiments.compose.known", lambda group, folder=None: known(group, own))
+    monkeypatch.setattr("experiments.spec.yaml_files.known", lambda group, folder=None: known(group, own))
     asked: list[list[str]] = []
-    monkeypatch.setattr("experiments.spec.make_specs", lambda arguments, **_: asked.append(arguments) or [])
+    monkeypatch.setattr("experiments.spec.spec.make_specs", lambda arguments, **_: asked.append(arguments) or [])
     problems: list[Problem] = []
     wanted("-5,2048,null", 1, 1, [], problems)
     assert problems == [] and asked[0][0] == "ablation=baseline,-5,2048,null"

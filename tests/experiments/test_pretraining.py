@@ -21,7 +21,7 @@ from experiments.pretraining.parts import Part, parts_of, scales, train_part
 from experiments.pretraining.quality import probe
 from experiments.pretraining.shipped import read_record, write_part
 from experiments.pretraining.vision import Pairs, PictureText
-from experiments.resolve import content_hash
+from experiments.spec.resolve import content_hash
 from flamingo_core import registry
 from flamingo_core.checkpoint import load_tensors
 from flamingo_core.init import initialise

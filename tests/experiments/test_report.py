@@ -20,9 +20,9 @@ from experiments.analysis.formats import as_text, latex, markdown, strip
 from experiments.analysis.stored_table import DEFAULT_SCALE
 from experiments.cli import main
 from experiments.common.checkout import ROOT
-from experiments.compose import default_scale
 from experiments.published import table3
 from experiments.report import FORMATS, report
+from experiments.spec.yaml_files import default_scale
 from experiments.store.names import SCORES
 from tests.experiments.commands import start
 from tests.experiments.stored_runs import BAD, GOOD

@@ -8,8 +8,8 @@ import shutil
 import pytest
 from mlflow import MlflowClient
 
-from experiments.compose import known
 from experiments.published import table3
+from experiments.spec.yaml_files import known
 from experiments.store import names, reader
 from experiments.store.connection import use_store
 from flamingo_core.flamingo import Flamingo

@@ -7,12 +7,12 @@ from functools import cache
 import pytest
 import torch
 
-from experiments import resolve
 from experiments.common.checkout import ROOT
 from experiments.common.problems import UserError
 from experiments.data.tokenizer import encode, tokenizer_of
 from experiments.pretraining import smollm2
-from experiments.spec import make_spec
+from experiments.spec import resolve
+from experiments.spec.spec import make_spec
 from experiments.store import reader
 from experiments.training.build import build_mixture, build_model, pick_device
 from experiments.training.loop import Trainer, draw_step

@@ -14,23 +14,13 @@ import pytest
 import yaml
 
 from experiments.common.problems import UserError
-from experiments.compose import compose_files, leaves
-from experiments.resolve import put, spec_hash
-from experiments.schema import (
-    ADDED,
-    DATASETS,
-    OUTSIDE_HASH,
-    SLOT_BASES,
-    DataConfig,
-    DatasetConfig,
-    EvalConfig,
-    Slot,
-    TrainConfig,
-    WorldConfig,
-    broken_rules,
-    make_schema,
-)
-from experiments.spec import data_config
+from experiments.common.rules import broken_rules
+from experiments.data.config import DATASETS, DataConfig, DatasetConfig, WorldConfig
+from experiments.evaluation.config import EvalConfig
+from experiments.spec.resolve import put, spec_hash
+from experiments.spec.schema import ADDED, OUTSIDE_HASH, SLOT_BASES, Slot, TrainConfig, make_schema
+from experiments.spec.spec import data_config
+from experiments.spec.yaml_files import compose_files, leaves
 from experiments.store.names import RESULTS_VERSION
 from flamingo_core import registry
 from tests.experiments.commands import tiny_spec
@@ -221,7 +211,7 @@ def test_a_component_without_sizes_at_the_scale_is_refused(monkeypatch: pytest.M
         said["model"]["resampler"]["mlp"] = None
         return said
 
-    monkeypatch.setattr("experiments.spec.compose_files", without_mlp)
+    monkeypatch.setattr("experiments.spec.spec.compose_files", without_mlp)
     with pytest.raises(UserError) as caught:
         tiny_spec("ablation=resampler_mlp")
     assert "`model.resampler.name` is `mlp`, for which scale `tiny` has no sizes; with sizes: perceiver" in str(

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from experiments.data.benchmarks import scored_part
+from experiments.data.config import DATASETS
 from experiments.data.documents import document
 from experiments.data.mixture import IGNORED, Mixture
 from experiments.data.tokenizer import (
@@ -20,12 +21,12 @@ from experiments.data.tokenizer import (
     tokenizer_of,
 )
 from experiments.data.vocabulary import KINDS, words
+from experiments.evaluation.config import EvalConfig
 from experiments.evaluation.decode import answer
 from experiments.evaluation.prompts import build_prompts
 from experiments.evaluation.score import score_examples
 from experiments.pretraining.smollm2 import RESERVED, rename_tokens
-from experiments.schema import DATASETS, EvalConfig
-from experiments.spec import make_spec
+from experiments.spec.spec import make_spec
 from experiments.store import reader
 from experiments.store.names import BENCHMARKS
 from experiments.training import trained_batches

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments import trial
-from experiments.spec import make_spec
+from experiments.spec import component_check
+from experiments.spec.spec import make_spec
 from experiments.store import reader
 from flamingo_core import registry
 from tests.core.strangers import STRANGERS, StrangeBlock, StrangeEncoder, StrangeResampler, take_in
@@ -131,8 +131,8 @@ def test_a_class_that_keeps_its_contract_passes(slot: str, monkeypatch: pytest.M
     """And it is tried: without torch's own draws, on pictures and on clips."""
     take_in(monkeypatch, slot, STRANGERS[slot])
     frames = []
-    original = trial.TRIALS[slot]
-    monkeypatch.setitem(trial.TRIALS, slot, lambda *given: frames.append(given[-1]) or original(*given))
+    original = component_check.TRIALS[slot]
+    monkeypatch.setitem(component_check.TRIALS, slot, lambda *given: frames.append(given[-1]) or original(*given))
     assert make_spec(*chosen(slot)).model[slot]["name"] == "strange"
     assert frames == [1, tiny_spec().data.world.frames]
 
@@ -142,9 +142,9 @@ def test_our_own_would_pass_too(slot: str, monkeypatch: pytest.MonkeyPatch) -> N
     """They are not tried on every command, but what is asked of a stranger they do."""
     monkeypatch.setattr(registry.Component, "built_in", False)
     tried = []
-    original = trial.TRIALS[slot]
-    monkeypatch.setitem(trial.TRIALS, slot, lambda *given: tried.append(type(given[0])) or original(*given))
-    monkeypatch.setattr("experiments.spec.component_files", lambda *_: {})
+    original = component_check.TRIALS[slot]
+    monkeypatch.setitem(component_check.TRIALS, slot, lambda *given: tried.append(type(given[0])) or original(*given))
+    monkeypatch.setattr("experiments.spec.spec.component_files", lambda *_: {})
     for name in registry.names(slot):
         tiny_spec(f"model.{slot}.name={name}")
     assert set(tried) == {registry.component(slot, name).cls for name in registry.names(slot)}

@@ -11,12 +11,12 @@ from PIL import Image
 
 from experiments.data import rendering, vocabulary, world
 from experiments.data.captions import FULL, caption
+from experiments.data.config import DATASETS
 from experiments.data.documents import document, num_documents
 from experiments.data.draws import generator
 from experiments.data.rendering import render
 from experiments.data.scenes import SOURCES, SPLITS, TEXT_SOURCES, Scene, Thing, scene, split_of
 from experiments.data.text import lm_document, text_document
-from experiments.schema import DATASETS
 from experiments.store.names import BENCHMARKS
 from tests.experiments.tiny_world import fact_asked, tiny_data, tiny_world
 

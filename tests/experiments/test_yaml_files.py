@@ -8,10 +8,10 @@ import yaml
 from experiments.cli import main
 from experiments.common.problems import UserError
 from experiments.common.yaml_file import MAX_DEPTH, MAX_VALUES, checked_text, read
-from experiments.compose import CONF, known
 from experiments.pretraining import parts
 from experiments.run import run
-from experiments.spec import make_spec
+from experiments.spec.spec import make_spec
+from experiments.spec.yaml_files import CONF, known
 
 TENFOLD = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
 NESTED = [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 3000)]

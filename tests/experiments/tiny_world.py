@@ -3,8 +3,8 @@
 from typing import Any
 
 from experiments.data import vocabulary
+from experiments.data.config import DataConfig, DatasetConfig, WorldConfig
 from experiments.data.world import World
-from experiments.schema import DataConfig, DatasetConfig, WorldConfig
 
 
 def tiny_config(**sizes: int) -> WorldConfig:

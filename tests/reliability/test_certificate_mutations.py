@@ -15,7 +15,7 @@ from experiments.analysis.pairing import Pairing, changed_keys, compare
 from experiments.common.checkout import ROOT
 from experiments.data import scenes, text, tokenizer, vocabulary
 from experiments.evaluation.evaluate import all_prompts, prompts_hash
-from experiments.spec import Spec
+from experiments.spec.spec import Spec
 from experiments.store.writer import flatten
 from experiments.training import certificate as certificates
 from experiments.training.build import build_mixture, build_model

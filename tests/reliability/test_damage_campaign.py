@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from experiments import spec
 from experiments.cli import main
 from experiments.jobs import reconcile
 from experiments.jobs.attempt import Outcome
 from experiments.report import report
 from experiments.run import run
-from experiments.spec import Spec
+from experiments.spec import spec
+from experiments.spec.spec import Spec
 from experiments.store.lifecycle import Git, start_run
 from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE
 from experiments.table3 import table3

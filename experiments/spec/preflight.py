@@ -7,11 +7,11 @@ from typing import Any
 
 from experiments.common.large_imports import uncollected
 from experiments.common.problems import Problem, UserError, refuse, show, wrong_value
-from experiments.compose import leaves
+from experiments.data.config import DataConfig, WorldConfig
 from experiments.published.table3 import BASELINE
-from experiments.resolve import RECORD_FILE, read_record
-from experiments.schema import DataConfig, WorldConfig
-from experiments.trial import try_parts
+from experiments.spec.component_check import try_parts
+from experiments.spec.resolve import RECORD_FILE, read_record
+from experiments.spec.yaml_files import leaves
 
 
 def check_device(devices: Sequence[str], problems: list[Problem]) -> None:

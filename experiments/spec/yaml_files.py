@@ -12,10 +12,10 @@ from typing import Any
 
 from experiments.common.problems import SEE_HELP, Problem, UserError, did_you_mean, refuse, show, wrong_value
 from experiments.common.yaml_file import checked_text, read
-from experiments.overrides import check_value
 from experiments.published.table3 import BASELINE, in_order
+from experiments.spec.overrides import check_value
 
-CONF = Path(__file__).parent / "conf"
+CONF = Path(__file__).parents[1] / "conf"
 HEADER = "# @package _global_"
 ABLATION, SCALE = "ablation", "scale"
 SUFFIX = ".yaml"  # Hydra takes no other

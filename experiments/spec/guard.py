@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.common.problems import Problem, nearest, show
-from experiments.compose import leaves
 from experiments.published.table3 import BASELINE
-from experiments.schema import OUTSIDE_HASH
+from experiments.spec.schema import OUTSIDE_HASH
+from experiments.spec.yaml_files import leaves
 
 Changes = Mapping[str, Sequence[str]]  # what each ablation declares
 

@@ -12,7 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from experiments.common.problems import SEE_HELP, Problem, did_you_mean, nearest, show, wrong_value
-from experiments.schema import Experiment, Rule
+from experiments.common.rules import Rule
+from experiments.spec.schema import Experiment
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override as HydraOverride

@@ -9,10 +9,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.checks import check_device
 from experiments.common.large_imports import uncollected
 from experiments.common.problems import Problem, UserError, wrong_value
-from experiments.compose import (
+from experiments.published.table3 import BASELINE, in_order
+from experiments.spec.overrides import GROUPS, Override, check_value, key_names, parse
+from experiments.spec.preflight import check_device
+from experiments.spec.schema import Experiment
+from experiments.spec.yaml_files import (
     ABLATION,
     SCALE,
     chosen_ablations,
@@ -21,14 +24,11 @@ from experiments.compose import (
     known,
     plain_values,
 )
-from experiments.overrides import GROUPS, Override, check_value, key_names, parse
-from experiments.published.table3 import BASELINE, in_order
-from experiments.schema import Experiment
 
 
 @dataclass(frozen=True)
-class Job:
-    """What one job of a command asks for, in checked values."""
+class SweepPoint:
+    """One of the jobs that a command asks for, in checked values."""
 
     scale: str
     ablations: tuple[str, ...]
@@ -42,7 +42,7 @@ def read_jobs(
     config_dir: Path | None,
     problems: list[Problem],
     before_imports: Callable[[], None] | None = None,
-) -> tuple[list[Job], type]:
+) -> tuple[list[SweepPoint], type]:
     """The jobs of a command and the schema they were checked against.
 
     What is wrong with an override by itself goes to `problems`, and jobs go without it: more may be wrong elsewhere.
@@ -89,7 +89,7 @@ def read_jobs(
     if not names_stand or (problems and not late):
         raise UserError(problems)
     jobs = [
-        Job(scale, names, dict(zip(checked, values, strict=True)))
+        SweepPoint(scale, names, dict(zip(checked, values, strict=True)))
         for scale, names, *values in product(chosen_scales, chosen, *checked.values())
     ]
     return jobs, schema
@@ -97,7 +97,7 @@ def read_jobs(
 
 def _load_components(modules: Sequence[str], problems: list[Problem]) -> type:
     """Import components from outside, then make the schema of all that is registered."""
-    from experiments.schema import make_schema
+    from experiments.spec.schema import make_schema
 
     for module in modules:
         try:

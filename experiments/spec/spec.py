@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.checks import check_build, check_fit, check_positions, check_shipped
 from experiments.common.problems import Problem, UserError, refuse, show
-from experiments.compose import ABLATION, SCALE, check_config_dir, compose_files, known, leaves
-from experiments.guard import guard
+from experiments.data.config import DATASETS, DataConfig, DatasetConfig, WorldConfig
+from experiments.evaluation.config import EvalConfig
 from experiments.published.table3 import BASELINE, group_of
-from experiments.request import Job, read_jobs
-from experiments.resolve import UNSAID, component_files, frozen_files, resolve, spec_hash
-from experiments.schema import DATASETS, OUTSIDE_HASH, DataConfig, DatasetConfig, EvalConfig, TrainConfig, WorldConfig
+from experiments.spec.guard import guard
+from experiments.spec.preflight import check_build, check_fit, check_positions, check_shipped
+from experiments.spec.resolve import UNSAID, component_files, frozen_files, resolve, spec_hash
+from experiments.spec.schema import OUTSIDE_HASH, TrainConfig
+from experiments.spec.sweep import SweepPoint, read_jobs
+from experiments.spec.yaml_files import ABLATION, SCALE, check_config_dir, compose_files, known, leaves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,12 +174,12 @@ def data_config(tree: Mapping[str, Any]) -> DataConfig:
 class Draft:
     """A job with what its files say, resolved: a spec but for its hash."""
 
-    job: Job
+    job: SweepPoint
     files: Mapping[str, Any]
     tree: dict[str, Any]
 
 
-def _draft(job: Job, said: Callable[[str, tuple[str, ...]], Mapping[str, Any]]) -> tuple[Draft, Draft | None]:
+def _draft(job: SweepPoint, said: Callable[[str, tuple[str, ...]], Mapping[str, Any]]) -> tuple[Draft, Draft | None]:
     """A row and its baseline, guarded; a baseline alone.
 
     Raises:
@@ -192,7 +194,7 @@ def _draft(job: Job, said: Callable[[str, tuple[str, ...]], Mapping[str, Any]]) 
     files = said(job.scale, ())
     tree = resolve(files, job.overrides, scale=job.scale, problems=problems, refuse_idle=False)
     refuse(problems)
-    baseline = Draft(Job(job.scale, (), job.overrides), files, tree)
+    baseline = Draft(SweepPoint(job.scale, (), job.overrides), files, tree)
     refuse(guard(job.ablations, row.files["changes"], baseline=tree, row=row.tree, overrides=job.overrides))
     return row, baseline
 
@@ -237,6 +239,6 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
     )
 
 
-def _needs_own_files(job: Job) -> bool:
+def _needs_own_files(job: SweepPoint) -> bool:
     """Whether the scale or an ablation is none of ours."""
     return job.scale not in known(SCALE) or not known(ABLATION).keys() >= set(job.ablations)

@@ -16,8 +16,9 @@ from typing import Any, get_type_hints
 from experiments.common.checkout import ROOT
 from experiments.common.outside_code import imported_hash
 from experiments.common.problems import Problem, UserError, did_you_mean, wrong_value
-from experiments.compose import leaves
-from experiments.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot, broken_rules
+from experiments.common.rules import broken_rules
+from experiments.spec.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot
+from experiments.spec.yaml_files import leaves
 from experiments.store.names import RESULTS_VERSION, is_path
 from experiments.store.places import in_cache
 
