@@ -14,7 +14,7 @@ from benchmarks.measure import print_environment, print_table
 def main(words: list[str]) -> None:
     """Train the baseline once, and evaluate it on the way."""
     from experiments.common.interrupt import StopRequest
-    from experiments.data.cache import FeatureCache
+    from experiments.data.feature_cache import FeatureCache
     from experiments.evaluation.evaluate import all_prompts, evaluate
     from experiments.spec.spec import make_spec
     from experiments.store.names import BENCHMARKS, OKVQA_NAME, OVERALL, blind

@@ -15,8 +15,8 @@ from benchmarks.measure import print_table
 
 def main(words: list[str]) -> None:
     """Print answers, captions, and what the baseline's captions get right."""
-    from experiments.data.benchmarks import CAPTIONING, queries, scored_part
-    from experiments.data.world import World
+    from experiments.data.world.queries import CAPTIONING, queries, scored_part
+    from experiments.data.world.world import World
     from experiments.spec.spec import make_spec
     from experiments.store.names import BENCHMARKS
 
@@ -42,9 +42,9 @@ def main(words: list[str]) -> None:
 
 def written(asked: Sequence) -> tuple[float, float]:
     """CIDEr, in points, of the world's own captions of these queries' scenes, and of other scenes' captions."""
-    from experiments.data.captions import REFERENCE, caption
     from experiments.data.draws import generator
-    from experiments.data.scenes import scene
+    from experiments.data.world.captions import REFERENCE, caption
+    from experiments.data.world.scenes import scene
     from experiments.evaluation.cider import cider_d
     from experiments.store.names import BLIND_OFFSET
 
@@ -56,8 +56,8 @@ def written(asked: Sequence) -> tuple[float, float]:
 
 def print_captions(spec, asked: Sequence) -> None:
     """Of the baseline's stored captions, how many name the kinds and colours that the picture shows."""
-    from experiments.data.scenes import scene
-    from experiments.data.vocabulary import COLOURS, KINDS
+    from experiments.data.world.scenes import scene
+    from experiments.data.world.vocabulary import COLOURS, KINDS
     from experiments.store import reader
 
     run = reader.find_finished(spec.hash, spec.seed)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.benchmarks import Query
 from experiments.data.config import DATASETS
-from experiments.data.documents import document, layout
-from experiments.data.world import World
+from experiments.data.world.documents import document, layout
+from experiments.data.world.queries import Query
+from experiments.data.world.world import World
 from experiments.evaluation.prompts import build_prompts
 from experiments.spec.spec import Spec, make_spec
 from experiments.store.names import BENCHMARKS

@@ -54,8 +54,8 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finish
     from experiments.analysis.selection import beside
     from experiments.analysis.summary import forgiving
     from experiments.analysis.table import build
-    from experiments.data.scenes import parse_id
-    from experiments.data.world import World, save_picture
+    from experiments.data.world.scenes import parse_id
+    from experiments.data.world.world import World, save_picture
 
     world = World(spec.data.world)
     folder = locate().places.pictures / f"{world.config.image_size}px"

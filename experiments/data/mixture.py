@@ -10,15 +10,15 @@ import numpy as np
 
 from experiments.data.batch import Batch
 from experiments.data.config import DataConfig
-from experiments.data.documents import Document, document, layout, num_documents
 from experiments.data.draws import generator
 from experiments.data.tokenizer import encode, image_token_id
-from experiments.data.world import World
+from experiments.data.world.documents import Document, document, layout, num_documents
+from experiments.data.world.world import World
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from experiments.data.cache import FeatureCache
+    from experiments.data.feature_cache import FeatureCache
 
 IGNORED = -100  # the label of a token that is not learned
 _INTERLEAVED = ("m3w",)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.data.vocabulary import BOS, EOC, IMAGE, PAD, UNKNOWN, words
+from experiments.data.world.vocabulary import BOS, EOC, IMAGE, PAD, UNKNOWN, words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

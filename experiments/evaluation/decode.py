@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from experiments.data.cache import FeatureCache
+from experiments.data.feature_cache import FeatureCache
 from experiments.data.tokenizer import encode
 from experiments.evaluation.config import EvalConfig
 from flamingo_core.flamingo import Flamingo

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments.common.interrupt import StopRequest
 from experiments.common.progress import Progress
-from experiments.data.benchmarks import scored_part
-from experiments.data.cache import FeatureCache
 from experiments.data.config import DataConfig
+from experiments.data.feature_cache import FeatureCache
 from experiments.data.tokenizer import tokenizer_of
-from experiments.data.world import World
+from experiments.data.world.queries import scored_part
+from experiments.data.world.world import World
 from experiments.evaluation.config import EvalConfig
 from experiments.evaluation.decode import answer
 from experiments.evaluation.overall import overall

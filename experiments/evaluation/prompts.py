@@ -8,15 +8,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.data.benchmarks import Query, queries, support
-from experiments.data.documents import Chunk, layout
 from experiments.data.draws import generator
-from experiments.data.lengths import TEXT_ONLY_DEMONSTRATIONS
-from experiments.data.vocabulary import IMAGE
+from experiments.data.world.documents import Chunk, layout
+from experiments.data.world.lengths import TEXT_ONLY_DEMONSTRATIONS
+from experiments.data.world.queries import Query, queries, support
+from experiments.data.world.vocabulary import IMAGE
 from experiments.store.names import BLIND_OFFSET
 
 if TYPE_CHECKING:
-    from experiments.data.world import World
+    from experiments.data.world.world import World
 
 
 @dataclass(frozen=True)

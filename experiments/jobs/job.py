@@ -102,7 +102,7 @@ def run_job(job: Job) -> None:
     """
     spec, afresh = job.spec, job.afresh
     from experiments.common.interrupt import StopRequest
-    from experiments.data.cache import FeatureCache
+    from experiments.data.feature_cache import FeatureCache
     from experiments.evaluation.evaluate import all_prompts, evaluate, prompts_hash
     from experiments.training.build import build_mixture, build_model, pick_device
     from experiments.training.certificate import certify, joined

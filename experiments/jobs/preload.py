@@ -14,7 +14,7 @@ with suppress(Exception), uncollected():
     import_mlflow()
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
-    import experiments.data.cache
+    import experiments.data.feature_cache
     import experiments.evaluation.evaluate
     import experiments.jobs.job
     import experiments.training.certificate

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from experiments.data.documents import layout
-from experiments.data.text import text_document
 from experiments.data.tokenizer import build_tokenizer, encode
-from experiments.data.vocabulary import FACTS, KINDS, fact, fact_question
+from experiments.data.world.documents import layout
+from experiments.data.world.text import text_document
+from experiments.data.world.vocabulary import FACTS, KINDS, fact, fact_question
 
 ANSWER_WEIGHT = 5.0  # of a token that answers, against one that only reads on
 # What Llama and Qwen3 call the last projection of attention and of the feed-forward part.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.common.checkout import ROOT
 from experiments.common.yaml_file import read
-from experiments.data.config import WorldConfig
+from experiments.data.world.config import WorldConfig
 from experiments.pretraining.loop import PretrainConfig, fit
 from experiments.spec.schema import make_schema
 from experiments.spec.yaml_files import CONF, SCALE, compose_files, known
@@ -50,8 +50,8 @@ class Part:
 
 def _read(slot: str, index: int) -> str:
     """A text that a part learns from."""
-    from experiments.data.documents import layout
-    from experiments.data.text import text_document
+    from experiments.data.world.documents import layout
+    from experiments.data.world.text import text_document
     from experiments.pretraining.vision import pair_caption
 
     return layout(text_document(index).chunks)[0] if slot == "lm" else pair_caption(index)
@@ -99,7 +99,7 @@ def train_part(part: Part) -> "tuple[nn.Module, dict[str, Any]]":
 
 
 def _train_encoder(part: Part) -> "tuple[nn.Module, dict[str, Any]]":
-    from experiments.data.world import World
+    from experiments.data.world.world import World
     from experiments.pretraining.quality import probe
     from experiments.pretraining.vision import Pairs, PictureText
     from flamingo_core import registry

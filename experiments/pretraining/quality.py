@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from experiments.data.scenes import Scene, scene
-from experiments.data.vocabulary import BACKGROUNDS, COLOURS, KINDS
-from experiments.data.world import World
+from experiments.data.world.scenes import Scene, scene
+from experiments.data.world.vocabulary import BACKGROUNDS, COLOURS, KINDS
+from experiments.data.world.world import World
 
 SOURCE = "probe"  # one object a picture
 FIT_SPLIT, TEST_SPLIT = "support", "val"  # neither shares a scene with training pictures

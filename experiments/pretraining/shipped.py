@@ -71,7 +71,7 @@ def _readme(scale: str, record: dict[str, dict[str, Any]]) -> str:
         f"```bash\npython -m experiments.pretrain scale={scale}\n```",
         "",
         "which writes this page too. Pictures are of the source `pairs`, which no data set shows, each seen once;",
-        "texts are those of `experiments/data/text.py`, each read once.",
+        "texts are those of `experiments/data/world/text.py`, each read once.",
         "",
         "| part | parameters | bytes | steps x batch | CPU time, one thread | quality on what was not seen |",
         "|---|---|---|---|---|---|",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from experiments.common.problems import Problem, UserError
 from experiments.data.tokenizer import TOKENIZER_FILE
-from experiments.data.vocabulary import BOS, EOC, IMAGE, PAD
+from experiments.data.world.vocabulary import BOS, EOC, IMAGE, PAD
 from experiments.store.places import cache_folder
 
 if TYPE_CHECKING:

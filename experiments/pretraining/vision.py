@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from experiments.data.captions import REFERENCE, caption
 from experiments.data.draws import generator
-from experiments.data.scenes import scene
 from experiments.data.tokenizer import build_tokenizer, encode
-from experiments.data.vocabulary import BACKGROUNDS, COLOURS, KINDS, RELATIONS, SIZES, words
-from experiments.data.world import World
+from experiments.data.world.captions import REFERENCE, caption
+from experiments.data.world.scenes import scene
+from experiments.data.world.vocabulary import BACKGROUNDS, COLOURS, KINDS, RELATIONS, SIZES, words
+from experiments.data.world.world import World
 
 TEXT_WIDTH, TEXT_DEPTH, TEXT_HEADS, MAX_WORDS = 128, 2, 4, 32
 CONTRAST_WEIGHT, WORDS_WEIGHT = 0.5, 2.0

@@ -7,7 +7,8 @@ from typing import Any
 
 from experiments.common.large_imports import uncollected
 from experiments.common.problems import Problem, UserError, refuse, show, wrong_value
-from experiments.data.config import DataConfig, WorldConfig
+from experiments.data.config import DataConfig
+from experiments.data.world.config import WorldConfig
 from experiments.published.table3 import BASELINE
 from experiments.spec.component_check import try_parts
 from experiments.spec.resolve import RECORD_FILE, read_record
@@ -34,9 +35,9 @@ def check_fit(tree: Mapping[str, Any]) -> None:
     Raises:
         UserError: something of it does not.
     """
-    from experiments.data.benchmarks import support
-    from experiments.data.vocabulary import words
-    from experiments.data.world import World
+    from experiments.data.world.queries import support
+    from experiments.data.world.vocabulary import words
+    from experiments.data.world.world import World
 
     problems: list[Problem] = []
     model, world, shots = tree["model"], tree["data"]["world"], tree["eval"]["shots"]
@@ -138,8 +139,8 @@ def check_positions(tree: Mapping[str, Any], data: DataConfig) -> None:
     Raises:
         UserError: the model has fewer positions than a training text or a prompt with its answer can have tokens.
     """
-    from experiments.data.lengths import longest_prompt, longest_training_text
     from experiments.data.tokenizer import most_tokens_a_word, tokenizer_of
+    from experiments.data.world.lengths import longest_prompt, longest_training_text
     from flamingo_core import registry
 
     choice, new = tree["model"]["lm"], tree["eval"]["max_new_tokens"]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.common.problems import Problem, UserError, refuse, show
-from experiments.data.config import DATASETS, DataConfig, DatasetConfig, WorldConfig
+from experiments.data.config import DATASETS, DataConfig, DatasetConfig
+from experiments.data.world.config import WorldConfig
 from experiments.evaluation.config import EvalConfig
 from experiments.published.table3 import BASELINE, group_of
 from experiments.spec.guard import guard
@@ -214,7 +215,7 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
         check_build(tree, job.ablations, job.overrides)
         check_positions(tree, data_config(tree))
         checked.add(design)
-    from experiments.data.world import fingerprint
+    from experiments.data.world.world import fingerprint
 
     files = {**frozen, **component_files(tree["model"], tree["components"])}
     data = fingerprint(data_config(tree))

@@ -13,7 +13,7 @@ from typing import Any
 
 from experiments.data.mixture import Mixture
 from experiments.data.tokenizer import tokenizer_of
-from experiments.data.world import fingerprint
+from experiments.data.world.world import fingerprint
 from experiments.spec.spec import Spec
 from experiments.training.trained_batches import before_the_first
 from flamingo_core.flamingo import Flamingo

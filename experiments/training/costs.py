@@ -3,7 +3,7 @@
 import json
 from functools import lru_cache
 
-from experiments.data.cache import FeatureCache
+from experiments.data.feature_cache import FeatureCache
 from experiments.spec.spec import Spec
 from experiments.training.build import build_mixture, shape_of
 from flamingo_core.config import FlamingoConfig

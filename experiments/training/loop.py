@@ -8,7 +8,7 @@ import torch
 
 from experiments.common.interrupt import StopRequest
 from experiments.common.progress import Progress
-from experiments.data.cache import FeatureCache
+from experiments.data.feature_cache import FeatureCache
 from experiments.data.mixture import Mixture
 from experiments.spec.spec import Spec
 from experiments.training import checkpoint, trained_batches

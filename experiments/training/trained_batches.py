@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 
 from experiments.data.batch import Batch
-from experiments.data.cache import FeatureCache
+from experiments.data.feature_cache import FeatureCache
 from experiments.data.mixture import Mixture
 
 

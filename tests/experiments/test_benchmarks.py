@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments.data import vocabulary
-from experiments.data.benchmarks import CAPTIONING, NUM_ANNOTATORS, NUM_REFERENCES, queries, scored_part, support
-from experiments.data.scenes import scene
+from experiments.data.world import vocabulary
+from experiments.data.world.queries import CAPTIONING, NUM_ANNOTATORS, NUM_REFERENCES, queries, scored_part, support
+from experiments.data.world.scenes import scene
 from experiments.store.names import BENCHMARKS
 from tests.experiments.tiny_world import fact_asked, tiny_world
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.data.cache import FeatureCache
-from experiments.data.world import World
+from experiments.data.feature_cache import FeatureCache
+from experiments.data.world.world import World
 from experiments.spec.spec import make_spec
 from experiments.training.build import build_model
 from experiments.training.timing import time_rows

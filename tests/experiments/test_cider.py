@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import observe_ptb
-from experiments.data import vocabulary
+from experiments.data.world import vocabulary
 from experiments.evaluation import ptb_rules, ptb_tokenizer
 from experiments.evaluation.cider import cider_d, ptb_tokenize, ptb_tokenize_all
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from experiments.data.cache import FeatureCache
+from experiments.data.feature_cache import FeatureCache
 from experiments.data.tokenizer import tokenizer_of
 from experiments.training.build import build_mixture, build_model, model_config, shape_of
 from experiments.training.costs import COUNTED_SEED, COUNTED_STEPS, planned_costs

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.cli import main
 from experiments.common.checkout import ROOT
-from experiments.data.world import World
+from experiments.data.world.world import World
 from experiments.pretraining.language import facts_known
 from experiments.pretraining.parts import parts_of
 from experiments.pretraining.quality import probe

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from experiments.data.vocabulary import words
+from experiments.data.world.vocabulary import words
 from experiments.store import reader
 from tests.core import lm_checkpoints
 from tests.experiments.commands import QUICK, run_here, tiny_spec

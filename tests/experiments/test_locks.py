@@ -13,8 +13,8 @@ import torch
 
 from experiments.common.checkout import ROOT
 from experiments.common.locks import NoLocks
-from experiments.data.cache import FeatureCache
-from experiments.data.world import World
+from experiments.data.feature_cache import FeatureCache
+from experiments.data.world.world import World
 from experiments.jobs import lease, quiet, waiting
 from experiments.store.error import StoreError
 from experiments.store.lifecycle import make_store

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from experiments.data.config import DATASETS, DatasetConfig
-from experiments.data.documents import document, layout, num_documents
 from experiments.data.mixture import IGNORED, Mixture
 from experiments.data.tokenizer import build_tokenizer, encode, eoc_token_id, image_token_id
+from experiments.data.world.documents import document, layout, num_documents
 from tests.experiments.tiny_world import tiny_data
 
 TOKENIZER = build_tokenizer()

@@ -12,7 +12,7 @@ from torch import nn
 
 from experiments.cli import main
 from experiments.common.checkout import ROOT
-from experiments.data.world import World
+from experiments.data.world.world import World
 from experiments.pretrain import pretrain, side_by_side
 from experiments.pretraining import loop
 from experiments.pretraining.language import Texts, prepare, weighted_loss

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.data.benchmarks import CAPTIONING, queries, support
+from experiments.data.world.queries import CAPTIONING, queries, support
 from experiments.evaluation.prompts import TEXT_ONLY_DEMONSTRATIONS, blind_media, build_prompts
 from experiments.store.names import BENCHMARKS, BLIND_OFFSET
 from tests.experiments.tiny_world import tiny_world

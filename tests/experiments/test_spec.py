@@ -15,7 +15,8 @@ import yaml
 
 from experiments.common.problems import UserError
 from experiments.common.rules import broken_rules
-from experiments.data.config import DATASETS, DataConfig, DatasetConfig, WorldConfig
+from experiments.data.config import DATASETS, DataConfig, DatasetConfig
+from experiments.data.world.config import WorldConfig
 from experiments.evaluation.config import EvalConfig
 from experiments.spec.resolve import put, spec_hash
 from experiments.spec.schema import ADDED, OUTSIDE_HASH, SLOT_BASES, Slot, TrainConfig, make_schema

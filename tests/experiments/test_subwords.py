@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.data.benchmarks import scored_part
 from experiments.data.config import DATASETS
-from experiments.data.documents import document
 from experiments.data.mixture import IGNORED, Mixture
 from experiments.data.tokenizer import (
     TOKENIZER_FILE,
@@ -20,7 +18,9 @@ from experiments.data.tokenizer import (
     image_token_id,
     tokenizer_of,
 )
-from experiments.data.vocabulary import KINDS, words
+from experiments.data.world.documents import document
+from experiments.data.world.queries import scored_part
+from experiments.data.world.vocabulary import KINDS, words
 from experiments.evaluation.config import EvalConfig
 from experiments.evaluation.decode import answer
 from experiments.evaluation.prompts import build_prompts

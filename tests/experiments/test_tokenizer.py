@@ -5,12 +5,12 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from experiments.data import vocabulary
-from experiments.data.benchmarks import queries, support
 from experiments.data.config import DATASETS
-from experiments.data.documents import document, layout, num_documents
-from experiments.data.text import lm_document
 from experiments.data.tokenizer import build_tokenizer, encode, eoc_token_id, image_token_id
+from experiments.data.world import vocabulary
+from experiments.data.world.documents import document, layout, num_documents
+from experiments.data.world.queries import queries, support
+from experiments.data.world.text import lm_document
 from experiments.evaluation.prompts import build_prompts
 from experiments.store.names import BENCHMARKS
 from tests.experiments.tiny_world import tiny_config, tiny_world

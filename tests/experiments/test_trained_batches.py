@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from experiments.common.interrupt import StopRequest
-from experiments.data.cache import FeatureCache
+from experiments.data.feature_cache import FeatureCache
 from experiments.training import trained_batches
 from experiments.training.build import build_mixture, build_model
 from experiments.training.checkpoint import Progressed, load_newest

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.data import rendering, vocabulary, world
-from experiments.data.captions import FULL, caption
 from experiments.data.config import DATASETS
-from experiments.data.documents import document, num_documents
 from experiments.data.draws import generator
-from experiments.data.rendering import render
-from experiments.data.scenes import SOURCES, SPLITS, TEXT_SOURCES, Scene, Thing, scene, split_of
-from experiments.data.text import lm_document, text_document
+from experiments.data.world import rendering, vocabulary, world
+from experiments.data.world.captions import FULL, caption
+from experiments.data.world.documents import document, num_documents
+from experiments.data.world.rendering import render
+from experiments.data.world.scenes import SOURCES, SPLITS, TEXT_SOURCES, Scene, Thing, scene, split_of
+from experiments.data.world.text import lm_document, text_document
 from experiments.store.names import BENCHMARKS
 from tests.experiments.tiny_world import fact_asked, tiny_data, tiny_world
 
@@ -300,8 +300,8 @@ def test_the_fingerprint_moves_with_the_world_and_not_with_the_mixture(monkeypat
         patch.setattr(world, "VERSION", world.VERSION + 1)
         assert world.fingerprint(tiny_data()) != base
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.data.questions.fact", lambda kind, relation: "corn")
+        patch.setattr("experiments.data.world.questions.fact", lambda kind, relation: "corn")
         assert world.fingerprint(tiny_data()) != base
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.data.documents.SHORT", FULL)
+        patch.setattr("experiments.data.world.documents.SHORT", FULL)
         assert world.fingerprint(tiny_data()) != base

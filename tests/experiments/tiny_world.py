@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from experiments.data import vocabulary
-from experiments.data.config import DataConfig, DatasetConfig, WorldConfig
-from experiments.data.world import World
+from experiments.data.config import DataConfig, DatasetConfig
+from experiments.data.world import vocabulary
+from experiments.data.world.config import WorldConfig
+from experiments.data.world.world import World
 
 
 def tiny_config(**sizes: int) -> WorldConfig:

@@ -13,7 +13,8 @@ import torch
 
 from experiments.analysis.pairing import Pairing, changed_keys, compare
 from experiments.common.checkout import ROOT
-from experiments.data import scenes, text, tokenizer, vocabulary
+from experiments.data import tokenizer
+from experiments.data.world import scenes, text, vocabulary
 from experiments.evaluation.evaluate import all_prompts, prompts_hash
 from experiments.spec.spec import Spec
 from experiments.store.writer import flatten
@@ -71,7 +72,7 @@ def another_word(patch: pytest.MonkeyPatch) -> Certified:
     for module in (vocabulary, tokenizer, certificates, text, scenes):
         if getattr(module, "words", None) is original:
             patch.setattr(module, "words", lambda: tuple(swapped.get(word, word) for word in original()))
-    from experiments.data import world
+    from experiments.data.world import world
 
     patch.setattr(world, "words", lambda: tuple(swapped.get(word, word) for word in original()))
     return certified(ROW)

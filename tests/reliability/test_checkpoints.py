@@ -110,8 +110,8 @@ def test_their_order_is_that_of_steps_not_of_clocks(folder: Path) -> None:
 
 def test_features_of_another_source_are_not_taken_for_these(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A whole file in the place of another of the same size is told of, and made again."""
-    from experiments.data.cache import FeatureCache
-    from experiments.data.world import World
+    from experiments.data.feature_cache import FeatureCache
+    from experiments.data.world.world import World
     from tests.experiments.tiny_world import tiny_config
 
     model, _ = build()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.data.cache import FeatureCache
-from experiments.data.world import World
+from experiments.data.feature_cache import FeatureCache
+from experiments.data.world.world import World
 from experiments.store import reader
 from experiments.store.error import URI_VARIABLE
 from experiments.training.build import build_model

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments.common.checkout import ROOT
-from experiments.data.scenes import parse_id
+from experiments.data.world.scenes import parse_id
 from experiments.store import reader
 from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
 from experiments.store.stored_run import StoredRun

@@ -25,7 +25,7 @@ WATCHED = (
     "experiments/training/loop.py",
     "experiments/evaluation/evaluate.py",
     "experiments/common/progress.py",
-    "experiments/data/cache.py",
+    "experiments/data/feature_cache.py",
     "flamingo_core/checkpoint.py",
 )
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from experiments.data.draws import generator
-from experiments.data.vocabulary import BACKGROUNDS, COLOURS, KINDS, MOTIONS, RELATIONS, SIZES, held_out_pair
+from experiments.data.world.vocabulary import BACKGROUNDS, COLOURS, KINDS, MOTIONS, RELATIONS, SIZES, held_out_pair
 
 # Which of the eight residues of a scene's hash each split owns.
 SPLITS = {"train": (0, 1, 2, 3, 4), "support": (5,), "val": (6,), "test": (7,)}

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.data.draws import generator
-from experiments.data.scenes import Scene, Thing
-from experiments.data.vocabulary import BACKGROUNDS, FILLS, MOTIONS, RELATIONS, SILHOUETTES
+from experiments.data.world.scenes import Scene, Thing
+from experiments.data.world.vocabulary import BACKGROUNDS, FILLS, MOTIONS, RELATIONS, SILHOUETTES
 
 Array = npt.NDArray[np.floating]
 

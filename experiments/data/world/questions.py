@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from experiments.data.scenes import Scene
-from experiments.data.vocabulary import (
+from experiments.data.world.scenes import Scene
+from experiments.data.world.vocabulary import (
     BACKGROUNDS,
     COLOURS,
     FACTS,

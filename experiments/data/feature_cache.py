@@ -23,10 +23,11 @@ import numpy as np
 from experiments.common.locks import NoLocks, file_lock
 from experiments.common.outside_code import imported_hash
 from experiments.common.progress import Progress
-from experiments.data.config import DATASETS, WorldConfig
-from experiments.data.documents import num_media
-from experiments.data.scenes import parse_id
-from experiments.data.world import VERSION, World
+from experiments.data.config import DATASETS
+from experiments.data.world.config import WorldConfig
+from experiments.data.world.documents import num_media
+from experiments.data.world.scenes import parse_id
+from experiments.data.world.world import VERSION, World
 from experiments.store.error import CACHE_VARIABLE
 from experiments.store.places import cache_folder
 

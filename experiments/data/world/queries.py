@@ -7,14 +7,14 @@ knowledge of the shown kind answers: pairs of kind and relation that training ne
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.data.captions import REFERENCE, caption
 from experiments.data.draws import generator
-from experiments.data.questions import draw_fact, named_fact, question
-from experiments.data.scenes import scene
-from experiments.data.vocabulary import KINDS
+from experiments.data.world.captions import REFERENCE, caption
+from experiments.data.world.questions import draw_fact, named_fact, question
+from experiments.data.world.scenes import scene
+from experiments.data.world.vocabulary import KINDS
 
 if TYPE_CHECKING:
-    from experiments.data.world import World
+    from experiments.data.world.world import World
 
 CAPTIONING = ("coco", "vatex")
 NUM_REFERENCES = 5

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.data.captions import FULL, REFERENCE, SHORT, alt_text, caption
-from experiments.data.config import WorldConfig
 from experiments.data.draws import generator
-from experiments.data.questions import draw_fact, named_fact, question
-from experiments.data.scenes import SOURCES, scene
-from experiments.data.vocabulary import EOC, IMAGE
+from experiments.data.world.captions import FULL, REFERENCE, SHORT, alt_text, caption
+from experiments.data.world.config import WorldConfig
+from experiments.data.world.questions import draw_fact, named_fact, question
+from experiments.data.world.scenes import SOURCES, scene
+from experiments.data.world.vocabulary import EOC, IMAGE
 
 _FORMS = ("fact", "question")
 _FORM_SHARES = (0.35, 0.65)

@@ -7,7 +7,7 @@ holds it against drawn texts.
 from collections.abc import Iterable
 
 from experiments.data.config import DataConfig
-from experiments.data.vocabulary import (
+from experiments.data.world.vocabulary import (
     ALT_OPENINGS,
     BACKGROUNDS,
     COLOURS,

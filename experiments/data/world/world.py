@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from experiments.data import benchmarks
-from experiments.data.config import DATASETS, DataConfig, WorldConfig
-from experiments.data.documents import document, num_documents
-from experiments.data.rendering import render
-from experiments.data.scenes import SOURCES, parse_id, scene
-from experiments.data.text import lm_document
-from experiments.data.vocabulary import FACTS, KINDS, fact, words
+from experiments.data.config import DATASETS, DataConfig
+from experiments.data.world.config import WorldConfig
+from experiments.data.world.documents import document, num_documents
+from experiments.data.world.queries import sample
+from experiments.data.world.rendering import render
+from experiments.data.world.scenes import SOURCES, parse_id, scene
+from experiments.data.world.text import lm_document
+from experiments.data.world.vocabulary import FACTS, KINDS, fact, words
 from experiments.store.names import BENCHMARKS
 
 # Raised when scenes are drawn differently or texts change beyond the samples that the fingerprint reads.
@@ -91,9 +92,9 @@ def fingerprint(data: DataConfig) -> str:
     shown = [medium for example in examples for medium in example.media]
     for benchmark in BENCHMARKS:
         for split in ("test", "val", "support"):
-            queries = benchmarks.sample(benchmark.name, split, 2)
-            parts += [asdict(query) for query in queries]
-            shown += [query.medium for query in queries]
+            some = sample(benchmark.name, split, 2)
+            parts += [asdict(query) for query in some]
+            shown += [query.medium for query in some]
     parts += [asdict(scene(medium)) for medium in shown]
     parts += [lm_document(world, index) for index in range(8)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.data.scenes import Scene, Thing
-from experiments.data.vocabulary import ALT_OPENINGS, BACKGROUNDS, COLOURS, KINDS, MOTIONS, RELATIONS, SIZES
+from experiments.data.world.scenes import Scene, Thing
+from experiments.data.world.vocabulary import ALT_OPENINGS, BACKGROUNDS, COLOURS, KINDS, MOTIONS, RELATIONS, SIZES
 
 
 @dataclass(frozen=True)
