@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.measure import print_table
-from experiments.analysis import differences
-from experiments.analysis.mixed_model import Array, Variances
-from experiments.analysis.more_seeds import Mask, Plan, grown
-from experiments.analysis.power import POWER
-from experiments.analysis.row_variances import NOISIER, RowVariances
+from experiments.analysis.model import differences
+from experiments.analysis.model.mixed_model import Array, Variances
+from experiments.analysis.model.more_seeds import Mask, Plan, grown
+from experiments.analysis.model.power import POWER
+from experiments.analysis.model.row_variances import NOISIER, RowVariances
 from experiments.analysis.significance import UNDECIDED, verdict
 
 CONFIDENCE = 0.95

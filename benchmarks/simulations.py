@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.measure import print_table
-from experiments.analysis import differences, power
-from experiments.analysis.mixed_model import Array
-from experiments.analysis.row_variances import NOISIER
+from experiments.analysis.model import differences, power
+from experiments.analysis.model.mixed_model import Array
+from experiments.analysis.model.row_variances import NOISIER
 
 ROWS = 17
 NUM_SEEDS = 3, 5, 10

@@ -5,7 +5,8 @@ from datetime import datetime
 
 import streamlit as st
 
-from experiments.analysis import Table, table
+from experiments.analysis import Table
+from experiments.analysis.table import build
 from experiments.published.table3 import rows
 from experiments.store import damage, reader
 from experiments.store.connection import errors, locate
@@ -69,4 +70,4 @@ def damaged(uri: str, written: datetime | None, scale: str) -> list[str]:
 
 def nothing_stored(scale: str) -> Table:
     """The published rows alone."""
-    return Table(table.build([], scale=scale, seeds=[0], rows=list(rows())), {}, {})
+    return Table(build.build([], scale=scale, seeds=[0], rows=list(rows())), {}, {})

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from experiments.analysis import Table, pairing
-from experiments.analysis.render import UNKNOWN, count, points, seconds, step_time, step_time_difference
-from experiments.analysis.stored_table import UNREADABLE
-from experiments.analysis.table import Part, Row, Score
-from experiments.analysis.wording import over
+from experiments.analysis import Table
+from experiments.analysis.formats.terminal import UNKNOWN, count, points, seconds, step_time, step_time_difference
+from experiments.analysis.formats.wording import over
+from experiments.analysis.table import pairing
+from experiments.analysis.table.build import Part, Row, Score
+from experiments.analysis.table.load import UNREADABLE
 from experiments.common.plain_text import as_html as escape
 from experiments.published import table3
 from experiments.published.table3 import BASELINE

@@ -1,7 +1,7 @@
 """The difference of Overall as a mark with its interval, all rows on one scale: HTML, because a page drops SVG."""
 
 from experiments.analysis.formats.strip import Limits, in_words
-from experiments.analysis.table import Overall
+from experiments.analysis.table.build import Overall
 
 
 def html_strip(overall: Overall, limits: Limits, delta: float) -> str:

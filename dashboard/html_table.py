@@ -4,12 +4,13 @@ from itertools import groupby
 from urllib.parse import quote, urlencode
 
 from dashboard.html_strip import html_axis, html_strip
-from experiments.analysis import Table, table
-from experiments.analysis.agreement import agreement_in_words
+from experiments.analysis import Table
 from experiments.analysis.formats.strip import scale_of
-from experiments.analysis.render import UNKNOWN, count, points, step_time_beside
-from experiments.analysis.table import Row
-from experiments.analysis.wording import PAIRED, answer, label_of, own_caption, setting_of
+from experiments.analysis.formats.terminal import UNKNOWN, count, points, step_time_beside
+from experiments.analysis.formats.wording import PAIRED, answer, label_of, own_caption, setting_of
+from experiments.analysis.table import build
+from experiments.analysis.table.agreement import agreement_in_words
+from experiments.analysis.table.build import Row
 from experiments.common.plain_text import as_html as escape
 from experiments.published import table3
 from experiments.published.table3 import BASELINE, PublishedRow
@@ -72,7 +73,7 @@ def html_table(stored: Table, *, show: str, row: str = "", state: dict[str, str]
     )
 
 
-def caption(built: table.Table, show: str, when: str) -> str:
+def caption(built: build.PlainTable, show: str, when: str) -> str:
     """What stands where, how it was computed, and what it is not."""
     paper = f"Published: Table 3 of the Flamingo paper, one run a row; {shown_scores(show)}."
     if show == PUBLISHED:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from experiments.analysis import Table
 from experiments.analysis.formats import as_text
-from experiments.analysis.runs_file import read
+from experiments.analysis.table.runs_file import read
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"

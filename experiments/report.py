@@ -21,7 +21,7 @@ from experiments.published.table3 import HARMLESS_POINTS
 from experiments.rows import stored_rows
 
 if TYPE_CHECKING:
-    from experiments.analysis.runs_file import RunsFile
+    from experiments.analysis.table.runs_file import RunsFile
 
 FORMATS = ("md", "brief", "csv", "json", "latex", "html", "svg", "runs")
 FLAGS = (*TABLE_FLAGS, Flag(("--format",), FORMATS), Flag(("--out",), ()), Flag(("--from",), ()))
@@ -34,9 +34,10 @@ def report(argv: list[str]) -> int:
     if "--help" in flags:
         print(__doc__)
         return DONE
-    from experiments.analysis import Table, summary
+    from experiments.analysis import Table
     from experiments.analysis.formats import as_text
-    from experiments.analysis.table import unverified_in_words
+    from experiments.analysis.table import pair_cache
+    from experiments.analysis.table.build import unverified_in_words
     from experiments.analysis.whole_file import check_out, write_out
     from experiments.store import reader
 
@@ -56,7 +57,7 @@ def report(argv: list[str]) -> int:
         baseline_seeds=range(baseline_seeds),
         finished=finished,
         delta=delta,
-        evidence=summary.opened if kept is None else kept.evidence,
+        evidence=pair_cache.opened if kept is None else kept.evidence,
     )
     text = as_text(table, flags.get("--format", FORMATS[0]))
     if not table.runs:
@@ -74,7 +75,7 @@ def report(argv: list[str]) -> int:
 
 
 def _files_of_runs(names: list[str], problems: list[Problem]) -> "RunsFile":
-    from experiments.analysis.runs_file import joined, read
+    from experiments.analysis.table.runs_file import joined, read
 
     files = []
     for name in names:

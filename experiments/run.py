@@ -50,10 +50,10 @@ def stored_of(scales: set[str]) -> "list[StoredRun]":
 
 def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finished: "Sequence[StoredRun]" = ()) -> str:
     """The printed row; pictures it names are drawn into the cache if that can be. `finished` are all stored runs."""
-    from experiments.analysis.render import printed_row
-    from experiments.analysis.selection import beside
-    from experiments.analysis.summary import forgiving
-    from experiments.analysis.table import build
+    from experiments.analysis.formats.terminal import printed_row
+    from experiments.analysis.table.build import build
+    from experiments.analysis.table.pair_cache import forgiving
+    from experiments.analysis.table.select import beside
     from experiments.data.world.scenes import parse_id
     from experiments.data.world.world import World, save_picture
 
@@ -81,9 +81,9 @@ def tables_of(done: "Sequence[tuple[Spec, StoredRun, StoredRun | None]]", finish
 
     The noise that they are judged by is that of all `finished` runs which belong in the same table, as in a report.
     """
-    from experiments.analysis.selection import beside
-    from experiments.analysis.summary import forgiving
-    from experiments.analysis.table import build
+    from experiments.analysis.table.build import build
+    from experiments.analysis.table.pair_cache import forgiving
+    from experiments.analysis.table.select import beside
 
     specs_of: dict[tuple[str, str, str], list[str]] = {}
     groups: dict[tuple[str, str, int], list[tuple[Spec, list[StoredRun]]]] = {}

@@ -55,10 +55,10 @@ def table3(argv: list[str]) -> int:
 
         print(forecast(specs, workers=workers, as_json="--json" in flags))
         return DONE
-    from experiments.analysis.render import printed_table
-    from experiments.analysis.selection import beside
-    from experiments.analysis.summary import forgiving
-    from experiments.analysis.table import build
+    from experiments.analysis.formats.terminal import printed_table
+    from experiments.analysis.table.build import build
+    from experiments.analysis.table.pair_cache import forgiving
+    from experiments.analysis.table.select import beside
     from experiments.jobs.reconcile import reconcile, report_failures
     from experiments.store import reader
 

@@ -16,7 +16,7 @@ from dashboard.html_details import html_details
 from dashboard.html_table import PUBLISHED, SHOWN, html_table
 from experiments.analysis import Table
 from experiments.analysis.formats.csv_file import as_csv
-from experiments.analysis.stored_table import DEFAULT_SCALE
+from experiments.analysis.table.load import DEFAULT_SCALE
 from experiments.common.plain_text import visible
 from experiments.store.connection import locate
 from experiments.store.error import StoreError

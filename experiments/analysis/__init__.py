@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.analysis.stored_table import Table
+    from experiments.analysis.table.load import Table
 
 __all__ = ["Table"]
 
@@ -14,7 +14,7 @@ __all__ = ["Table"]
 def __getattr__(name: str) -> Any:
     """`Table`, imported when it is first asked for: most commands import this package for something else."""
     if name == "Table":
-        from experiments.analysis.stored_table import Table
+        from experiments.analysis.table.load import Table
 
         return Table
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.analysis import differences, row_variances
-from experiments.analysis.mixed_model import Array
-from experiments.analysis.more_seeds import Plan
-from experiments.analysis.power import CONFIDENCE, POWER, shift
-from experiments.analysis.power import seeds_to_detect as planned_seeds
-from experiments.analysis.simultaneous import critical_values
+from experiments.analysis.model import differences, row_variances
+from experiments.analysis.model.mixed_model import Array
+from experiments.analysis.model.more_seeds import Plan
+from experiments.analysis.model.power import CONFIDENCE, POWER, shift
+from experiments.analysis.model.power import seeds_to_detect as planned_seeds
+from experiments.analysis.model.simultaneous import critical_values
 from experiments.published.table3 import FEWEST_SEEDS
 
 if TYPE_CHECKING:

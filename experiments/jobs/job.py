@@ -11,7 +11,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis import pairing
+from experiments.analysis.table import pairing
 from experiments.common.plain_json import dumps
 from experiments.common.plain_text import visible_lines
 from experiments.jobs import lease, quiet, waiting

@@ -24,7 +24,7 @@ SAMPLES = 32  # texts that stand for all when a part is identified
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class FrozenPart:
     """An encoder or a language model of a scale, and where the scale's YAML expects its weights."""
 
     scale: str
@@ -63,7 +63,7 @@ def scales() -> dict[str, Path]:
     return {name: recipes[name] for name in known(SCALE) if name in recipes}
 
 
-def parts_of(scale: str) -> dict[str, Part]:
+def parts_of(scale: str) -> dict[str, FrozenPart]:
     """The parts of a scale by name, in the order of its recipes: the longest first."""
     said = compose_files(make_schema(), scale, ())
     recipes = read(scales()[scale])
@@ -72,7 +72,7 @@ def parts_of(scale: str) -> dict[str, Part]:
         slot = next(slot for slot in ("vision", "lm") if isinstance(said["model"][slot].get(name), dict))
         sizes = dict(said["model"][slot][name])
         path = sizes.pop("path", None) or said["model"][slot]["path"]
-        found[name] = Part(
+        found[name] = FrozenPart(
             scale=scale,
             slot=slot,
             name=name,
@@ -84,7 +84,7 @@ def parts_of(scale: str) -> dict[str, Part]:
     return found
 
 
-def train_part(part: Part) -> "tuple[nn.Module, dict[str, Any]]":
+def train_part(part: FrozenPart) -> "tuple[nn.Module, dict[str, Any]]":
     """Train a part from scratch, or go on where it was stopped; the module, and what it can do.
 
     Raises:
@@ -98,7 +98,7 @@ def train_part(part: Part) -> "tuple[nn.Module, dict[str, Any]]":
     return module, {**quality, "cpu_time_s": round(time.process_time() - started)}
 
 
-def _train_encoder(part: Part) -> "tuple[nn.Module, dict[str, Any]]":
+def _train_encoder(part: FrozenPart) -> "tuple[nn.Module, dict[str, Any]]":
     from experiments.data.world.world import World
     from experiments.pretraining.quality import probe
     from experiments.pretraining.vision import Pairs, PictureText
@@ -122,7 +122,7 @@ def _train_encoder(part: Part) -> "tuple[nn.Module, dict[str, Any]]":
     return encoder, {f"{name} %": round(share, 1) for name, share in probe(encoder, world, fit=4000, test=2000).items()}
 
 
-def _train_language_model(part: Part) -> "tuple[nn.Module, dict[str, Any]]":
+def _train_language_model(part: FrozenPart) -> "tuple[nn.Module, dict[str, Any]]":
     from experiments.pretraining.language import Texts, answers_known, facts_known, prepare, weighted_loss
     from flamingo_core import registry
     from flamingo_core.init import FROZEN_SEED, initialise

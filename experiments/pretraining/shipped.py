@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.common.locks import file_lock
 from experiments.common.plain_json import dumps
-from experiments.pretraining.parts import Part
+from experiments.pretraining.parts import FrozenPart
 from experiments.spec.resolve import RECORD_FILE, content_hash
 from experiments.spec.resolve import read_record as read_record
 from flamingo_core.checkpoint import save_tensors, write_whole
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def write_part(part: Part, module: "nn.Module", quality: dict[str, Any]) -> None:
+def write_part(part: FrozenPart, module: "nn.Module", quality: dict[str, Any]) -> None:
     """Write a part's weights, then its line of the record and of the README beside it."""
     import torch
     from transformers import PreTrainedModel
@@ -30,7 +30,7 @@ def write_part(part: Part, module: "nn.Module", quality: dict[str, Any]) -> None
         _record(part, module, quality)
 
 
-def is_made(part: Part) -> bool:
+def is_made(part: FrozenPart) -> bool:
     """Whether a part is there by its recipe, and as it was made.
 
     Raises:
@@ -42,7 +42,7 @@ def is_made(part: Part) -> bool:
     )
 
 
-def _record(part: Part, module: "nn.Module", quality: dict[str, Any]) -> None:
+def _record(part: FrozenPart, module: "nn.Module", quality: dict[str, Any]) -> None:
     record = read_record(part.path.parent)
     record[part.name] = {
         "file": part.path.name,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.analysis import table
+from experiments.analysis.table import build
 from experiments.common.checkout import ROOT
 from experiments.common.problems import UserError
 from experiments.spec.resolve import component_files
@@ -146,7 +146,7 @@ def test_what_is_printed_has_no_published_row(slot, followed, runs):
     assert lines[0].startswith("my_row against baseline")
     assert [line.split()[1] for line in lines if line.startswith("published ")] == ["baseline"]
     assert any(line.startswith("paired: ") for line in lines)
-    ours = table.build([runs["baseline"], runs[slot]], scale=runs[slot].tags["scale"], seeds=[0])["rows"][-1]
+    ours = build.build([runs["baseline"], runs[slot]], scale=runs[slot].tags["scale"], seeds=[0])["rows"][-1]
     assert (ours["row"], ours["certificate"]) == ("my_row", "equal")
     assert set(ours["published"].values()) == {None}
 

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from experiments.analysis import Table
-from experiments.analysis.agreement import agreement, agreement_in_words
-from experiments.analysis.runs_file import read
+from experiments.analysis.table.agreement import agreement, agreement_in_words
+from experiments.analysis.table.runs_file import read
 from experiments.common.checkout import ROOT
 from experiments.published import table3
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.analysis.blind_parts import split
+from experiments.analysis.model.blind_parts import split
 from experiments.analysis.significance import compare
 from tests.experiments.score_tables import BASELINE, drawn, name_of
 

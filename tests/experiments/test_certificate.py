@@ -2,7 +2,7 @@
 
 import torch
 
-from experiments.analysis.pairing import changed_keys, compare
+from experiments.analysis.table.pairing import changed_keys, compare
 from experiments.evaluation.evaluate import all_prompts, prompts_hash
 from experiments.store.writer import flatten
 from experiments.training.build import build_mixture, build_model

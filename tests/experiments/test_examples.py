@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.analysis.examples import intervals, paired, resampled_means
+from experiments.analysis.model.bootstrap import intervals, paired, resampled_means
 from experiments.store.names import BENCHMARKS
 from tests.experiments.stored_runs import CEILINGS, answers
 

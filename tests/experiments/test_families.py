@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from experiments.analysis import Table
-from experiments.analysis.families import family_of
 from experiments.analysis.formats import as_text
-from experiments.analysis.runs_file import RunsFile, as_runs, read
+from experiments.analysis.model.simultaneous import critical_values
 from experiments.analysis.significance import compare
-from experiments.analysis.simultaneous import critical_values
+from experiments.analysis.table.families import family_of
+from experiments.analysis.table.runs_file import RunsFile, as_runs, read
 from experiments.published import table3
 from experiments.store.names import OVERALL, SCORES, blind
 from tests.experiments.score_tables import drawn
@@ -116,7 +116,7 @@ def test_a_family_of_one_seed_beside_another_has_its_intervals_over_examples():
 
 
 def _interval(low, high):
-    from experiments.analysis.examples import Interval
+    from experiments.analysis.model.bootstrap import Interval
 
     return Interval(low, high)
 

@@ -5,7 +5,7 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from experiments.analysis import differences, mixed_model, row_variances, simultaneous
+from experiments.analysis.model import differences, mixed_model, row_variances, simultaneous
 from tests.experiments.score_tables import BASELINE, drawn
 
 UNBALANCED = ((0, 3), (2, 1), (2, 2), (4, 0), (5, 5))

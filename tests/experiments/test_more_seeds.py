@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.more_seeds import DELTA, ROW, Design, looked_again
-from experiments.analysis.more_seeds import Plan, grown
+from experiments.analysis.model.more_seeds import Plan, grown
 
 # Few rows, so that tables are judged fast; the benchmark has as many as the published table.
 DESIGNS = (

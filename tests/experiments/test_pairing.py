@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from experiments.analysis import pairing
+from experiments.analysis.table import pairing
 from experiments.store import reader
 from tests.experiments.stored_runs import a_certificate, old_batches
 

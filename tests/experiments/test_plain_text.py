@@ -15,11 +15,11 @@ from dashboard.html_details import html_details
 from dashboard.html_table import html_table
 from dashboard.views.table import plain
 from experiments.analysis import Table
-from experiments.analysis.examples import Interval
 from experiments.analysis.formats import as_text
-from experiments.analysis.render import printed_row, printed_table
-from experiments.analysis.runs_file import RunsFile, as_runs, read
-from experiments.analysis.table import build
+from experiments.analysis.formats.terminal import printed_row, printed_table
+from experiments.analysis.model.bootstrap import Interval
+from experiments.analysis.table.build import build
+from experiments.analysis.table.runs_file import RunsFile, as_runs, read
 from experiments.cli import main
 from experiments.common.plain_text import INVISIBLE, inert, read_back, visible, written
 from experiments.common.problems import UserError, wrong_value

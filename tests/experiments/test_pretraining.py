@@ -17,7 +17,7 @@ from experiments.pretrain import pretrain, side_by_side
 from experiments.pretraining import loop
 from experiments.pretraining.language import Texts, prepare, weighted_loss
 from experiments.pretraining.loop import PretrainConfig, fit
-from experiments.pretraining.parts import Part, parts_of, scales, train_part
+from experiments.pretraining.parts import FrozenPart, parts_of, scales, train_part
 from experiments.pretraining.quality import probe
 from experiments.pretraining.shipped import read_record, write_part
 from experiments.pretraining.vision import Pairs, PictureText
@@ -35,7 +35,7 @@ VIT = {"image_size": 16, "patch_size": 8, "width": 16, "depth": 1, "num_heads": 
 
 def a_part(slot, name, sizes, path):
     """A part that trains in a second."""
-    return Part(
+    return FrozenPart(
         scale="none", slot=slot, name=name, sizes=sizes, world=tiny_config(image_size=16), recipe=RECIPE, path=path
     )
 
@@ -200,7 +200,7 @@ def test_pairs_are_new_every_step_and_hold_nothing_out_of_the_world():
 )
 def test_a_part_is_read_back_by_its_component(tmp_path, monkeypatch, slot, name, sizes, file):
     """What was trained is what the component loads, to float16; the record has its hash and says what it can do."""
-    monkeypatch.setattr(Part, "work_folder", property(lambda part: tmp_path / "work" / part.name))
+    monkeypatch.setattr(FrozenPart, "work_folder", property(lambda part: tmp_path / "work" / part.name))
     monkeypatch.setattr(
         "experiments.pretraining.quality.probe",
         lambda encoder, world, fit, test: probe(encoder, world, fit=60, test=40),

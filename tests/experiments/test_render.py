@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.analysis import predictions as shown
-from experiments.analysis import render, table
+from experiments.analysis.formats import terminal
+from experiments.analysis.formats import terminal_examples as shown
+from experiments.analysis.table import build
 from experiments.published.table3 import rows as published_rows
 from experiments.store import reader
 from experiments.store.names import BENCHMARKS
@@ -44,8 +45,8 @@ def stored(store_run: StoreRun) -> dict[str, reader.StoredRun]:
 
 def printed(*runs: reader.StoredRun, width: int = 120, **arguments: Any) -> str:
     """The last run beside the first, where there are two."""
-    built = table.build(runs, scale=runs[0].tags["scale"], seeds=[runs[0].seed])
-    return render.printed_row(built, runs[-1], runs[0] if len(runs) > 1 else None, width=width, **arguments)
+    built = build.build(runs, scale=runs[0].tags["scale"], seeds=[runs[0].seed])
+    return terminal.printed_row(built, runs[-1], runs[0] if len(runs) > 1 else None, width=width, **arguments)
 
 
 def line_of(text: str, label: str, *, nth: int = 0) -> str:
@@ -117,11 +118,11 @@ def test_in_a_table_a_rows_step_stands_with_the_baselines_of_its_rounds(
     costs = {"step_time_s": ratio * base, "step_time_ratio": ratio, "paired_baseline_step_time_s": base}
     store_run(metrics=BASELINE_COSTS, certificate=a_certificate())
     store_run("xattn_every_4th", metrics=costs, certificate=a_certificate())
-    built = table.build(reader.runs(), scale="tiny", seeds=[0])
-    text = render.printed_table(built, width=120)
+    built = build.build(reader.runs(), scale="tiny", seeds=[0])
+    text = terminal.printed_table(built, width=120)
     level = line_of(text, "xattn_every_4th")
     assert f" {cell}   {ratio:.2f}" in level
-    assert render.seconds((ratio - 1) * base, like=base, signed=True) in line_of(text, "  difference")
+    assert terminal.seconds((ratio - 1) * base, like=base, signed=True) in line_of(text, "  difference")
     assert " 453 ms   1.00" in line_of(text, "baseline")
     assert "the baseline's in the same rounds" in built["method"]
 
@@ -132,7 +133,7 @@ def test_every_printed_score_is_the_stored_one(stored: dict[str, reader.StoredRu
     text = printed(*runs)
     ours, theirs = scored(some_predictions(1)), scored(some_predictions(0))
     metrics = [*(one.metric for one in BENCHMARKS), "overall"]
-    row = table.build(runs, scale="tiny", seeds=[0])["rows"][1]
+    row = build.build(runs, scale="tiny", seeds=[0])["rows"][1]
     whole = {**row["scores"], "overall": row["overall"]}
 
     def scores_in(label: str, nth: int = 0) -> list[str]:
@@ -248,19 +249,19 @@ def test_every_published_row_is_printed_from_the_csv(name: str, store_run: Store
 @pytest.mark.parametrize(
     ("form", "value", "like", "expected"),
     [
-        (render.count, 80_100_000_000.0, None, "80.10B"),
-        (render.count, 2_254_999.0, None, "2.25M"),
-        (render.count, 12_300.0, None, "12.30K"),
-        (render.count, 17.0, None, "17"),
-        (render.count, 650_000.0, 1.55e6, "+0.65M"),
-        (render.count, -700_000.0, 2.25e6, "-0.70M"),
-        (render.count, 0.0, 2.25e6, "0.00M"),
-        (render.seconds, 0.0421, None, "42.1 ms"),
-        (render.seconds, 0.331, None, "331 ms"),
-        (render.seconds, 1.744, None, "1.74 s"),
-        (render.seconds, -0.2, 1.1, "-0.20 s"),
-        (render.seconds, 0.05, 0.331, "+50 ms"),
-        (render.seconds, None, None, "-"),
+        (terminal.count, 80_100_000_000.0, None, "80.10B"),
+        (terminal.count, 2_254_999.0, None, "2.25M"),
+        (terminal.count, 12_300.0, None, "12.30K"),
+        (terminal.count, 17.0, None, "17"),
+        (terminal.count, 650_000.0, 1.55e6, "+0.65M"),
+        (terminal.count, -700_000.0, 2.25e6, "-0.70M"),
+        (terminal.count, 0.0, 2.25e6, "0.00M"),
+        (terminal.seconds, 0.0421, None, "42.1 ms"),
+        (terminal.seconds, 0.331, None, "331 ms"),
+        (terminal.seconds, 1.744, None, "1.74 s"),
+        (terminal.seconds, -0.2, 1.1, "-0.20 s"),
+        (terminal.seconds, 0.05, 0.331, "+50 ms"),
+        (terminal.seconds, None, None, "-"),
     ],
 )
 def test_numbers_are_written_in_their_unit(
@@ -272,7 +273,7 @@ def test_numbers_are_written_in_their_unit(
 
 def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
     """Neither +0.0 nor -0.0 is printed."""
-    assert [render.points(value, signed=True) for value in (-0.04, 0.04, 0.0, 0.06)] == ["0.0", "0.0", "0.0", "+0.1"]
+    assert [terminal.points(value, signed=True) for value in (-0.04, 0.04, 0.0, 0.06)] == ["0.0", "0.0", "0.0", "+0.1"]
 
 
 def test_predictions_are_the_first_that_flip(store_run: StoreRun) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.analysis.selection import Selection, select
+from experiments.analysis.table.select import Selection, select
 from experiments.common.checkout import ROOT
 from experiments.store import connection, reader
 from experiments.store.names import PREDICTION_COLUMNS

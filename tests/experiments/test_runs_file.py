@@ -7,8 +7,8 @@ import json
 import pytest
 
 from experiments.analysis import Table
-from experiments.analysis.examples import Interval
-from experiments.analysis.runs_file import RunsFile, as_runs
+from experiments.analysis.model.bootstrap import Interval
+from experiments.analysis.table.runs_file import RunsFile, as_runs
 from experiments.cli import main
 from experiments.report import FORMATS, report
 from experiments.store.names import OVERALL, SCORES, blind

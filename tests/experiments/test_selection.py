@@ -11,11 +11,12 @@ import yaml
 
 from dashboard.html_table import html_table
 from experiments import run as run_command
-from experiments.analysis import Table, table
-from experiments.analysis.examples import Interval
+from experiments.analysis import Table
 from experiments.analysis.formats import as_text
-from experiments.analysis.runs_file import RunsFile, as_runs, joined, read
-from experiments.analysis.selection import select
+from experiments.analysis.model.bootstrap import Interval
+from experiments.analysis.table import build
+from experiments.analysis.table.runs_file import RunsFile, as_runs, joined, read
+from experiments.analysis.table.select import select
 from experiments.cli import main
 from experiments.report import report
 from experiments.store.names import OVERALL, SCORES, blind
@@ -112,9 +113,9 @@ def test_a_spreadsheet_and_the_dashboard_name_it_too():
 def test_a_table_of_two_designs_in_one_row_is_refused():
     """Whoever builds one has to select first; two runs of one seed are no row either."""
     with pytest.raises(ValueError, match=r"row `lowlr` has runs of 2 specs: lowlr-new, lowlr-old; select first"):
-        table.build(edited(), scale="tiny", seeds=[0])
+        build.build(edited(), scale="tiny", seeds=[0])
     with pytest.raises(ValueError, match="row `baseline` has two runs of seed 0"):
-        table.build([a_run("baseline", 0, 1.0), a_run("baseline", 0, 2.0, ended=5)], scale="tiny", seeds=[0])
+        build.build([a_run("baseline", 0, 1.0), a_run("baseline", 0, 2.0, ended=5)], scale="tiny", seeds=[0])
 
 
 def test_what_is_left_out_is_counted_once_and_nothing_goes_unsaid():

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.analysis import differences, power
-from experiments.analysis.more_seeds import Plan
+from experiments.analysis.model import differences, power
+from experiments.analysis.model.more_seeds import Plan
 from experiments.analysis.significance import COLUMNS, compare, detectable, noise, seeds_to_detect, verdict
 from tests.experiments.score_tables import BASELINE, as_array, as_frame, drawn, name_of, stacked
 

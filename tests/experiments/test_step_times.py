@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from experiments.analysis.runs_file import OPTIONAL, RunsFile, as_runs, read
-from experiments.analysis.step_times import pooled_interval, shown_step_time_s, step_times
-from experiments.analysis.stored_table import Table
+from experiments.analysis.table.load import Table
+from experiments.analysis.table.runs_file import OPTIONAL, RunsFile, as_runs, read
+from experiments.analysis.table.step_times import pooled_interval, shown_step_time_s, step_times
 from experiments.store.names import PAIRED_STEP_TIME
 from experiments.store.stored_run import StoredRun
 from tests.experiments.test_runs_file import a_run

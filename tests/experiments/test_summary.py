@@ -10,7 +10,9 @@ import threading
 
 import pytest
 
-from experiments.analysis import Table, examples, pairing, summary
+from experiments.analysis import Table
+from experiments.analysis.model import bootstrap
+from experiments.analysis.table import pair_cache, pairing
 from experiments.store import reader, sqlite_reader
 from experiments.store.connection import locate, use_store
 from experiments.store.error import StoreError
@@ -36,14 +38,14 @@ def of_row(table, name=ROW):
 
 
 def file():
-    return summary.summary_file(locate())
+    return pair_cache.summary_file(locate())
 
 
 @pytest.fixture
 def counted(monkeypatch):
     """How often certificates are compared and intervals worked out."""
     calls = {"pairs": 0, "intervals": 0}
-    compare, intervals = pairing.of_runs, examples.intervals
+    compare, intervals = pairing.of_runs, bootstrap.intervals
 
     def count(name, function):
         def called(*arguments, **keywords):
@@ -53,7 +55,7 @@ def counted(monkeypatch):
         return called
 
     monkeypatch.setattr(pairing, "of_runs", count("pairs", compare))
-    monkeypatch.setattr(examples, "intervals", count("intervals", intervals))
+    monkeypatch.setattr(bootstrap, "intervals", count("intervals", intervals))
     return calls
 
 
@@ -158,7 +160,7 @@ def test_a_folder_that_cannot_be_written_to_costs_only_time(two_runs, monkeypatc
     def refuse(*_):
         raise PermissionError(13, "read-only")
 
-    monkeypatch.setattr(summary, "write_whole", refuse)
+    monkeypatch.setattr(pair_cache, "write_whole", refuse)
     assert of_row(a_table())["certificate"] == "equal"
     assert not file().exists()
 
@@ -166,17 +168,17 @@ def test_a_folder_that_cannot_be_written_to_costs_only_time(two_runs, monkeypatc
 def test_many_writers_leave_a_whole_file(two_runs):
     """Whoever comes last wins; at no moment is the file less than one of them wrote."""
     a_table()
-    pairs = summary.load(file())
+    pairs = pair_cache.load(file())
     assert pairs
     seen, done = [], threading.Event()
 
     def write():
         for _ in range(30):
-            summary.save(file(), pairs)
+            pair_cache.save(file(), pairs)
 
     def read():
         while not done.is_set():
-            seen.append(summary.load(file()) == pairs)
+            seen.append(pair_cache.load(file()) == pairs)
 
     writers, reading = [threading.Thread(target=write) for _ in range(3)], threading.Thread(target=read)
     for thread in (reading, *writers):

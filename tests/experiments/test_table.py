@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.analysis import table
-from experiments.analysis.selection import select
+from experiments.analysis.table import build
+from experiments.analysis.table.select import select
 from experiments.published import table3
 from experiments.store import commands
 from experiments.store.names import BENCHMARKS, SCORES
@@ -26,7 +26,7 @@ def predictions(seed: int, shift: float = 0.0) -> dict[str, pd.DataFrame]:
     return {one.name: answers((rng.uniform(10, 80, 40) + shift).tolist(), benchmark=one.name) for one in BENCHMARKS}
 
 
-def built(**arguments: Any) -> table.Table:
+def built(**arguments: Any) -> build.PlainTable:
     selection = select("tiny")
     given = {
         "scale": "tiny",
@@ -35,10 +35,10 @@ def built(**arguments: Any) -> table.Table:
         "other_designs": selection.other_designs,
         **arguments,
     }
-    return table.build(selection.runs, **given)
+    return build.build(selection.runs, **given)
 
 
-def by_name(built_table: table.Table) -> dict[str, table.Row]:
+def by_name(built_table: build.PlainTable) -> dict[str, build.Row]:
     return {row["row"]: row for row in built_table["rows"]}
 
 
@@ -117,10 +117,10 @@ def test_figures_are_those_of_the_store(store_run: StoreRun) -> None:
 def test_published_figures_stand_beside_ours() -> None:
     """As the paper prints them; a row that it does not have has none."""
     for name, row in table3.rows().items():
-        figures = table.published_figures(name)
+        figures = build.published_figures(name)
         assert figures["params_b"] == row.params_b and figures["overall"] == row.overall
         assert {metric: figures[metric] for metric in SCORES} == row.scores
-    assert table.published_figures("a+b") == dict.fromkeys(table.published_figures("baseline"))
+    assert build.published_figures("a+b") == dict.fromkeys(build.published_figures("baseline"))
 
 
 def test_differences_are_paired_by_seed(store_run: StoreRun) -> None:
@@ -171,7 +171,7 @@ def test_a_command_names_what_is_not_ours(store_run: StoreRun) -> None:
     assert words["xattn_every_4th"] == ["ablation=xattn_every_4th", "scale=tiny", "seed=1"]
     assert words["baseline"] == ["scale=tiny", "seed=1"]
     store_run(scale="my_scale", **own)
-    found = table.build(select("my_scale").runs, scale="my_scale", seeds=[0], rows=["xattn_every_4th"])
+    found = build.build(select("my_scale").runs, scale="my_scale", seeds=[0], rows=["xattn_every_4th"])
     assert shlex.split(found["rows"][0]["missing"][0])[3:] == [
         *("ablation=xattn_every_4th", "scale=my_scale", "seed=0"),
         *said,
@@ -200,7 +200,7 @@ def test_a_pair_that_differs_is_marked(store_run: StoreRun) -> None:
 
 def test_an_empty_store_is_a_table_of_what_to_run() -> None:
     """Every published row in the paper's order, nothing known but the paper's figures."""
-    found = table.build([], scale="tiny", seeds=[0], rows=list(table3.rows()))
+    found = build.build([], scale="tiny", seeds=[0], rows=list(table3.rows()))
     assert [row["row"] for row in found["rows"]] == list(table3.rows())
     assert all(row["n"] == 0 and len(row["missing"]) == 1 for row in found["rows"])
     assert found["baseline_hash"] is None

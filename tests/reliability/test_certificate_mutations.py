@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.analysis.pairing import Pairing, changed_keys, compare
+from experiments.analysis.table.pairing import Pairing, changed_keys, compare
 from experiments.common.checkout import ROOT
 from experiments.data import tokenizer
 from experiments.data.world import scenes, text, vocabulary

@@ -107,9 +107,10 @@ def test_a_stored_prediction_names_no_file(medium: str, tmp_path: Path, monkeypa
 
     spec, written = tiny_spec(), []
     monkeypatch.setattr(
-        "experiments.analysis.render.printed_row", lambda *a, picture_file: written.append(picture_file(medium))
+        "experiments.analysis.formats.terminal.printed_row",
+        lambda *a, picture_file: written.append(picture_file(medium)),
     )
-    monkeypatch.setattr("experiments.analysis.table.build", lambda *a, **b: {})
+    monkeypatch.setattr("experiments.analysis.table.build.build", lambda *a, **b: {})
     with pytest.raises(ValueError, match="no medium"):
         run.printed(spec, a_run("a", ""), None)
     assert list(tmp_path.iterdir()) == [] and written == []
@@ -125,8 +126,8 @@ def test_a_hostile_answer_is_printed_as_text(store_run, capsys: pytest.CaptureFi
         frame[column] = HOSTILE
     store_run("baseline", predictions={"vqav2": frame})
     (run,) = reader.runs()
-    from experiments.analysis.render import printed_row
-    from experiments.analysis.table import build
+    from experiments.analysis.formats.terminal import printed_row
+    from experiments.analysis.table.build import build
 
     text = printed_row(build([run], scale="tiny", seeds=[0]), run, None, picture_file=lambda _: Path("picture.png"))
     assert "touch hacked" in text and "\x1b" not in text and "\x07" not in text

@@ -38,7 +38,7 @@ def as_text(stored: "Table", format_: str) -> str:
 
             return as_svg(stored)
         case "runs":
-            from experiments.analysis.runs_file import as_runs
+            from experiments.analysis.table.runs_file import as_runs
 
             return as_runs(stored)
     raise ValueError(f"no format {format_}")

@@ -1,11 +1,11 @@
 """The answer alone as Markdown, a line a row: for a README or a message."""
 
 from experiments.analysis import Table
-from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.markdown import code, escaped, line, what_is_missing
-from experiments.analysis.render import UNKNOWN, count, points
-from experiments.analysis.table import Row
-from experiments.analysis.wording import answer, interval, label_of, own_caption
+from experiments.analysis.formats.terminal import UNKNOWN, count, points
+from experiments.analysis.formats.wording import answer, interval, label_of, own_caption
+from experiments.analysis.table.agreement import agreement_in_words
+from experiments.analysis.table.build import Row
 from experiments.published import table3
 from experiments.published.table3 import BASELINE, PublishedRow
 

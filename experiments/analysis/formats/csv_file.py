@@ -5,9 +5,9 @@ import io
 from typing import Any
 
 from experiments.analysis import Table
-from experiments.analysis.step_times import StepTimes, shown_step_time_s
-from experiments.analysis.table import Overall, Row, Score
-from experiments.analysis.wording import same_digits
+from experiments.analysis.formats.wording import same_digits
+from experiments.analysis.table.build import Overall, Row, Score
+from experiments.analysis.table.step_times import StepTimes, shown_step_time_s
 from experiments.common.plain_text import inert
 from experiments.published.table3 import BASELINE
 from experiments.store.names import OVERALL

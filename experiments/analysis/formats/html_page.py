@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.analysis import Table
-from experiments.analysis.agreement import agreement_in_words
 from experiments.analysis.formats.strip import Limits, axis, scale_of, strip
-from experiments.analysis.render import UNKNOWN, count, points, step_time_beside
-from experiments.analysis.step_times import shown_step_time_s
-from experiments.analysis.table import Overall, Row, Score
-from experiments.analysis.wording import (
+from experiments.analysis.formats.terminal import UNKNOWN, count, points, step_time_beside
+from experiments.analysis.formats.wording import (
     PAIRED,
     PUBLISHED,
     answer,
@@ -21,6 +18,9 @@ from experiments.analysis.wording import (
     same_digits,
     setting_of,
 )
+from experiments.analysis.table.agreement import agreement_in_words
+from experiments.analysis.table.build import Overall, Row, Score
+from experiments.analysis.table.step_times import shown_step_time_s
 from experiments.common.plain_json import dumps
 from experiments.common.plain_text import as_html as escape
 from experiments.published import table3

@@ -8,10 +8,17 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from experiments.analysis import Table
-from experiments.analysis.render import UNKNOWN, count, points, step_time, step_time_beside, step_time_difference
-from experiments.analysis.step_times import HIGH, LOW, RATIO
-from experiments.analysis.table import Row
-from experiments.analysis.wording import PUBLISHED, answer, interval, label_of, own_caption, setting_of
+from experiments.analysis.formats.terminal import (
+    UNKNOWN,
+    count,
+    points,
+    step_time,
+    step_time_beside,
+    step_time_difference,
+)
+from experiments.analysis.formats.wording import PUBLISHED, answer, interval, label_of, own_caption, setting_of
+from experiments.analysis.table.build import Row
+from experiments.analysis.table.step_times import HIGH, LOW, RATIO
 from experiments.published import table3
 from experiments.published.table3 import BASELINE, PublishedRow
 from experiments.store.names import BENCHMARKS, OVERALL

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from experiments.analysis import Table
-from experiments.analysis.agreement import agreement_in_words
-from experiments.analysis.render import UNKNOWN, count, points, step_time_beside, step_time_difference
-from experiments.analysis.table import Row
-from experiments.analysis.wording import (
+from experiments.analysis.formats.terminal import UNKNOWN, count, points, step_time_beside, step_time_difference
+from experiments.analysis.formats.wording import (
     PAIRED,
     PUBLISHED,
     answer,
@@ -20,6 +18,8 @@ from experiments.analysis.wording import (
     ratio_interval,
     setting_of,
 )
+from experiments.analysis.table.agreement import agreement_in_words
+from experiments.analysis.table.build import Row
 from experiments.common.plain_text import visible
 from experiments.published import table3
 from experiments.published.table3 import BASELINE, PublishedRow

@@ -2,9 +2,9 @@
 
 from experiments.analysis import Table
 from experiments.analysis.formats.strip import AXIS_HEIGHT, HEIGHT, Limits, axis_marks, ground, in_words, mark, scale_of
-from experiments.analysis.render import points
-from experiments.analysis.table import Row, unverified_in_words
-from experiments.analysis.wording import answer, interval, label_of, over, seeds_in_words, setting_of
+from experiments.analysis.formats.terminal import points
+from experiments.analysis.formats.wording import answer, interval, label_of, over, seeds_in_words, setting_of
+from experiments.analysis.table.build import Row, unverified_in_words
 from experiments.common.plain_text import as_html as escape
 from experiments.published import table3
 from experiments.published.table3 import BASELINE

@@ -1,6 +1,6 @@
 """A strip of intervals as SVG: every row's on one scale, zero where the baseline is, in the colour of the text."""
 
-from experiments.analysis.table import Table
+from experiments.analysis.table.build import PlainTable
 from experiments.published import table3
 from experiments.published.table3 import BASELINE
 
@@ -11,7 +11,7 @@ STEPS = (1, 2, 5)
 Limits = tuple[float, float]
 
 
-def scale_of(table: Table) -> Limits:
+def scale_of(table: PlainTable) -> Limits:
     """The left and right end of the scale in points: round numbers around all that is drawn, and zero."""
     paper, drawn = table3.rows(), [0.0, -table["delta"], table["delta"]]
     for row in table["rows"]:

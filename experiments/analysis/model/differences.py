@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.analysis import mixed_model, row_variances, simultaneous
-from experiments.analysis.mixed_model import ROUNDING, Array
-from experiments.analysis.row_variances import RowVariances
+from experiments.analysis.model import mixed_model, row_variances, simultaneous
+from experiments.analysis.model.mixed_model import ROUNDING, Array
+from experiments.analysis.model.row_variances import RowVariances
 
 
 @dataclass(frozen=True)

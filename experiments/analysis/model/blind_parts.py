@@ -8,7 +8,7 @@ the difference of what the right picture adds, (score - blind) of the row minus 
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from experiments.analysis.power import CONFIDENCE
+from experiments.analysis.model.power import CONFIDENCE
 from experiments.analysis.significance import BLIND, ROW, SCORE, SEED, compare
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis import summary, table
-from experiments.analysis.selection import select
-from experiments.analysis.table import Evidence
+from experiments.analysis.table import pair_cache
+from experiments.analysis.table.build import Evidence, PlainTable, build
+from experiments.analysis.table.select import select
 from experiments.published import table3
 from experiments.published.table3 import BASELINE, HARMLESS_POINTS
 from experiments.store import damage
@@ -29,11 +29,11 @@ class Table:
     >>> Table.load(scale="desk").effects()  # doctest: +SKIP
     """
 
-    table: table.Table  # what `--json` prints
+    table: PlainTable  # what `--json` prints
     runs: dict[str, dict[int, StoredRun]]
     broken: dict[str, str]
     behind: dict[str, dict[int, StoredRun]] = field(default_factory=dict)  # rows not shown that count in the noise
-    evidence: Callable[[], AbstractContextManager[Evidence]] = summary.opened
+    evidence: Callable[[], AbstractContextManager[Evidence]] = pair_cache.opened
 
     @classmethod
     def load(
@@ -45,7 +45,7 @@ class Table:
         baseline_seeds: Sequence[int] = (),
         finished: Iterable[StoredRun] | None = None,
         delta: float = HARMLESS_POINTS,
-        evidence: Callable[[], AbstractContextManager[Evidence]] = summary.opened,
+        evidence: Callable[[], AbstractContextManager[Evidence]] = pair_cache.opened,
     ) -> "Table":
         """The comparable runs of a scale; on an empty store the published figures alone.
 
@@ -73,8 +73,8 @@ class Table:
             of_baseline = {*seeds, *baseline_seeds}
             kept = [run for run in kept if run.seed in (of_baseline if run.row == BASELINE else set(seeds))]
 
-        def build(runs: Sequence[StoredRun], names: list[str]) -> table.Table:
-            return table.build(
+        def made_of(runs: Sequence[StoredRun], names: list[str]) -> PlainTable:
+            return build(
                 runs,
                 scale=scale,
                 seeds=seeds,
@@ -88,15 +88,15 @@ class Table:
 
         broken: dict[str, str] = {}
         try:
-            built = build(kept, names)
+            built = made_of(kept, names)
         except UNREADABLE:  # one row's files must not take the others with them: find out whose they are
             for name in dict.fromkeys([*names, *(run.row for run in kept)]):
                 try:
-                    build([run for run in kept if run.row in (name, BASELINE)], [name])
+                    made_of([run for run in kept if run.row in (name, BASELINE)], [name])
                 except UNREADABLE as error:
                     broken[name] = damage.in_words(error)
             kept = [run for run in kept if run.row not in broken]
-            built = build(kept, names)
+            built = made_of(kept, names)
         shown: dict[str, dict[int, StoredRun]] = {}
         behind: dict[str, dict[int, StoredRun]] = {}
         for run in kept:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 
-from experiments.analysis import pairing
-from experiments.analysis.predictions import predictions_block, relative
-from experiments.analysis.step_times import shown_step_time_s
-from experiments.analysis.table import Overall, Row, Table, is_over_examples, left_out_in_words
+from experiments.analysis.formats.terminal_examples import predictions_block, relative
+from experiments.analysis.table import pairing
+from experiments.analysis.table.build import Overall, PlainTable, Row, is_over_examples, left_out_in_words
+from experiments.analysis.table.step_times import shown_step_time_s
 from experiments.common.plain_text import visible
 from experiments.published import table3
 from experiments.published.table3 import BASELINE
@@ -44,7 +44,7 @@ Line = tuple[str, dict[str, str]]  # label, cells by column
 
 
 def printed_row(
-    table: Table,
+    table: PlainTable,
     row: StoredRun,
     baseline: StoredRun | None = None,
     *,
@@ -78,7 +78,7 @@ def printed_row(
     return "\n".join(map(visible, [*text, *predictions_block(row, baseline, picture_file)])) + "\n"
 
 
-def printed_table(table: Table, *, width: int | None = None) -> str:
+def printed_table(table: PlainTable, *, width: int | None = None) -> str:
     """All rows, each with its difference from the baseline and the published row under it."""
     lines: list[Line] = []
     for row in table["rows"]:
@@ -263,7 +263,7 @@ def _aligned(lines: Sequence[Line], width: int) -> list[str]:
     return [line("", headings), line("", measures), *(line(label, cells) for label, cells in lines)]
 
 
-def _title(table: Table, row: StoredRun, baseline: StoredRun | None) -> str:
+def _title(table: PlainTable, row: StoredRun, baseline: StoredRun | None) -> str:
     name = row.row if baseline is None else f"{row.row} against baseline"
     shots = row.params.get("eval.shots", UNKNOWN)
     return f"{name}   {table['scale']}, seed {row.seed}, {shots} shots, one training run: no interval over seeds"

@@ -16,8 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from experiments.analysis import examples, pairing
-from experiments.analysis.examples import Interval
+from experiments.analysis.model import bootstrap
+from experiments.analysis.model.bootstrap import Interval
+from experiments.analysis.table import pairing
 from experiments.analysis.whole_file import write_whole
 from experiments.common.plain_json import dumps
 from experiments.store import damage, reader
@@ -70,7 +71,7 @@ class Summary:
             except UNREADABLE as error:  # the baseline's damage is no fault of its rows
                 damage.tell(f"{damage.in_words(error)}\nhint: {damage.makes_again(baseline, stored=True)}")
                 return None
-            found = examples.intervals(ours, theirs, reader.ceilings(row))
+            found = bootstrap.intervals(ours, theirs, reader.ceilings(row))
             return {metric: asdict(interval) for metric, interval in found.items()}
 
         known = self._known(INTERVALS, row, baseline, work_out)
@@ -182,6 +183,6 @@ def _joined(known: Pairs, new: Pairs, run_ids: set[str] | None) -> Pairs:
 def _header(body: bytes) -> Mapping[str, str]:
     """What a file must begin with to be taken: any change of the code that works things out makes another."""
     code = hashlib.sha256()
-    for module in (__file__, examples.__file__, pairing.__file__):
+    for module in (__file__, bootstrap.__file__, pairing.__file__):
         code.update(Path(module).read_bytes())
     return {"code": code.hexdigest(), "lines": hashlib.sha256(body).hexdigest()}

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from experiments.analysis.examples import Interval
-from experiments.analysis.stored_table import UNREADABLE, Table
-from experiments.analysis.table import Evidence
+from experiments.analysis.model.bootstrap import Interval
+from experiments.analysis.table.build import Evidence
+from experiments.analysis.table.load import UNREADABLE, Table
 from experiments.common.plain_text import read_back, written
 from experiments.common.problems import UserError, wrong_value
 from experiments.published.table3 import BASELINE

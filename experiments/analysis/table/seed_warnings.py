@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from experiments.published.table3 import BASELINE, FEWEST_SEEDS
 
 if TYPE_CHECKING:
-    from experiments.analysis.seeds import Effects
-    from experiments.analysis.table import Row
+    from experiments.analysis.table.build import Row
+    from experiments.analysis.table.seeds import Effects
 
 NOISY_BASELINE_ERROR = 11  # % of tables of three seeds whose baseline is three times noisier than the rows
 LOOKING_ERROR = 20  # % of tables that are looked at after each seed until all is decided, up to 20 seeds

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import correlation
 
-from experiments.analysis.table import Overall, Table
+from experiments.analysis.table.build import Overall, PlainTable
 from experiments.published import table3
 from experiments.published.table3 import BASELINE
 
@@ -25,7 +25,7 @@ HANGS_ON = 2  # rows
 
 
 @dataclass(frozen=True)
-class Part:
+class GroupAgreement:
     """The rank correlation over rows of one kind."""
 
     name: str
@@ -44,12 +44,12 @@ class Agreement:
     rank_correlation: float  # Spearman's
     low: float
     high: float
-    parts: tuple[Part, ...]
+    parts: tuple[GroupAgreement, ...]
     costly: tuple[str, ...]  # rows that cost `COSTLY_POINTS` or more in the paper, and have an interval here
     costly_hurt: tuple[str, ...]  # those of them that are worse here as well, beyond their interval
 
 
-def agreement(table: Table) -> Agreement | None:
+def agreement(table: PlainTable) -> Agreement | None:
     """Compare with the published differences; None for fewer than `FEWEST_ROWS` rows, or where all are equal.
 
     The interval is Bonett and Wright's (2000): normal in Fisher's z, with variance (1 + r^2 / 2) / (rows - 3).
@@ -87,7 +87,7 @@ def _is_below(overall: Overall) -> bool:
     return overall["high"] is not None and overall["high"] < 0 and not overall.get("borrowed_noise")
 
 
-def _parts(ours: dict[str, float], theirs: dict[str, float]) -> Iterator[Part]:
+def _parts(ours: dict[str, float], theirs: dict[str, float]) -> Iterator[GroupAgreement]:
     paper = table3.rows()
     for name, groups in PARTS.items():
         rows = [row for row in ours if paper[row].group in groups]
@@ -103,7 +103,7 @@ def _parts(ours: dict[str, float], theirs: dict[str, float]) -> Iterator[Part]:
             known = {gone: found for gone, found in left.items() if found is not None}
             if known:
                 hangs_on, without = min(known.items(), key=lambda one: one[1] * math.copysign(1, whole))
-        yield Part(name, len(rows), whole, hangs_on, without)
+        yield GroupAgreement(name, len(rows), whole, hangs_on, without)
 
 
 def _rank_correlation(rows: Collection[str], ours: dict[str, float], theirs: dict[str, float]) -> float | None:
@@ -121,7 +121,7 @@ def _ranks(values: Collection[float]) -> list[float]:
     ]
 
 
-def agreement_in_words(table: Table) -> str:
+def agreement_in_words(table: PlainTable) -> str:
     """One sentence, nothing where too few rows are compared."""
     found = agreement(table)
     if found is None:
@@ -139,7 +139,7 @@ def agreement_in_words(table: Table) -> str:
     return f"{words}."
 
 
-def _part_in_words(part: Part) -> str:
+def _part_in_words(part: GroupAgreement) -> str:
     groups = PARTS[part.name]
     which = groups[0] if len(groups) == 1 else f"{groups[0]} to {groups[-1]}"
     words = f"; over {part.num_rows} rows of {part.name} ({which}) rank correlation {part.rank_correlation:+.2f}"

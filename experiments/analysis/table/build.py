@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from statistics import fmean, median
 from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
-from experiments.analysis import examples, families, seed_warnings, summary
-from experiments.analysis.seeds import effects
-from experiments.analysis.selection import OtherDesign, check_one_design_a_row, in_words
-from experiments.analysis.selection import other_designs as count_designs
-from experiments.analysis.step_times import StepTimes, step_times
+from experiments.analysis.model import bootstrap
+from experiments.analysis.table import families, pair_cache, seed_warnings
+from experiments.analysis.table.seeds import effects
+from experiments.analysis.table.select import OtherDesign, check_one_design_a_row, in_words
+from experiments.analysis.table.select import other_designs as count_designs
+from experiments.analysis.table.step_times import StepTimes, step_times
 from experiments.published import table3
 from experiments.published.table3 import BASELINE, HARMLESS_POINTS
 from experiments.store.commands import command, origin
@@ -21,8 +22,7 @@ from experiments.store.names import OVERALL, SCORES, blind
 from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
-    from experiments.analysis.seeds import Effect, Effects
-    from experiments.analysis.seeds import Part as SeedsPart
+    from experiments.analysis.table.seeds import Effect, EffectPart, Effects
 
 
 class Part(TypedDict):
@@ -80,7 +80,7 @@ class LeftOut(TypedDict):
     other_designs: list[OtherDesign]  # under the name of a row that is of another spec
 
 
-class Table(TypedDict):
+class PlainTable(TypedDict):
     """The whole table."""
 
     scale: str
@@ -100,7 +100,7 @@ class Evidence(Protocol):
     def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
         """`equal` or `differs`; None where either has no certificate."""
 
-    def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, examples.Interval]:
+    def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, bootstrap.Interval]:
         """The intervals over examples by metric."""
 
 
@@ -114,8 +114,8 @@ def build(
     left_out: int = 0,
     other_designs: Iterable[StoredRun] = (),
     delta: float = HARMLESS_POINTS,
-    evidence: Callable[[], AbstractContextManager[Evidence]] = summary.opened,
-) -> Table:
+    evidence: Callable[[], AbstractContextManager[Evidence]] = pair_cache.opened,
+) -> PlainTable:
     """The table of `runs`, which are comparable, of one spec a row, and one a job: `selection` finds them.
 
     `rows` (all that the runs are of) and `seeds` are what is wanted: what of it is missing is said in each row. Runs of
@@ -155,7 +155,7 @@ def build(
     overall = None if found is None else found.of(wanted)
     out = LeftOut(not_comparable=left_out, other_designs=count_designs(runs, other_designs))
     unverified = sum(not run.verified for name in wanted for run in by_row[name].values())
-    return Table(
+    return PlainTable(
         scale=scale,
         seeds=sorted(seeds),
         baseline_hash=next((run.tags["baseline_hash"] for run in runs), None),
@@ -209,7 +209,7 @@ def _row(
     like: Sequence[StoredRun],
 ) -> Row:
     both = [] if name == BASELINE else [seed for seed in seeds if seed in runs and seed in baseline]
-    intervals: dict[str, examples.Interval] = {}
+    intervals: dict[str, bootstrap.Interval] = {}
     if len(both) == 1 and not over_seeds:
         intervals = known.intervals(runs[both[0]], baseline[both[0]])
     stored = [runs[seed] for seed in seeds if seed in runs]
@@ -276,7 +276,7 @@ def _certificate(compared: Sequence[str | None]) -> str | None:
     return "differs" if "differs" in compared else "equal"
 
 
-def _part(part: "SeedsPart | None") -> Part | None:
+def _part(part: "EffectPart | None") -> Part | None:
     return None if part is None else Part(difference=part.difference, low=part.low, high=part.high)
 
 
@@ -309,7 +309,7 @@ def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, u
         parts += seed_warnings.of_seeds(rows, overall)
     if any(is_over_examples(row["overall"]) for row in rows):
         of_which = "interval" if overall is None else "interval of rows whose family has one seed"
-        parts.append(f"{of_which}: {examples.METHOD}")
+        parts.append(f"{of_which}: {bootstrap.METHOD}")
     if any(row["paired_baseline_step_time_s"] is not None for row in rows):
         parts.append("step times: the row's / the baseline's in the same rounds")
     said = _timings_in_words(rows), left_out_in_words(left_out), unverified_in_words(unverified)

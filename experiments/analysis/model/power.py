@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
-from experiments.analysis import simultaneous
+from experiments.analysis.model import simultaneous
 
 POWER = 0.80
 CONFIDENCE = 0.95

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.analysis.families import FAMILIES, family_of, size_of
+from experiments.analysis.table.families import FAMILIES, family_of, size_of
 from experiments.published.table3 import BASELINE, FEWEST_SEEDS
 from experiments.store.names import OVERALL, blind
 from experiments.store.stored_run import StoredRun
@@ -19,7 +19,7 @@ Runs = Mapping[str, Mapping[int, StoredRun]]  # by row and seed
 
 
 @dataclass(frozen=True)
-class Part:
+class EffectPart:
     """A part of a difference, with its interval: `language` without the right picture, `vision` what that adds."""
 
     difference: float
@@ -36,8 +36,8 @@ class Effect:
     high: float
     verdict: str | None  # None for a row of one run: its noise is that of other rows
     seeds_needed: int | None  # of an undecided row; None where it is decided, or more than any table would have
-    language: Part | None
-    vision: Part | None
+    language: EffectPart | None
+    vision: EffectPart | None
     family: str
     family_size: int  # rows that the interval holds for at once
 
@@ -110,8 +110,9 @@ def _of_family(
         return None
     import numpy as np
 
-    from experiments.analysis import blind_parts, significance
-    from experiments.analysis.power import POWER
+    from experiments.analysis import significance
+    from experiments.analysis.model import blind_parts
+    from experiments.analysis.model.power import POWER
 
     size = size_of(family, len(names))
     scores = _frame(runs, (BASELINE, *names), metric)
@@ -152,8 +153,8 @@ def _effect(name: str, compared: "pd.DataFrame", parts: "pd.DataFrame | None", f
     row: dict[str, Any] = compared.loc[name].to_dict()  # type: ignore[assignment]
     split: dict[str, Any] = {} if parts is None else parts.loc[name].to_dict()  # type: ignore[assignment]
 
-    def part(which: str) -> Part | None:
-        return Part(*(float(split[which + end]) for end in ("", "_low", "_high"))) if split else None
+    def part(which: str) -> EffectPart | None:
+        return EffectPart(*(float(split[which + end]) for end in ("", "_low", "_high"))) if split else None
 
     return Effect(
         difference=float(split.get("difference", row["difference"])),

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.analysis.render import points, seeds_in_plan
-from experiments.analysis.table import Overall, Row, Score, Table, is_over_examples
+from experiments.analysis.formats.terminal import points, seeds_in_plan
+from experiments.analysis.table.build import Overall, PlainTable, Row, Score, is_over_examples
 from experiments.published import table3
 from experiments.published.table3 import BASELINE
 
@@ -89,7 +89,7 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {listed}"
 
 
-def own_caption(table: Table) -> str:
+def own_caption(table: PlainTable) -> str:
     """Scale, seeds, method and what Overall divides by: what nobody may have to look for."""
     scale, seeds = table["scale"], table["seeds"]
     if not any(row["n"] for row in table["rows"]):

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from experiments.analysis import mixed_model, row_variances
-from experiments.analysis.mixed_model import Array
-from experiments.analysis.power import MOST_SEEDS, first_number
-from experiments.analysis.row_variances import RowVariances
-from experiments.analysis.simultaneous import critical_values, sd_nodes
+from experiments.analysis.model import mixed_model, row_variances
+from experiments.analysis.model.mixed_model import Array
+from experiments.analysis.model.power import MOST_SEEDS, first_number
+from experiments.analysis.model.row_variances import RowVariances
+from experiments.analysis.model.simultaneous import critical_values, sd_nodes
 from experiments.published.table3 import FEWEST_SEEDS
 
 LARGEST_LOADING = 0.97

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from experiments.analysis import mixed_model
-from experiments.analysis.mixed_model import Array, Variances
+from experiments.analysis.model import mixed_model
+from experiments.analysis.model.mixed_model import Array, Variances
 
 NOISIER = 3.0  # times the standard deviation of the others: what the check is to find
 MISSED = 0.10  # of such rows

@@ -1,0 +1,1 @@
+"""The statistics of a table: one mixed model, its simultaneous intervals, power, and the bootstrap over examples."""
