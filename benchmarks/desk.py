@@ -56,7 +56,8 @@ class Stopwatch:
 def main(overrides: list[str]) -> None:
     """Warm the cache with a job of one step, measure a whole one in this process, then starts in fresh ones."""
     from experiments.evaluation import evaluate
-    from experiments.jobs.job import Job, run_job
+    from experiments.jobs.job import Job
+    from experiments.jobs.run import run_job
     from experiments.spec.spec import make_spec
     from experiments.training.loop import Trainer
 

@@ -40,8 +40,8 @@ def a_second(job: Job) -> Outcome:
 def main(words: list[str]) -> None:
     """Time both, and say how much memory the scheduling process has used at most."""
     from experiments.jobs.display import Lines
+    from experiments.jobs.executors.local import Local
     from experiments.jobs.job import missing_jobs
-    from experiments.jobs.local import Local
     from experiments.jobs.scheduler import run_jobs
     from experiments.spec.spec import make_spec
 

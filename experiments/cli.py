@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.common.exit_codes import FAILED, REFUSED
 from experiments.common.interrupt import answered, exit_code
 from experiments.common.plain_json import dumps
 from experiments.common.plain_text import visible_lines
@@ -20,8 +21,8 @@ from experiments.store import damage
 
 if TYPE_CHECKING:
     from experiments.spec.spec import Spec
+    from experiments.spec.sweep import Sweep
 
-DONE, FAILED, REFUSED = 0, 1, 2  # and 128 + n after signal n
 LONGEST_NUMBER = 9  # digits of a count
 
 
@@ -52,6 +53,37 @@ class Request:
     multirun: bool = False
     workers: int | None = None  # processes of jobs at once; None: one a core
     reply: str | None = None  # help, or resolved specs
+
+
+@dataclass(frozen=True)
+class ParsedRun:
+    """A command line of `run` before a component is imported; workers can warm up meanwhile."""
+
+    sweep: "Sweep | None"  # None where help is asked for
+    json: bool = False
+    multirun: bool = False
+    workers: int | None = None
+    only_shows: bool = False  # the resolved specs
+    reply: str | None = None
+
+    @property
+    def needs_workers(self) -> bool:
+        """Whether jobs may run side by side."""
+        return self.sweep is not None and not self.sweep.problems and self.workers != 1 and not self.only_shows
+
+    def resolve(self) -> Request:
+        """The specs, all of them checked.
+
+        Raises:
+            UserError: something is wrong with them.
+        """
+        if self.sweep is None:
+            return Request(reply=self.reply)
+        from experiments.spec.spec import specs_of
+
+        specs = specs_of(self.sweep)
+        reply = _resolved(specs, self.json) if self.only_shows else None
+        return Request(tuple(specs), json=self.json, multirun=self.multirun, workers=self.workers, reply=reply)
 
 
 def main(command: Callable[[list[str]], int], argv: Sequence[str] | None = None) -> int:
@@ -103,28 +135,28 @@ def read_run(argv: Sequence[str]) -> Request:
     Raises:
         UserError: something is wrong with it.
     """
+    return parse_run(argv).resolve()
+
+
+def parse_run(argv: Sequence[str]) -> ParsedRun:
+    """A command line of `run`, checked as far as that takes no component.
+
+    Raises:
+        UserError: something is wrong with it.
+    """
     problems: list[Problem] = []
     flags, overrides = split_flags(argv, RUN_FLAGS, problems)
     folder = Path(flags["--config-dir"]) if "--config-dir" in flags else None
     if "--help" in flags:
         from experiments.usage import run_help
 
-        return Request(reply=run_help(folder))
-    from experiments.jobs.local import warm_up
-    from experiments.spec.spec import make_specs
+        return ParsedRun(None, reply=run_help(folder))
+    from experiments.spec.sweep import parse_sweep
 
-    multirun, as_json = "--multirun" in flags, "--json" in flags
+    multirun = "--multirun" in flags
     workers = number("--workers", flags, problems)
-    side_by_side = workers != 1 and "--cfg" not in flags
-    specs = make_specs(
-        overrides,
-        sweeps=multirun,
-        config_dir=folder,
-        problems=problems,
-        before_imports=warm_up if side_by_side else None,
-    )
-    reply = _resolved(specs, as_json) if "--cfg" in flags else None
-    return Request(tuple(specs), json=as_json, multirun=multirun, workers=workers, reply=reply)
+    sweep = parse_sweep(overrides, sweeps=multirun, config_dir=folder, problems=problems)
+    return ParsedRun(sweep, "--json" in flags, multirun, workers, only_shows="--cfg" in flags)
 
 
 def number(name: str, flags: Mapping[str, str], problems: list[Problem]) -> int | None:

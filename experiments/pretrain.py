@@ -12,10 +12,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from experiments.cli import DONE, FAILED, HELP, REFUSED, main, split_flags
+from experiments.cli import HELP, main, split_flags
+from experiments.common.exit_codes import DONE, FAILED, REFUSED
 from experiments.common.interrupt import How, ask
 from experiments.common.problems import Problem, did_you_mean, refuse, wrong_value
-from experiments.jobs.local import usable_cores
+from experiments.jobs.executors.local import usable_cores
 
 KEYS = ("scale", "part")
 LOOK_AGAIN_S = 0.2

@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.cli import DONE, TABLE_FLAGS, Flag, main, number, points, split_flags
+from experiments.cli import TABLE_FLAGS, Flag, main, number, points, split_flags
+from experiments.common.exit_codes import DONE
 from experiments.common.plain_text import visible_lines
 from experiments.common.problems import Problem, UserError, refuse
 from experiments.published.table3 import HARMLESS_POINTS

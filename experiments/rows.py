@@ -1,12 +1,11 @@
 """The rows that a command names: those to run, one spec a job, and those that are stored."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from experiments.common.problems import Problem, refuse, wrong_value
 
 if TYPE_CHECKING:
-    from experiments.spec.spec import Spec
+    from experiments.spec.sweep import Sweep
     from experiments.store.stored_run import StoredRun
 
 
@@ -16,19 +15,15 @@ def wanted(
     baseline_seeds: int,
     overrides: list[str],
     problems: list[Problem],
-    *,
-    before_imports: Callable[[], None] | None = None,
-) -> "list[Spec]":
+) -> "list[Sweep]":
     """The named rows and the baseline (None: all published rows) on seeds 0 to `seeds` - 1, the baseline on more.
-
-    `before_imports` is that of `make_specs`.
 
     Raises:
         UserError: something is wrong with it, or `problems` were found before.
     """
     from experiments.published import table3
     from experiments.published.table3 import BASELINE
-    from experiments.spec.spec import make_specs
+    from experiments.spec.sweep import parse_sweep
     from experiments.spec.yaml_files import ABLATION, known, misnamed, rename
 
     names = list(table3.rows()) if rows is None else [BASELINE, *rows.split(",")]
@@ -48,13 +43,8 @@ def wanted(
     if baseline_seeds > seeds:
         asked.append(([BASELINE], range(seeds, baseline_seeds)))
     return [
-        spec
+        parse_sweep([f"ablation={','.join(some)}", f"seed={','.join(map(str, numbers))}", *overrides], sweeps=True)
         for some, numbers in asked
-        for spec in make_specs(
-            [f"ablation={','.join(some)}", f"seed={','.join(map(str, numbers))}", *overrides],
-            sweeps=True,
-            before_imports=before_imports,
-        )
     ]
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.cli import DONE, main, read_run
+from experiments.cli import main, parse_run
+from experiments.common.exit_codes import DONE
 from experiments.common.plain_json import dumps
 from experiments.common.streams import aside
 from experiments.published.table3 import BASELINE
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 def run(argv: list[str]) -> int:
     """Run what a command line asks for and print it; a job that fails does not keep the others from running."""
     with aside():
-        request = read_run(argv)
+        parsed = parse_run(argv)
+        if parsed.needs_workers:
+            from experiments.jobs.executors.local import warm_up
+
+            warm_up()
+        request = parsed.resolve()
     if request.reply is not None:
         print(request.reply)
         return DONE

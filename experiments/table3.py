@@ -17,7 +17,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from experiments import cli
-from experiments.cli import DONE, Flag, main, number, points, split_flags
+from experiments.cli import Flag, main, number, points, split_flags
+from experiments.common.exit_codes import DONE
 from experiments.common.plain_json import dumps
 from experiments.common.problems import Problem
 from experiments.common.streams import aside
@@ -44,12 +45,16 @@ def table3(argv: list[str]) -> int:
     seeds = number("--seeds", flags, problems) or 1
     baseline_seeds = max(seeds, number("--baseline-seeds", flags, problems) or seeds)
     delta = points("--delta", flags, HARMLESS_POINTS, problems)
-    from experiments.jobs.local import warm_up
+    from experiments.spec.spec import specs_of
 
     dry = "--dry-run" in flags
-    before_imports = None if dry or workers == 1 else warm_up
     with aside():
-        specs = wanted(flags.get("--rows"), seeds, baseline_seeds, overrides, problems, before_imports=before_imports)
+        sweeps = wanted(flags.get("--rows"), seeds, baseline_seeds, overrides, problems)
+        if not dry and workers != 1 and not any(sweep.problems for sweep in sweeps):
+            from experiments.jobs.executors.local import warm_up
+
+            warm_up()
+        specs = [spec for sweep in sweeps for spec in specs_of(sweep)]
     if dry:
         from experiments.jobs.forecast import forecast
 

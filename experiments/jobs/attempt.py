@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from experiments.common.problems import UserError
-from experiments.jobs import lease, quiet
-from experiments.jobs.job import Job, run_job
+from experiments.jobs import lease, machine_lock
+from experiments.jobs.job import Job
+from experiments.jobs.run import run_job
 from experiments.store import reader
 from experiments.store.lifecycle import make_store
 
@@ -65,6 +66,6 @@ def _under_lease(job: Job, left_by: lease.Note | None) -> Outcome:
         return Outcome("done", "another process has finished it")
     if left_by is not None and left_by.state == "running":
         print(f"{job.title}: the process that was on it is gone, what it left is gone on from", file=sys.stderr)
-    with quiet.beside_others():
+    with machine_lock.beside_others():
         run_job(job)
     return Outcome("done")

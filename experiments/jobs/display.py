@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-    from experiments.jobs.scheduler import Failure
+    from experiments.jobs.executor import Failure
 
 
 class Display(Protocol):

@@ -4,16 +4,18 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
-from experiments.cli import DONE, FAILED
+from experiments.common.exit_codes import DONE, FAILED
 from experiments.common.plain_text import visible
 from experiments.jobs import lease
 from experiments.jobs.attempt import Outcome, attempt
+from experiments.jobs.complete import complete, is_complete
 from experiments.jobs.display import make_display
-from experiments.jobs.executor import Executor, Here
-from experiments.jobs.job import Job, complete, is_complete, missing_jobs, stored_pair, wanted_jobs
-from experiments.jobs.local import Local, usable_cores
-from experiments.jobs.scheduler import Failure, run_jobs
-from experiments.jobs.waiting import deliver_all
+from experiments.jobs.executor import Executor, Failure
+from experiments.jobs.executors.in_process import InProcess
+from experiments.jobs.executors.local import Local, usable_cores
+from experiments.jobs.job import Job, missing_jobs, stored_pair, wanted_jobs
+from experiments.jobs.outbox import deliver_all
+from experiments.jobs.scheduler import run_jobs
 from experiments.spec.spec import Spec
 from experiments.store import reader
 from experiments.store.lifecycle import mark_killed
@@ -92,7 +94,7 @@ def _run(
 ) -> dict[tuple[str, int], Failure]:
     """In this process where there is one job or one worker, else in workers, `at_once` of them or all."""
     apart = min(workers, len(jobs)) > 1
-    executor: Executor = Local(min(at_once or workers, len(jobs)), run) if apart else Here(run)
+    executor: Executor = Local(min(at_once or workers, len(jobs)), run) if apart else InProcess(run)
     try:
         with make_display(jobs, live=apart) as display:
             return run_jobs(jobs, executor, display, fail_fast=fail_fast)

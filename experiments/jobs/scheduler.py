@@ -16,7 +16,7 @@ from experiments.common.problems import UserError
 from experiments.jobs import lease
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Display
-from experiments.jobs.executor import Ended, Executor, Said
+from experiments.jobs.executor import Ended, Executor, Failure, Said
 from experiments.jobs.job import Job, steps_done
 from experiments.store.disk_faults import is_of_the_disk
 from experiments.store.error import StoreError
@@ -24,15 +24,6 @@ from experiments.store.error import StoreError
 RETRIES = 2
 ASK_AGAIN_S = 2.0  # for a job that another command is on
 LAST_LINES = 12
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A job that could not be done, and why."""
-
-    job: Job
-    outcome: Outcome
-    last_lines: tuple[str, ...]
 
 
 @dataclass

@@ -18,8 +18,8 @@ from experiments.spec.guard import guard
 from experiments.spec.preflight import check_build, check_fit, check_positions, check_shipped
 from experiments.spec.resolve import UNSAID, component_files, frozen_files, resolve, spec_hash
 from experiments.spec.schema import OUTSIDE_HASH, TrainConfig
-from experiments.spec.sweep import SweepPoint, read_jobs
-from experiments.spec.yaml_files import ABLATION, SCALE, check_config_dir, compose_files, known, leaves
+from experiments.spec.sweep import Sweep, SweepPoint, parse_sweep, points
+from experiments.spec.yaml_files import ABLATION, SCALE, compose_files, known, leaves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,21 +117,23 @@ def make_specs(
     sweeps: bool = False,
     config_dir: Path | None = None,
     problems: Sequence[Problem] = (),
-    before_imports: Callable[[], None] | None = None,
 ) -> list[Spec]:
     """The specs of a command, one a job; `problems` are those that were found before.
-
-    `before_imports` is called before the seconds that components take, if nothing was wrong until then.
 
     Raises:
         UserError: something is wrong with it; all of it is named, and no job is let through.
     """
-    found = list(problems)
-    if config_dir is not None:
-        check_config_dir(config_dir, found)
-    jobs, schema = read_jobs(
-        arguments, sweeps=sweeps, config_dir=config_dir, problems=found, before_imports=before_imports
-    )
+    return specs_of(parse_sweep(arguments, sweeps=sweeps, config_dir=config_dir, problems=problems))
+
+
+def specs_of(sweep: Sweep) -> list[Spec]:
+    """The specs of a command that has been parsed; components are imported.
+
+    Raises:
+        UserError: something is wrong with it; all of it is named, and no job is let through.
+    """
+    found, config_dir = list(sweep.problems), sweep.config_dir
+    jobs, schema = points(sweep, found)
     files: dict[tuple[str, tuple[str, ...]], Mapping[str, Any]] = {}
 
     def said(scale: str, ablations: tuple[str, ...]) -> Mapping[str, Any]:

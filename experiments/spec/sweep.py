@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from itertools import product
@@ -18,6 +18,7 @@ from experiments.spec.schema import Experiment
 from experiments.spec.yaml_files import (
     ABLATION,
     SCALE,
+    check_config_dir,
     chosen_ablations,
     chosen_scale,
     default_scale,
@@ -35,23 +36,37 @@ class SweepPoint:
     overrides: Mapping[str, Any]
 
 
-def read_jobs(
+@dataclass(frozen=True)
+class Sweep:
+    """What a command asks for, as far as it is known before a component is imported."""
+
+    scales: tuple[str, ...]
+    ablations: tuple[tuple[str, ...], ...]
+    overrides: Mapping[str, Override]
+    values: Mapping[str, list[Any]]  # checked, by key: of every key but the model's
+    keys: tuple[str, ...]  # that could be meant
+    config_dir: Path | None
+    problems: tuple[Problem, ...]  # found so far: more may be wrong with the model's keys
+    names_stand: bool  # it is known which jobs are meant
+
+
+def parse_sweep(
     arguments: Sequence[str],
     *,
-    sweeps: bool,
-    config_dir: Path | None,
-    problems: list[Problem],
-    before_imports: Callable[[], None] | None = None,
-) -> tuple[list[SweepPoint], type]:
-    """The jobs of a command and the schema they were checked against.
+    sweeps: bool = False,
+    config_dir: Path | None = None,
+    problems: Sequence[Problem] = (),
+) -> Sweep:
+    """The overrides of a command, with everything checked that needs no component; `problems` were found before.
 
-    What is wrong with an override by itself goes to `problems`, and jobs go without it: more may be wrong elsewhere.
-    Components are imported only where something depends on them, so that a wrong seed is refused in a moment;
-    `before_imports` is called then, if nothing is wrong so far.
+    Components take seconds to import: a wrong seed is refused in a moment.
 
     Raises:
-        UserError: it is not known which jobs are meant, or there is no need to look further.
+        UserError: something is wrong, and no key of the model is given that could be wrong as well.
     """
+    found = list(problems)
+    if config_dir is not None:
+        check_config_dir(config_dir, found)
     groups = {group: known(group, config_dir) for group in GROUPS}
     keys = [
         *GROUPS,
@@ -59,40 +74,61 @@ def read_jobs(
         *plain_values(),
         *(f"{group}={name}" for group in GROUPS for name in groups[group]),
     ]
-    overrides = {override.key: override for override in parse(arguments, sweeps=sweeps, keys=keys, problems=problems)}
+    overrides = {override.key: override for override in parse(arguments, sweeps=sweeps, keys=keys, problems=found)}
     scales = overrides.pop(SCALE, Override(SCALE, (default_scale(),), ""))
     ablations = overrides.pop(ABLATION, Override(ABLATION, (BASELINE,), ""))
-    chosen_scales = [chosen_scale(value, list(groups[SCALE]), problems, config_dir) for value in scales.values]
+    chosen_scales = [chosen_scale(value, list(groups[SCALE]), found, config_dir) for value in scales.values]
     chosen = [
-        in_order(chosen_ablations(value, list(groups[ABLATION]), problems, config_dir)) for value in ablations.values
+        in_order(chosen_ablations(value, list(groups[ABLATION]), found, config_dir)) for value in ablations.values
     ]
+    names_stand = not found
+    of_model = {key: override for key, override in overrides.items() if _is_of_model(key)}
+    others = {key: override for key, override in overrides.items() if key not in of_model}
+    values = _checked(Experiment, others, keys, found)
+    if values.get("device"):
+        check_device(values["device"], found)
+    if found and not of_model:
+        raise UserError(found)
+    return Sweep(
+        tuple(chosen_scales), tuple(chosen), overrides, values, tuple(keys), config_dir, tuple(found), names_stand
+    )
 
-    names_stand = not problems
-    late = any(key.startswith("model.") or key == "model" for key in overrides)
-    checked: dict[str, list[Any]] = {}
-    schema: type = Experiment
-    for of_model in (False, True):
-        if of_model:
-            if problems and not late:
-                break
-            if not problems and before_imports is not None:
-                before_imports()
-            schema = _load_components(checked.get("components", [[]])[0], problems)
-        for key, override in overrides.items():
-            if (key.split(".")[0] == "model") is of_model:
-                typed, before = override.typed if len(override.values) == 1 else None, len(problems)
-                values = [check_value(schema, key, one, problems, typed=typed, keys=keys) for one in override.values]
-                if len(problems) == before:
-                    checked[key] = values
-    if checked.get("device"):
-        check_device(checked["device"], problems)
-    if not names_stand or (problems and not late):
+
+def points(sweep: Sweep, problems: list[Problem]) -> tuple[list[SweepPoint], type]:
+    """The jobs of a sweep and the schema that they were checked against; this imports components.
+
+    What is wrong with an override by itself goes to `problems`, and jobs go without it: more may be wrong elsewhere.
+
+    Raises:
+        UserError: it is not known which jobs are meant, or the components cannot be imported.
+    """
+    schema = _load_components(sweep.values.get("components", [[]])[0], problems)
+    of_model = {key: override for key, override in sweep.overrides.items() if _is_of_model(key)}
+    checked = {**sweep.values, **_checked(schema, of_model, sweep.keys, problems)}
+    if not sweep.names_stand:
         raise UserError(problems)
     jobs = [
         SweepPoint(scale, names, dict(zip(checked, values, strict=True)))
-        for scale, names, *values in product(chosen_scales, chosen, *checked.values())
+        for scale, names, *values in product(sweep.scales, sweep.ablations, *checked.values())
     ]
     return jobs, schema
+
+
+def _is_of_model(key: str) -> bool:
+    return key.split(".")[0] == "model"
+
+
+def _checked(
+    schema: type, overrides: Mapping[str, Override], keys: Sequence[str], problems: list[Problem]
+) -> dict[str, list[Any]]:
+    """The values of each override that the schema allows."""
+    checked = {}
+    for key, override in overrides.items():
+        typed, before = override.typed if len(override.values) == 1 else None, len(problems)
+        values = [check_value(schema, key, one, problems, typed=typed, keys=list(keys)) for one in override.values]
+        if len(problems) == before:
+            checked[key] = values
+    return checked
 
 
 def _load_components(modules: Sequence[str], problems: list[Problem]) -> type:

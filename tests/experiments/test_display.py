@@ -8,7 +8,7 @@ from rich.console import Console
 from experiments.common.progress import Progress, read_line
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Board, Lines, make_display
-from experiments.jobs.scheduler import Failure
+from experiments.jobs.executor import Failure
 from tests.experiments.executor_contract import jobs
 
 

@@ -3,15 +3,15 @@
 import importlib
 import sys
 
-from experiments.jobs.executor import Here
-from experiments.jobs.local import Local
+from experiments.jobs.executors.in_process import InProcess
+from experiments.jobs.executors.local import Local
 from experiments.store import connection
 from tests.experiments.executor_contract import ApartContract, ExecutorContract
 
 
 class TestHere(ExecutorContract):
     def make(self, run):
-        return Here(run)
+        return InProcess(run)
 
 
 class TestLocal(ApartContract):
@@ -26,5 +26,5 @@ def test_what_cannot_be_imported_ahead_ends_no_server(monkeypatch):
         raise RuntimeError("no home")
 
     monkeypatch.setattr(connection, "import_mlflow", fails)
-    monkeypatch.delitem(sys.modules, "experiments.jobs.preload", raising=False)
-    importlib.import_module("experiments.jobs.preload")
+    monkeypatch.delitem(sys.modules, "experiments.jobs.executors.local_preload", raising=False)
+    importlib.import_module("experiments.jobs.executors.local_preload")

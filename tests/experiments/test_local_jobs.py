@@ -9,8 +9,8 @@ import time
 import pytest
 
 from experiments.jobs import lease
+from experiments.jobs.executors.local import lines_to
 from experiments.jobs.job import missing_jobs
-from experiments.jobs.local import lines_to
 from experiments.jobs.reconcile import reconcile
 from experiments.spec.spec import make_specs
 from experiments.store import reader

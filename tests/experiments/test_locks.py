@@ -15,7 +15,7 @@ from experiments.common.checkout import ROOT
 from experiments.common.locks import NoLocks
 from experiments.data.feature_cache import FeatureCache
 from experiments.data.world.world import World
-from experiments.jobs import lease, quiet, waiting
+from experiments.jobs import lease, machine_lock, outbox
 from experiments.store.error import StoreError
 from experiments.store.lifecycle import make_store
 from experiments.training.build import build_model
@@ -67,17 +67,17 @@ def look_at_a_lease(folder: Path) -> None:
 
 
 def store_what_waits(folder: Path) -> None:
-    (folder / waiting.LIST_FILE).write_text("{}")
-    waiting.deliver(folder)
+    (folder / outbox.LIST_FILE).write_text("{}")
+    outbox.deliver(folder)
 
 
 def begin_beside_others(folder: Path) -> None:
-    with quiet.beside_others():
+    with machine_lock.beside_others():
         pass
 
 
 def time_alone(folder: Path) -> None:
-    with quiet.alone():
+    with machine_lock.alone():
         pass
 
 

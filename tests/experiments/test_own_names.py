@@ -104,7 +104,7 @@ def test_a_name_that_a_flag_takes_may_begin_with_a_dash(own: Path, monkeypatch: 
     """`--rows -5,1e3` are two rows; what is spelled as a flag is one."""
     monkeypatch.setattr("experiments.spec.yaml_files.known", lambda group, folder=None: known(group, own))
     asked: list[list[str]] = []
-    monkeypatch.setattr("experiments.spec.spec.make_specs", lambda arguments, **_: asked.append(arguments) or [])
+    monkeypatch.setattr("experiments.spec.sweep.parse_sweep", lambda arguments, **_: asked.append(arguments) or [])
     problems: list[Problem] = []
     wanted("-5,2048,null", 1, 1, [], problems)
     assert problems == [] and asked[0][0] == "ablation=baseline,-5,2048,null"

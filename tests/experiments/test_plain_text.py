@@ -25,7 +25,7 @@ from experiments.common.plain_text import INVISIBLE, inert, read_back, visible, 
 from experiments.common.problems import UserError, wrong_value
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Board, Lines
-from experiments.jobs.scheduler import Failure
+from experiments.jobs.executor import Failure
 from experiments.report import FORMATS
 from experiments.store.error import StoreError
 from experiments.store.names import OVERALL, SCORES, blind

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.jobs import quiet
+from experiments.jobs import machine_lock
 from experiments.store.error import StoreError
 from experiments.store.places import LOCKS_VARIABLE, machine_locks
 
@@ -32,11 +32,11 @@ def started(context) -> threading.Event:
     return inside
 
 
-@pytest.mark.parametrize("other", [quiet.alone, quiet.beside_others])
+@pytest.mark.parametrize("other", [machine_lock.alone, machine_lock.beside_others])
 def test_timing_for_one_store_keeps_out_timing_and_jobs_of_another(folder, tmp_path, monkeypatch, other):
     """The lock is the machine's: with another store in use, one waits for it all the same."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/one/mlflow.db")
-    with quiet.alone():
+    with machine_lock.alone():
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other/mlflow.db")
         inside = started(other)
         assert not inside.wait(SOON_S)
@@ -45,9 +45,9 @@ def test_timing_for_one_store_keeps_out_timing_and_jobs_of_another(folder, tmp_p
 
 def test_jobs_share_the_machine_and_timing_waits_for_them(folder):
     """Two jobs at once; a timing pass after both."""
-    with quiet.beside_others():
-        assert started(quiet.beside_others).wait(LATE_S)
-        inside = started(quiet.alone)
+    with machine_lock.beside_others():
+        assert started(machine_lock.beside_others).wait(LATE_S)
+        inside = started(machine_lock.alone)
         assert not inside.wait(SOON_S)
     assert inside.wait(LATE_S)
 
@@ -56,8 +56,8 @@ def test_a_link_in_its_place_is_refused_and_not_followed(folder):
     """One message with what to set; where the link leads nothing is made."""
     target = folder / "theirs"
     for name in ("gate.lock", "machine.lock"):
-        (folder / f"{quiet.PREFIX}{name}").symlink_to(target)
-    with pytest.raises(StoreError) as raised, quiet.alone():
+        (folder / f"{machine_lock.PREFIX}{name}").symlink_to(target)
+    with pytest.raises(StoreError) as raised, machine_lock.alone():
         pass
     assert LOCKS_VARIABLE in raised.value.hint and str(folder) in raised.value.message
     assert not target.exists()
@@ -66,27 +66,27 @@ def test_a_link_in_its_place_is_refused_and_not_followed(folder):
 def test_a_folder_that_is_not_there_is_one_message(folder, monkeypatch):
     """As a store that cannot be used."""
     monkeypatch.setenv(LOCKS_VARIABLE, str(folder / "none"))
-    with pytest.raises(StoreError), quiet.beside_others():
+    with pytest.raises(StoreError), machine_lock.beside_others():
         pass
 
 
 def test_a_lock_of_another_user_can_be_held_without_writing_to_it(folder):
     """Files that one may only read are locks as well; a new one can be read by all, whatever the umask."""
-    with quiet.alone():
+    with machine_lock.alone():
         assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o644}
     for file in folder.iterdir():
         file.chmod(0o444)
-    with quiet.alone():
-        assert not started(quiet.beside_others).wait(SOON_S)
+    with machine_lock.alone():
+        assert not started(machine_lock.beside_others).wait(SOON_S)
 
 
 def test_a_lock_that_was_swept_away_is_made_anew(folder):
     """Who waited for the old file holds the new one: the next one waits for it."""
-    with quiet.alone():
+    with machine_lock.alone():
         for file in folder.iterdir():
             file.unlink()
-        with quiet.alone():
-            assert not started(quiet.alone).wait(SOON_S)
+        with machine_lock.alone():
+            assert not started(machine_lock.alone).wait(SOON_S)
 
 
 def test_its_place_hangs_on_no_store_and_no_home(monkeypatch):

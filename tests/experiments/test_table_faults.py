@@ -11,7 +11,7 @@ import pytest
 from experiments.cli import main
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Lines
-from experiments.jobs.local import Local
+from experiments.jobs.executors.local import Local
 from experiments.jobs.reconcile import mark_lost_runs
 from experiments.jobs.scheduler import RETRIES, run_jobs
 from experiments.store import reader

@@ -8,8 +8,8 @@ from statistics import median
 
 import torch
 
-from experiments.jobs import quiet, reconcile
-from experiments.jobs.job import complete
+from experiments.jobs import machine_lock, reconcile
+from experiments.jobs.complete import complete
 from experiments.store import reader
 from experiments.store.names import PAIRED_STEP_TIME, TIMING_FILE
 from experiments.training.memory import LiveBytes
@@ -73,7 +73,7 @@ def test_two_commands_at_once_time_a_row_once_and_what_is_stored_fits(store_file
     with monkeypatch.context() as patch:
         patch.setattr(reconcile, "is_complete", lambda spec: True)
         assert run_here(*words) == 0
-    spec, alone, waited = tiny_spec(*words[:1], *words[2:]), quiet.alone, []
+    spec, alone, waited = tiny_spec(*words[:1], *words[2:]), machine_lock.alone, []
 
     @contextmanager
     def after_another():
@@ -83,7 +83,7 @@ def test_two_commands_at_once_time_a_row_once_and_what_is_stored_fits(store_file
         with alone():
             yield
 
-    monkeypatch.setattr(quiet, "alone", after_another)
+    monkeypatch.setattr(machine_lock, "alone", after_another)
     complete(spec)
     complete(spec)
     with sqlite3.connect(store_file) as database:

@@ -1,13 +1,11 @@
 """Any file of a store flipped, cut or emptied: every command prints what it printed before, or names the damage."""
 
 import contextlib
-import functools
 import io
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +16,7 @@ from experiments.report import report
 from experiments.run import run
 from experiments.spec import spec
 from experiments.spec.spec import Spec
+from experiments.spec.sweep import Sweep
 from experiments.store.lifecycle import Git, start_run
 from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER, WEIGHTS_FILE
 from experiments.table3 import table3
@@ -46,13 +45,15 @@ def called(command: Callable[[list[str]], int], arguments: Sequence[str]) -> tup
 @pytest.fixture
 def a_store(store_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A baseline and a row on two seeds, as jobs leave them; a job that would run again fails and says so."""
-    composed = functools.cache(spec.make_specs)
+    composed, specs_of = {}, spec.specs_of
 
-    def remembered(arguments: Sequence[str], **more: Any) -> list[Spec]:
-        kept = {name: value for name, value in more.items() if name not in ("problems", "before_imports")}
-        return list(composed(tuple(arguments), **kept))
+    def remembered(sweep: Sweep) -> list[Spec]:
+        key = repr((sweep.scales, sweep.ablations, sorted(sweep.values.items())))
+        if key not in composed:
+            composed[key] = specs_of(sweep)
+        return list(composed[key])
 
-    monkeypatch.setattr(spec, "make_specs", remembered)  # composed once: what they say is in no file of a store
+    monkeypatch.setattr(spec, "specs_of", remembered)  # composed once: what they say is in no file of a store
     for one in spec.make_specs([f"ablation=baseline,{ROW}", "scale=tiny", "seed=0,1"], sweeps=True):
         store_as_a_job_does(one, tmp_path / f"{one.name}-{one.seed}")
     monkeypatch.setattr(reconcile, "attempt", lambda job: Outcome("failed", "would run again"))

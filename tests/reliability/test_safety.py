@@ -148,7 +148,7 @@ def test_yaml_with_python_objects_is_refused(tmp_path: Path, capsys: pytest.Capt
 
 def test_a_list_of_waiting_results_names_no_file_outside(tmp_path: Path) -> None:
     """Files are read from the results' own folder, not from what the list says: another name is damage."""
-    from experiments.jobs.waiting import LIST_FILE, Waiting
+    from experiments.jobs.outbox import LIST_FILE, Waiting
 
     (tmp_path / "results").mkdir()
     said = {

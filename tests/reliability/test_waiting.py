@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.jobs.waiting import LIST_FILE
+from experiments.jobs.outbox import LIST_FILE
 from experiments.store import connection, reader
 from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE, StoreError
 from experiments.store.writer import RunWriter
@@ -128,7 +128,7 @@ def test_results_damaged_while_they_wait_are_made_again(
 
 def test_what_waits_for_one_server_is_not_given_to_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work for all servers lies in one folder; another server's is left alone, unread."""
-    from experiments.jobs.waiting import deliver_all
+    from experiments.jobs.outbox import deliver_all
 
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     monkeypatch.setenv(URI_VARIABLE, "http://127.0.0.1:9")

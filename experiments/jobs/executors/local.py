@@ -28,7 +28,7 @@ from experiments.jobs.job import Job
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-PRELOADED = ["experiments.jobs.preload"]
+PRELOADED = ["experiments.jobs.executors.local_preload"]
 READ_AT_ONCE = 65536
 LONGEST_NAME = 103  # bytes of a socket's name: 107 on Linux, 103 on macOS
 LONGEST_IN_IT = len("/pymp-12345678/listener-12345678")  # as `multiprocessing` names a folder and a socket

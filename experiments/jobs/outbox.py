@@ -9,7 +9,6 @@ import json
 import math
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -18,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from experiments.common.plain_json import dumps
-from experiments.common.plain_text import visible_lines
+from experiments.common.say import say
 from experiments.jobs import lease
 from experiments.store.connection import locate
 from experiments.store.digests import file_hash, text_hash
@@ -131,7 +130,7 @@ def deliver(folder: Path) -> Waiting | None:
         try:
             waiting = Waiting.read(folder)
         except ValueError as error:
-            _say(f"{folder.name}: its results are not stored but made again: {error}")
+            say(f"{folder.name}: its results are not stored but made again: {error}")
             (folder / LIST_FILE).unlink()
             return None
         run = reopen_run(waiting.run_id)
@@ -162,11 +161,11 @@ def deliver_all() -> None:
         try:
             delivered = deliver(file.parent)
         except StoreError:
-            _say(f"the results in {file.parent} still wait for the store")
+            say(f"the results in {file.parent} still wait for the store")
             raise
         if delivered is not None:
             lease.forget((delivered.spec.hash, delivered.spec.seed))
-            _say(f"{delivered.title}: its results waited in {file.parent}, run {delivered.run_id} has them now")
+            say(f"{delivered.title}: its results waited in {file.parent}, run {delivered.run_id} has them now")
 
 
 def remove(folder: Path) -> None:
@@ -235,7 +234,3 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {
         file.relative_to(folder).as_posix(): file_hash(file) for file in sorted(folder.rglob("*")) if file.is_file()
     }
-
-
-def _say(text: str) -> None:
-    print(visible_lines(text), file=sys.stderr)

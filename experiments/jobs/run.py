@@ -1,0 +1,249 @@
+"""A job from its first step, or its last checkpoint, to the store: prepare, train, evaluate, deliver."""
+
+import errno
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from experiments.common.interrupt import StopRequest
+from experiments.common.say import say
+from experiments.jobs import outbox
+from experiments.jobs.complete import against_baseline, write_certificate
+from experiments.jobs.job import Job
+from experiments.spec.spec import Spec
+from experiments.store import reader
+from experiments.store.connection import locate, work_folder
+from experiments.store.error import StoreError
+from experiments.store.lifecycle import resume_run, start_run
+from experiments.store.names import BENCHMARKS, PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
+from experiments.store.writer import RunWriter
+
+if TYPE_CHECKING:
+    from experiments.data.feature_cache import FeatureCache
+    from experiments.data.mixture import Mixture
+    from experiments.evaluation.evaluate import Evaluation
+    from experiments.evaluation.prompts import Prompt
+    from experiments.training.checkpoint import Progressed
+    from experiments.training.loop import Trainer
+    from flamingo_core.flamingo import Flamingo
+
+
+def run_job(job: Job) -> None:
+    """Train, evaluate and store one job, from its last checkpoint unless `afresh`.
+
+    Its work folder goes when all of it is in the store. A store that is lost on the way does not stop the job: what it
+    measured waits in the work folder.
+
+    Raises:
+        StoreError: the store cannot be used at the beginning or at the end.
+        NonFiniteLoss: training went wrong; the run is marked FAILED.
+        KeyboardInterrupt: stopped; the run is marked KILLED and goes on when the job is asked for again.
+    """
+    folder = work_folder(*job.key)
+    if job.afresh:
+        outbox.remove(folder)
+    elif outbox.deliver(folder) is not None:
+        say(f"{job.title}: its results waited in {folder} and are stored now")
+        return
+    with StopRequest() as stop:
+        prepared = prepare(job, folder, stop)
+        try:
+            train(prepared, stop)
+            deliver(prepared, evaluate(prepared, stop))
+        except BaseException as error:
+            _end(prepared.run, "FAILED" if _is_its_own_fault(error) else "KILLED")
+            raise
+        stop.check()  # one that came while results were stored stops what comes next
+
+
+@dataclass(kw_only=True)
+class Prepared:
+    """A job about to train: its parts, how far it has come, and the run it writes to."""
+
+    spec: Spec
+    folder: Path  # its checkpoints and, later, its results
+    model: "Flamingo"
+    trainer: "Trainer"
+    mixture: "Mixture"
+    prompts: "dict[str, list[Prompt]]"
+    features: "FeatureCache"
+    certificate: dict[str, Any]
+    progressed: "Progressed"
+    run: RunWriter
+
+
+def prepare(job: Job, folder: Path, stop: StopRequest) -> Prepared:
+    """Build model and data, encode the media, load the newest checkpoint, and open the run."""
+    from experiments.data.feature_cache import FeatureCache
+    from experiments.evaluation.evaluate import all_prompts, prompts_hash
+    from experiments.training.build import build_mixture, build_model, pick_device
+    from experiments.training.certificate import certify, joined
+    from experiments.training.checkpoint import Progressed, load_newest
+    from experiments.training.loop import Trainer
+
+    spec = job.spec
+    device = pick_device(spec.tree["device"])
+    model, mixture, prompts = build_model(spec, device), build_mixture(spec), all_prompts(spec)
+    certificate = certify(model, mixture, spec, prompts=prompts_hash(prompts)).plain()
+    trainer, places = Trainer(model, spec), locate().places
+    features = FeatureCache(
+        model,
+        mixture.world,
+        folder=places.features,
+        more_in=places.more_features,
+        components=spec.tree["components"],
+    )
+    features.prepare([f"train/{dataset}/0" for dataset in mixture.datasets])
+    features.prepare(medium for some in prompts.values() for prompt in some for medium in prompt.media)
+    stop.check()  # encoding takes long, and nothing is begun yet
+    progressed, problems = load_newest(folder, model, trainer.optimizer, spec.train_hash)
+    for problem in problems:
+        say(problem)
+    if progressed is None and not job.afresh:
+        progressed = _trained_before(spec, model)
+    progressed, run = _open_run(spec, progressed or Progressed())
+    progressed.environment = joined(progressed.environment, certificate["environment"])
+    return Prepared(
+        spec=spec,
+        folder=folder,
+        model=model,
+        trainer=trainer,
+        mixture=mixture,
+        prompts=prompts,
+        features=features,
+        certificate=certificate,
+        progressed=progressed,
+        run=run,
+    )
+
+
+def train(job: Prepared, stop: StopRequest) -> None:
+    """The steps that are left; losses are stored as checkpoints are written."""
+    from experiments.training import loop
+
+    loop.train(
+        job.trainer,
+        job.mixture,
+        job.spec,
+        features=job.features,
+        folder=job.folder,
+        progressed=job.progressed,
+        before_checkpoint=_LossSender(job.run),
+        stop=stop,
+    )
+
+
+def evaluate(job: Prepared, stop: StopRequest) -> "Evaluation":
+    """Every benchmark, with its blind twin."""
+    from experiments.evaluation import evaluate as evaluation
+
+    return evaluation.evaluate(job.model, job.spec, job.prompts, job.features, stop=stop)
+
+
+def deliver(job: Prepared, evaluation: "Evaluation") -> None:
+    """Write all results into the work folder, then from there into the store.
+
+    Raises:
+        StoreError: the store cannot be used; the results wait.
+    """
+    from experiments.training.costs import planned_costs
+
+    certificate, progressed, results = job.certificate, job.progressed, job.folder / outbox.RESULTS_FOLDER
+    certificate["batches"] = progressed.batches
+    certificate["environment"] = progressed.environment
+    certificate["against"] = against_baseline(job.spec, certificate)
+    shutil.rmtree(results, ignore_errors=True)  # what a killed process began to write
+    job.model.save_pretrained(results, spec_hash=job.spec.hash)
+    _write_results(results, evaluation, certificate)
+    costs = planned_costs(job.spec, job.model.config, job.features)
+    costs["train_step_time_s"] = median(progressed.step_times_s)
+    outbox.keep(job.folder, job.spec, job.run, losses=progressed.losses, metrics={**costs, **evaluation.scores})
+    _store_results(job.folder, job.spec.title)
+
+
+def _store_results(folder: Path, title: str) -> None:
+    try:
+        delivered = outbox.deliver(folder)
+    except StoreError:
+        say(f"{title}: its results wait in {folder}; the next command stores them, and runs nothing of it again")
+        raise
+    if delivered is None and folder.exists():  # where it is gone, another command was faster
+        raise OSError(errno.EIO, "what was written cannot be read back", str(folder))
+
+
+def _is_its_own_fault(error: BaseException) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, StoreError)
+
+
+def _end(run: RunWriter, status: str) -> None:
+    """End a run as far as the store lets us: what went wrong before is what the user is told."""
+    with suppress(StoreError):
+        run.end_unfinished(status)
+
+
+class _LossSender:
+    """Stores the losses up to a checkpoint; a store that is lost is told of once, and does not stop training."""
+
+    def __init__(self, run: RunWriter):
+        self._run = run
+        self._told = False
+
+    def __call__(self, progressed: "Progressed") -> None:
+        try:
+            self._run.send_once({loss(dataset): values for dataset, values in progressed.losses.items()})
+        except StoreError as error:
+            if not self._told:
+                say(f"{error.message}; training goes on, what is measured waits until the end ({error.hint})")
+            self._told = True
+
+
+def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
+    """Weights of a stored run that trained the same and was only evaluated otherwise, if there is one.
+
+    A run whose weights are damaged is told of and passed over: without another one, the job trains itself.
+    """
+    from experiments.training.checkpoint import Progressed
+    from flamingo_core.checkpoint import load_tensors, load_trained_state
+
+    for donor in reader.find_trained(spec.train_hash, spec.seed):
+        weights = reader.intact(donor, WEIGHTS_FILE)
+        if weights is None or "train_step_time_s" not in donor.metrics:
+            continue
+        try:
+            load_trained_state(model, load_tensors(weights, hashed=True)[0])
+        except ValueError as error:
+            say(f"{WEIGHTS_FILE} of run {donor.run_id} cannot be used, {spec.title} trains itself: {error}")
+            continue
+        say(f"{spec.title}: run {donor.run_id} trained the same, its weights are evaluated")
+        times = [donor.metrics["train_step_time_s"]]
+        # what it was trained on is the donor's word: of one that says nothing, `{}` is equal to nothing
+        certificate = reader.certificate(donor) or {}
+        return Progressed(
+            step=spec.train.steps,
+            losses=reader.losses(donor),
+            step_times_s=times,
+            batches=certificate.get("batches") or {},
+            environment=certificate.get("environment") or {},
+        )
+    return None
+
+
+def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWriter]:
+    """The run to write to; one that was deleted meanwhile is written anew."""
+    run = None
+    if progressed.run_id is not None:
+        run = resume_run(progressed.run_id, step=progressed.step)
+        say(f"{spec.title} resumed at step {progressed.step}")
+    run = run or start_run(spec)
+    progressed.run_id = run.run_id
+    return progressed, run
+
+
+def _write_results(folder: Path, evaluation: "Evaluation", certificate: dict[str, Any]) -> None:
+    (folder / PREDICTIONS_FOLDER).mkdir(parents=True, exist_ok=True)
+    for benchmark in BENCHMARKS:
+        evaluation.predictions[benchmark.name].to_parquet(folder / PREDICTIONS_FOLDER / f"{benchmark.name}.parquet")
+    write_certificate(folder, certificate)
