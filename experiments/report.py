@@ -11,18 +11,13 @@ or of several: a table whose seeds ran on several machines.
 """
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from experiments.cli import TABLE_FLAGS, Flag, main, number, points, split_flags
+from experiments.command.cli import TABLE_FLAGS, Flag, main, number, points, split_flags
+from experiments.command.rows import files_of_runs, stored_rows
 from experiments.common.exit_codes import DONE
-from experiments.common.plain_text import visible_lines
-from experiments.common.problems import Problem, UserError, refuse
+from experiments.common.problems import Problem, refuse
+from experiments.common.say import say
 from experiments.published.table3 import HARMLESS_POINTS
-from experiments.rows import stored_rows
-
-if TYPE_CHECKING:
-    from experiments.analysis.table.runs_file import RunsFile
 
 FORMATS = ("md", "brief", "csv", "json", "latex", "html", "svg", "runs")
 FLAGS = (*TABLE_FLAGS, Flag(("--format",), FORMATS), Flag(("--out",), ()), Flag(("--from",), ()))
@@ -39,7 +34,7 @@ def report(argv: list[str]) -> int:
     from experiments.analysis.formats import as_text
     from experiments.analysis.table import pair_cache
     from experiments.analysis.table.build import unverified_in_words
-    from experiments.analysis.whole_file import check_out, write_out
+    from experiments.command.out_file import check_out, write_out
     from experiments.store import reader
 
     sources = flags["--from"].split(",") if "--from" in flags else None
@@ -47,7 +42,7 @@ def report(argv: list[str]) -> int:
     seeds = number("--seeds", flags, problems)
     baseline_seeds = number("--baseline-seeds", flags, problems) or 0
     delta = points("--delta", flags, HARMLESS_POINTS, problems)
-    kept = None if sources is None else _files_of_runs(sources, problems)
+    kept = None if sources is None else files_of_runs(sources, problems)
     finished = reader.runs() if kept is None else list(kept.runs)
     scale, rows = stored_rows(overrides, flags.get("--rows"), finished, problems, of_file=kept is not None)
     refuse(problems)
@@ -63,28 +58,16 @@ def report(argv: list[str]) -> int:
     text = as_text(table, flags.get("--format", FORMATS[0]))
     if not table.runs:
         said = f"no finished baseline is stored at scale {scale}: {table.fill_command('baseline')}"
-        print(visible_lines(said), file=sys.stderr)
+        say(said)
     for row, reason in table.broken.items():
-        print(visible_lines(f"{row} cannot be read: {reason}\nhint: {table.fill_command(row)}"), file=sys.stderr)
+        say(f"{row} cannot be read: {reason}\nhint: {table.fill_command(row)}")
     if table.table["unverified"]:
-        print(unverified_in_words(table.table["unverified"]), file=sys.stderr)
+        say(unverified_in_words(table.table["unverified"]))
     if out is None:
         print(text, end="")
     else:
         write_out(out, text)
     return DONE
-
-
-def _files_of_runs(names: list[str], problems: list[Problem]) -> "RunsFile":
-    from experiments.analysis.table.runs_file import joined, read
-
-    files = []
-    for name in names:
-        try:
-            files.append(read(Path(name)))
-        except UserError as error:
-            problems += error.problems
-    return joined(files)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,15 @@ python -m experiments.table3 [scale=desk] [--rows a,b] [--seeds N] [key=value ..
 import sys
 from typing import TYPE_CHECKING
 
-from experiments import cli
-from experiments.cli import Flag, main, number, points, split_flags
+from experiments.command import cli
+from experiments.command.cli import Flag, main, number, points, split_flags
+from experiments.command.rows import wanted
+from experiments.command.tables import table_of_rows
 from experiments.common.exit_codes import DONE
 from experiments.common.plain_json import dumps
 from experiments.common.problems import Problem
 from experiments.common.streams import aside
-from experiments.published.table3 import BASELINE, HARMLESS_POINTS
-from experiments.rows import wanted
+from experiments.published.table3 import HARMLESS_POINTS
 
 if TYPE_CHECKING:
     from experiments.spec.spec import Spec
@@ -61,11 +62,7 @@ def table3(argv: list[str]) -> int:
         print(forecast(specs, workers=workers, as_json="--json" in flags))
         return DONE
     from experiments.analysis.formats.terminal import printed_table
-    from experiments.analysis.table.build import build
-    from experiments.analysis.table.pair_cache import forgiving
-    from experiments.analysis.table.select import beside
     from experiments.jobs.reconcile import reconcile, report_failures
-    from experiments.store import reader
 
     runs: dict[str, StoredRun] = {}
 
@@ -74,26 +71,8 @@ def table3(argv: list[str]) -> int:
 
     with aside():
         failures = reconcile(specs, collect, workers=workers, fail_fast="--fail-fast" in flags)
-    names = list(dict.fromkeys(spec.name for spec in specs))
-    chosen = beside(runs.values(), reader.runs(scale=specs[0].scale)) if runs else None
-    stored = chosen.runs if chosen else ()
-    of_baseline = set(range(baseline_seeds))
-    if "--baseline-seeds" not in flags:  # more seeds of the baseline count where they are, as in `report`
-        of_baseline |= {run.seed for run in stored if run.row == BASELINE}
-    table = build(
-        [
-            run
-            for run in stored
-            if run.row not in names or run.seed in (of_baseline if run.row == BASELINE else range(seeds))
-        ],
-        scale=specs[0].scale,
-        seeds=range(seeds),
-        baseline_seeds=sorted(of_baseline),
-        rows=names,
-        other_designs=[run for run in chosen.other_designs if run.row in names] if chosen else (),
-        delta=delta,
-        evidence=forgiving,
-    )
+    more = baseline_seeds if "--baseline-seeds" in flags else None
+    table = table_of_rows(specs, runs.values(), seeds, more, delta=delta)
     print(dumps(table, indent=1) if "--json" in flags else printed_table(table))
     return report_failures(failures)
 

@@ -5,12 +5,9 @@ safetensors notices a file that was cut short, and no byte that changed: a hash 
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from flamingo_core.config import FlamingoConfig
+from flamingo_core.whole_file import write_whole
 
 if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo
@@ -26,38 +24,6 @@ WEIGHTS_FILE = "weights.safetensors"
 CONTENT_HASH = "content_sha256"  # among the metadata
 
 Model = TypeVar("Model", bound="Flamingo")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed over it.
-
-    Where there is one it keeps its mode, and a link goes on leading to it.
-    """
-    if path.exists() and not path.is_file():  # a device or a pipe is written to, never replaced by a file
-        path.write_bytes(content)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    target = Path(os.path.realpath(path))
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
-    temporary = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            if mode is not None:
-                os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def remove_drafts(folder: Path, name: str = "*") -> None:
-    """Remove what writers that were killed left of files of this name; no one else may be writing one now."""
-    for draft in folder.glob(f".{name}.????????"):
-        draft.unlink(missing_ok=True)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

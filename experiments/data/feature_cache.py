@@ -108,7 +108,8 @@ class FeatureCache:
         Raises:
             OSError: there is no space for it, or the encoder raised it.
         """
-        from flamingo_core.checkpoint import remove_drafts, save_tensors
+        from flamingo_core.checkpoint import save_tensors
+        from flamingo_core.whole_file import remove_drafts
 
         source = path.stem.rpartition("-")[0]
         lock = file_lock(f"{path}.lock")  # a second process waits, and reads what the first has made

@@ -72,7 +72,7 @@ class Waiting:
 
     def write(self, folder: Path) -> None:
         """Whole or not at all."""
-        from flamingo_core.checkpoint import write_whole
+        from flamingo_core.whole_file import write_whole
 
         said = asdict(self)
         write_whole(folder / LIST_FILE, dumps({"sha256": text_hash(dumps(said)), "list": said}).encode())

@@ -4,6 +4,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
+from experiments.common.cores import usable_cores
 from experiments.common.exit_codes import DONE, FAILED
 from experiments.common.plain_text import visible
 from experiments.jobs import lease
@@ -12,7 +13,7 @@ from experiments.jobs.complete import complete, is_complete
 from experiments.jobs.display import make_display
 from experiments.jobs.executor import Executor, Failure
 from experiments.jobs.executors.in_process import InProcess
-from experiments.jobs.executors.local import Local, usable_cores
+from experiments.jobs.executors.local import Local
 from experiments.jobs.job import Job, missing_jobs, stored_pair, wanted_jobs
 from experiments.jobs.outbox import deliver_all
 from experiments.jobs.scheduler import run_jobs

@@ -8,7 +8,8 @@ from experiments.common.plain_json import dumps
 from experiments.pretraining.parts import FrozenPart
 from experiments.spec.resolve import RECORD_FILE, content_hash
 from experiments.spec.resolve import read_record as read_record
-from flamingo_core.checkpoint import save_tensors, write_whole
+from flamingo_core.checkpoint import save_tensors
+from flamingo_core.whole_file import write_whole
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flamingo_core.checkpoint import load_tensors, load_trained_state, remove_drafts, save_tensors, trained_state
+from flamingo_core.checkpoint import load_tensors, load_trained_state, save_tensors, trained_state
 from flamingo_core.flamingo import Flamingo
+from flamingo_core.whole_file import remove_drafts
 
 KEEP = 2  # the newest, and the one before should it turn out damaged
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.common.checkout import ROOT
 from experiments.published import table3
 from experiments.report import report

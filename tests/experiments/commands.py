@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.run import run
 from experiments.spec.spec import Spec, make_spec
 

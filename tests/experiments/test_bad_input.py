@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import main, read_run
+from experiments.command.cli import main, read_run
 from experiments.common.checkout import ROOT
 
 

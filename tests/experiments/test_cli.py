@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.cli import main, read_run
+from experiments.command.cli import main, read_run
+from experiments.command.help import KEYS
 from experiments.common.checkout import ROOT
 from experiments.published.table3 import rows
 from experiments.report import report
@@ -19,7 +20,6 @@ from experiments.spec.spec import make_spec
 from experiments.spec.yaml_files import known
 from experiments.store import reader
 from experiments.store.error import StoreError
-from experiments.usage import KEYS
 from flamingo_core import registry
 from tests.experiments.commands import QUICK, run_here
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.common.checkout import ROOT
 from experiments.data.world.world import World
 from experiments.pretraining.language import facts_known

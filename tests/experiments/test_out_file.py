@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.analysis import whole_file
-from experiments.cli import main
+from experiments.command import out_file
+from experiments.command.cli import main
 from experiments.report import report
 from flamingo_core import checkpoint
 
 SHORT = ["scale=tiny", "--format", "brief", "--out"]
-WRITERS = {"analysis": whole_file.write_whole, "core": checkpoint.write_whole}
+WRITERS = {"analysis": out_file.write_whole, "core": checkpoint.write_whole}
 
 Write = Callable[[Path, bytes], None]
 
@@ -99,7 +99,7 @@ def test_what_is_open_already_is_written_to(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_text("before\n")
     with file.open("ab") as opened:
-        whole_file.write_whole(Path(f"/dev/fd/{opened.fileno()}"), b"table")
+        out_file.write_whole(Path(f"/dev/fd/{opened.fileno()}"), b"table")
     assert file.read_text() == "before\ntable" and os.listdir(tmp_path) == ["log"]
 
 
@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_written_is_a_refusal(
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(whole_file.os, "replace", fail)
+    monkeypatch.setattr(out_file.os, "replace", fail)
     assert main(report, [*SHORT, str(file)]) == 2
     err = capsys.readouterr().err
     assert f"`--out` is `{file}`; allowed: a file that can be written (Input/output error)" in err
@@ -216,7 +216,7 @@ def test_a_file_below_dev_is_a_file(name: str, tmp_path: Path, monkeypatch: pyte
         pytest.skip(f"no {file.parent} here")
     try:
         for content in (b"first", b"second"):
-            whole_file.write_whole(file, content)
+            out_file.write_whole(file, content)
         assert file.read_bytes() == b"second"
     finally:
         file.unlink(missing_ok=True)

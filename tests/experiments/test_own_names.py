@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import RUN_FLAGS, TABLE_FLAGS, main, read_run, split_flags
+from experiments.command.cli import RUN_FLAGS, TABLE_FLAGS, main, read_run, split_flags
+from experiments.command.rows import wanted
 from experiments.common.problems import Problem
-from experiments.rows import wanted
 from experiments.run import run
 from experiments.spec.overrides import parse
 from experiments.spec.spec import make_specs

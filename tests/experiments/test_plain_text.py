@@ -20,7 +20,7 @@ from experiments.analysis.formats.terminal import printed_row, printed_table
 from experiments.analysis.model.bootstrap import Interval
 from experiments.analysis.table.build import build
 from experiments.analysis.table.runs_file import RunsFile, as_runs, read
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.common.plain_text import INVISIBLE, inert, read_back, visible, written
 from experiments.common.problems import UserError, wrong_value
 from experiments.jobs.attempt import Outcome

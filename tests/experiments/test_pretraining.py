@@ -10,16 +10,17 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.common.checkout import ROOT
 from experiments.data.world.world import World
-from experiments.pretrain import pretrain, side_by_side
+from experiments.pretrain import pretrain
 from experiments.pretraining import loop
 from experiments.pretraining.language import Texts, prepare, weighted_loss
 from experiments.pretraining.loop import PretrainConfig, fit
 from experiments.pretraining.parts import FrozenPart, parts_of, scales, train_part
 from experiments.pretraining.quality import probe
 from experiments.pretraining.shipped import read_record, write_part
+from experiments.pretraining.side_by_side import side_by_side
 from experiments.pretraining.vision import Pairs, PictureText
 from experiments.spec.resolve import content_hash
 from flamingo_core import registry
@@ -105,7 +106,7 @@ def test_a_signal_to_the_command_stops_parts_in_processes_of_their_own(tmp_path,
     """SIGTERM to one process, or to all at once: each part has left its checkpoint when the command ends."""
     (tmp_path / "a_part.py").write_text(PART)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
-    monkeypatch.setattr("experiments.pretrain.usable_cores", lambda: 2)
+    monkeypatch.setattr("experiments.pretraining.side_by_side.usable_cores", lambda: 2)
     for sent_to_all in (False, True):
         files = [tmp_path / f"{sent_to_all}-{number}" for number in range(2)]
 

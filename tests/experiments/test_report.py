@@ -18,7 +18,7 @@ import pytest
 from experiments.analysis import Table
 from experiments.analysis.formats import as_text, latex, markdown, strip
 from experiments.analysis.table.load import DEFAULT_SCALE
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.common.checkout import ROOT
 from experiments.published import table3
 from experiments.report import FORMATS, report

@@ -9,7 +9,7 @@ import pytest
 from experiments.analysis import Table
 from experiments.analysis.model.bootstrap import Interval
 from experiments.analysis.table.runs_file import RunsFile, as_runs
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.report import FORMATS, report
 from experiments.store.names import OVERALL, SCORES, blind
 from experiments.store.stored_run import StoredRun

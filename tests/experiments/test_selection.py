@@ -10,14 +10,14 @@ import pytest
 import yaml
 
 from dashboard.html_table import html_table
-from experiments import run as run_command
 from experiments.analysis import Table
 from experiments.analysis.formats import as_text
 from experiments.analysis.model.bootstrap import Interval
 from experiments.analysis.table import build
 from experiments.analysis.table.runs_file import RunsFile, as_runs, joined, read
 from experiments.analysis.table.select import select
-from experiments.cli import main
+from experiments.command import tables
+from experiments.command.cli import main
 from experiments.report import report
 from experiments.store.names import OVERALL, SCORES, blind
 from experiments.store.stored_run import StoredRun
@@ -217,9 +217,9 @@ def test_a_command_that_sweeps_a_row_prints_a_table_for_each_spec(store_file):
         run = a_run("resampler_mlp", 0, points, design=design, overrides=f"model.resampler.mlp.width={design}")
         spec = FakeSpec(name="resampler_mlp", hash=run.spec_hash, baseline_hash="base")
         done.append((spec, run, base))
-    tables = run_command.tables_of(done)
-    assert [row_of(built, "resampler_mlp")["overall"]["mean"] for built in tables] == [50.0, 40.0]
-    assert all(row_of(built, "baseline")["n"] == 1 for built in tables)
+    made = tables.tables_of(done)
+    assert [row_of(built, "resampler_mlp")["overall"]["mean"] for built in made] == [50.0, 40.0]
+    assert all(row_of(built, "baseline")["n"] == 1 for built in made)
 
 
 def test_a_command_says_the_same_of_a_row_as_a_report(store_file):
@@ -236,7 +236,7 @@ def test_a_command_says_the_same_of_a_row_as_a_report(store_file):
         (FakeSpec(name="lowlr", seed=run.seed, hash=run.spec_hash, baseline_hash="base"), run, base[run.seed])
         for run in new
     ]
-    (built,) = run_command.tables_of(done, runs)
+    (built,) = tables.tables_of(done, runs)
     assert row_of(built, "lowlr")["overall"] == expected["overall"]
     assert "3 runs of an older `lowlr`" in built["method"]
     assert row_of(loaded(runs, rows=["lowlr"]).table, "lowlr") == expected

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.store import reader
 from experiments.table3 import table3
 from tests.experiments.commands import QUICK

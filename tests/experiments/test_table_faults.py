@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Lines
 from experiments.jobs.executors.local import Local

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.common.problems import UserError
 from experiments.common.yaml_file import MAX_DEPTH, MAX_VALUES, checked_text, read
 from experiments.pretraining import parts

@@ -12,8 +12,9 @@ from experiments.training import checkpoint
 from experiments.training.build import build_model
 from experiments.training.checkpoint import Progressed
 from experiments.training.optimizer import make_optimizer
-from flamingo_core.checkpoint import load_tensors, save_tensors, trained_state, write_whole
+from flamingo_core.checkpoint import load_tensors, save_tensors, trained_state
 from flamingo_core.flamingo import Flamingo
+from flamingo_core.whole_file import write_whole
 from tests.experiments.commands import tiny_spec
 
 SPEC = tiny_spec()

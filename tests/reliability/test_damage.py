@@ -16,7 +16,7 @@ import pytest
 
 from experiments.analysis import Table
 from experiments.analysis.formats import as_text
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.common.checkout import ROOT
 from experiments.common.plain_json import dumps
 from experiments.report import FORMATS, report

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.jobs import reconcile
 from experiments.jobs.attempt import Outcome
 from experiments.report import report

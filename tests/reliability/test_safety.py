@@ -98,7 +98,7 @@ def test_a_servers_word_for_a_run_is_no_path(run_id: str, tmp_path: Path, monkey
 )
 def test_a_stored_prediction_names_no_file(medium: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture's file is named by its medium: one that is no medium makes no file, wherever it points."""
-    from experiments import run
+    from experiments.command import tables
 
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     with pytest.raises(ValueError, match="no medium"):
@@ -112,7 +112,7 @@ def test_a_stored_prediction_names_no_file(medium: str, tmp_path: Path, monkeypa
     )
     monkeypatch.setattr("experiments.analysis.table.build.build", lambda *a, **b: {})
     with pytest.raises(ValueError, match="no medium"):
-        run.printed(spec, a_run("a", ""), None)
+        tables.printed(spec, a_run("a", ""), None)
     assert list(tmp_path.iterdir()) == [] and written == []
 
 

@@ -129,7 +129,7 @@ def _child(words: Sequence[str], store: Path, kill_at: int | None, disk: Failing
 
 
 def _called(name: str, *words: str) -> int:
-    from experiments.cli import main
+    from experiments.command.cli import main
     from experiments.report import report
     from experiments.run import run
     from experiments.table3 import table3

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from experiments.analysis.model import bootstrap
 from experiments.analysis.model.bootstrap import Interval
 from experiments.analysis.table import pairing
-from experiments.analysis.whole_file import write_whole
 from experiments.common.plain_json import dumps
 from experiments.store import damage, reader
 from experiments.store.connection import Store, locate
@@ -27,6 +26,7 @@ from experiments.store.damage import UNREADABLE
 from experiments.store.error import StoreError
 from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store.stored_run import StoredRun
+from flamingo_core.whole_file import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,6 +20,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.util import get_temp_dir
 from typing import TYPE_CHECKING
 
+from experiments.common.cores import usable_cores
 from experiments.common.interrupt import How, StopRequest, answered, ask, forget, held_back, let_in
 from experiments.jobs.attempt import Outcome, attempt, guarded
 from experiments.jobs.executor import Ended, Event, Said
@@ -35,11 +36,6 @@ LONGEST_IN_IT = len("/pymp-12345678/listener-12345678")  # as `multiprocessing` 
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 Run = Callable[[Job], Outcome]
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def warm_up() -> None:

@@ -1,54 +1,17 @@
-"""A file that is written whole or not at all, whoever else writes it at the same time, and where one may be written."""
+"""The file that `--out` names: where one may be written, and writing it."""
 
 import os
-import re
 import stat
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from shlex import quote
-from uuid import uuid4
 
 from experiments.common.problems import Problem, UserError, show, wrong_value
 from experiments.store.connection import locate
 from experiments.store.error import StoreError
+from flamingo_core.whole_file import write_whole
 
-# Names of what is open already, be it a file.
-DESCRIPTORS = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")  # of what lies beside a sqlite file and belongs to it
-LONGEST = 50  # characters of a name that are repeated in a draft's: 255 bytes are a file system's most
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write beside it, then move it into place: the file that a link leads to, with the owner and mode that it has.
-
-    What is no file, such as a pipe or `/dev/null`, is written to; so is what is open already, as `/dev/stdout`.
-
-    Raises:
-        OSError: it cannot be written; what was there is as it was.
-    """
-    if file.exists() and not file.is_file():
-        file.write_bytes(content)
-        return
-    if DESCRIPTORS.fullmatch(str(file.absolute())):
-        with file.open("ab") as opened:
-            opened.write(content)
-        return
-    target = Path(os.path.realpath(file))
-    there = target.stat() if target.exists() else None
-    draft = target.with_name(f".{target.name[:LONGEST]}.{uuid4().hex}")
-    try:
-        # readable to no more people than the file is; a new one to those whom the umask lets
-        mode = 0o666 if there is None else 0o600
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
-            opened.write(content)
-            if there is not None:
-                with suppress(PermissionError):  # who is not root gives nothing away
-                    os.fchown(opened.fileno(), there.st_uid, there.st_gid)
-                os.fchmod(opened.fileno(), stat.S_IMODE(there.st_mode))
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def check_out(name: str, sources: Iterable[str], problems: list[Problem]) -> Path | None:

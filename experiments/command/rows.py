@@ -1,10 +1,12 @@
 """The rows that a command names: those to run, one spec a job, and those that are stored."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.common.problems import Problem, refuse, wrong_value
+from experiments.common.problems import Problem, UserError, refuse, wrong_value
 
 if TYPE_CHECKING:
+    from experiments.analysis.table.runs_file import RunsFile
     from experiments.spec.sweep import Sweep
     from experiments.store.stored_run import StoredRun
 
@@ -75,3 +77,16 @@ def stored_rows(
     for key, values, allowed in ((SCALE, [scale], scales), ("--rows", rows or [], stored)):
         problems += [wrong_value(key, value, allowed) for value in values if value not in allowed]
     return scale, rows
+
+
+def files_of_runs(names: list[str], problems: list[Problem]) -> "RunsFile":
+    """The runs of the files that `--from` names; those that cannot be read are problems."""
+    from experiments.analysis.table.runs_file import joined, read
+
+    files = []
+    for name in names:
+        try:
+            files.append(read(Path(name)))
+        except UserError as error:
+            problems += error.problems
+    return joined(files)

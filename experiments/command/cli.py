@@ -148,7 +148,7 @@ def parse_run(argv: Sequence[str]) -> ParsedRun:
     flags, overrides = split_flags(argv, RUN_FLAGS, problems)
     folder = Path(flags["--config-dir"]) if "--config-dir" in flags else None
     if "--help" in flags:
-        from experiments.usage import run_help
+        from experiments.command.help import run_help
 
         return ParsedRun(None, reply=run_help(folder))
     from experiments.spec.sweep import parse_sweep
