@@ -113,7 +113,7 @@ def test_features_of_another_source_are_not_taken_for_these(tmp_path: Path, caps
     """A whole file in the place of another of the same size is told of, and made again."""
     from experiments.data.feature_cache import FeatureCache
     from experiments.data.world.world import World
-    from tests.experiments.tiny_world import tiny_config
+    from tests.experiments.data.tiny_world import tiny_config
 
     model, _ = build()
     ids = ["test/coco/1", "test/vqav2/1"]

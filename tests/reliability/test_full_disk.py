@@ -17,7 +17,7 @@ from experiments.store import reader
 from experiments.store.error import URI_VARIABLE
 from experiments.training.build import build_model
 from tests.experiments.commands import run_here, tiny_spec
-from tests.experiments.tiny_world import tiny_config
+from tests.experiments.data.tiny_world import tiny_config
 from tests.reliability.stored import Stored, assert_each_step_is_stored_once
 from tests.reliability.warm import COMMAND, STEPS, WarmProcess
 
