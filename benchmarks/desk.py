@@ -21,7 +21,7 @@ from benchmarks.measure import print_environment
 STARTS = 5
 FIRST_STEP = """
 import os, sys, time
-from experiments.cli import main
+from experiments.command.cli import main
 from experiments.run import run
 from experiments.training.loop import Trainer
 

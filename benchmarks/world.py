@@ -15,7 +15,7 @@ from benchmarks.measure import print_table
 
 def main(words: list[str]) -> None:
     """Print answers, captions, and what the baseline's captions get right."""
-    from experiments.data.world.queries import CAPTIONING, queries, scored_part
+    from experiments.data.world.queries import CAPTIONING, queries
     from experiments.data.world.world import World
     from experiments.spec.spec import make_spec
     from experiments.store.names import BENCHMARKS
@@ -27,7 +27,7 @@ def main(words: list[str]) -> None:
     rows = []
     for one in BENCHMARKS:
         if one.name not in CAPTIONING:
-            answers = Counter(scored_part(one.name, query.answers[0]) for query in asked[one.name])
+            answers = Counter(query.scored_part(query.answers[0]) for query in asked[one.name])
             most = answers.most_common(1)[0]
             rows.append([one.label, str(len(answers)), f"{100 * most[1] / len(asked[one.name]):.1f}% `{most[0]}`"])
     print_table(["questions", "answers", "the most frequent"], rows)

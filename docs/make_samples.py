@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from experiments.data.config import DATASETS
-from experiments.data.world.documents import document, layout
-from experiments.data.world.queries import Query
+from experiments.data.document import layout
+from experiments.data.query import Query
+from experiments.data.world.documents import document
 from experiments.data.world.world import World
 from experiments.evaluation.prompts import build_prompts
 from experiments.spec.spec import Spec, make_spec

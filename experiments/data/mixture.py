@@ -10,9 +10,10 @@ import numpy as np
 
 from experiments.data.batch import Batch
 from experiments.data.config import DataConfig
+from experiments.data.document import Document, layout
 from experiments.data.draws import generator
 from experiments.data.tokenizer import encode, image_token_id
-from experiments.data.world.documents import Document, document, layout, num_documents
+from experiments.data.world.documents import document, num_documents
 from experiments.data.world.world import World
 
 if TYPE_CHECKING:

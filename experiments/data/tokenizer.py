@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.data.world.vocabulary import BOS, EOC, IMAGE, PAD, UNKNOWN, words
+from experiments.data.marks import BOS, EOC, IMAGE, PAD, UNKNOWN
+from experiments.data.world.vocabulary import words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -1,7 +1,7 @@
 """The five benchmarks and their blind twins: prompts, answers, per-example scores, and their means."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,14 +11,13 @@ from experiments.common.progress import Progress
 from experiments.data.config import DataConfig
 from experiments.data.feature_cache import FeatureCache
 from experiments.data.tokenizer import tokenizer_of
-from experiments.data.world.queries import scored_part
 from experiments.data.world.world import World
 from experiments.evaluation.config import EvalConfig
 from experiments.evaluation.decode import answer
 from experiments.evaluation.overall import overall
 from experiments.evaluation.prompts import Prompt, blind_media, build_prompts
 from experiments.evaluation.score import score_examples
-from experiments.store.names import BENCHMARKS, OKVQA_NAME, OVERALL, PREDICTION_COLUMNS, blind
+from experiments.store.names import BENCHMARKS, OVERALL, PREDICTION_COLUMNS, blind
 from flamingo_core.flamingo import Flamingo
 
 if TYPE_CHECKING:
@@ -94,11 +93,10 @@ def evaluate(
         points = {each.metric: float(predictions[each.name][column].mean()) for each in BENCHMARKS}
         scores.update({name(metric): value for metric, value in points.items()})
         scores[name(OVERALL)] = overall(points, spec.eval.ceilings)
-    asked = predictions["okvqa"]
-    for metric, column in ((OKVQA_NAME, "answer"), (blind(OKVQA_NAME), "blind_answer")):
-        names = [prompt.query.name for prompt in prompts["okvqa"]]
-        named = [answer.split()[:1] == [name] for answer, name in zip(asked[column], names, strict=True)]
-        scores[metric] = 100 * sum(named) / len(named)
+    for benchmark, some in prompts.items():
+        for name, column in ((lambda metric: metric, "answer"), (blind, "blind_answer")):
+            points = _further_scores(some, predictions[benchmark][column])
+            scores.update({name(metric): value for metric, value in points.items()})
     return Evaluation(scores, predictions)
 
 
@@ -123,7 +121,16 @@ def _ask(
     }
     for prefix, media in (("", [prompt.media for prompt in prompts]), ("blind_", blind_media(prompts))):
         answers = answer(model, tokenizer, texts, media, features, spec.eval, after_batch=after_batch)
-        scored = [scored_part(benchmark, text) for text in answers]
+        scored = [prompt.query.scored_part(text) for prompt, text in zip(prompts, answers, strict=True)]
         columns[f"{prefix}answer"] = answers
         columns[f"{prefix}score"] = score_examples(benchmark, scored, references)
     return pd.DataFrame(columns)[list(PREDICTION_COLUMNS)]
+
+
+def _further_scores(prompts: list[Prompt], answers: Iterable[str]) -> dict[str, float]:
+    """Means by metric of what queries score beside their benchmark."""
+    points: dict[str, list[float]] = {}
+    for prompt, text in zip(prompts, answers, strict=True):
+        for metric, value in prompt.query.further_scores(text).items():
+            points.setdefault(metric, []).append(value)
+    return {metric: sum(values) / len(prompts) for metric, values in points.items()}

@@ -5,14 +5,16 @@ A demonstration reads `<image> question answer <EOC>`, or `<image> caption <EOC>
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.data.document import Chunk, layout
 from experiments.data.draws import generator
-from experiments.data.world.documents import Chunk, layout
+from experiments.data.marks import IMAGE
+from experiments.data.query import Query
 from experiments.data.world.lengths import TEXT_ONLY_DEMONSTRATIONS
-from experiments.data.world.queries import Query, queries, support
-from experiments.data.world.vocabulary import IMAGE
+from experiments.data.world.queries import queries, support
 from experiments.store.names import BLIND_OFFSET
 
 if TYPE_CHECKING:
@@ -61,10 +63,10 @@ def blind_media(prompts: list[Prompt]) -> list[tuple[str, ...]]:
     return [(*prompt.media[:-1], other.query.medium) for prompt, other in zip(prompts, others, strict=True)]
 
 
-def _demonstrations(query: Query, pool: list[Query], *, seed: int, shots: int) -> tuple[Query, ...]:
-    """Drawn without replacement; where the answer is a fact about a kind, never one that shows this kind."""
+def _demonstrations(query: Query, pool: Sequence[Query], *, seed: int, shots: int) -> tuple[Query, ...]:
+    """Drawn without replacement from the examples that the query allows."""
     count = shots or TEXT_ONLY_DEMONSTRATIONS
-    allowed = [example for example in pool if query.name is None or query.name not in example.shown]
+    allowed = [example for example in pool if query.allows(example)]
     if count > len(allowed):
         raise ValueError(
             f"`eval.shots` is {shots}; the support set of {query.benchmark} has {len(allowed)} examples for {query.id}"

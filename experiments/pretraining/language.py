@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
+from experiments.data.document import layout
 from experiments.data.tokenizer import build_tokenizer, encode
-from experiments.data.world.documents import layout
 from experiments.data.world.text import text_document
 from experiments.data.world.vocabulary import FACTS, KINDS, fact, fact_question
 

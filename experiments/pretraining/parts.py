@@ -50,7 +50,7 @@ class FrozenPart:
 
 def _read(slot: str, index: int) -> str:
     """A text that a part learns from."""
-    from experiments.data.world.documents import layout
+    from experiments.data.document import layout
     from experiments.data.world.text import text_document
     from experiments.pretraining.vision import pair_caption
 

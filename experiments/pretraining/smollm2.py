@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.common.problems import Problem, UserError
+from experiments.data.marks import BOS, EOC, IMAGE, PAD
 from experiments.data.tokenizer import TOKENIZER_FILE
-from experiments.data.world.vocabulary import BOS, EOC, IMAGE, PAD
 from experiments.store.places import cache_folder
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.common.plain_text import visible
-from experiments.data.world.vocabulary import IMAGE
+from experiments.data.marks import IMAGE
 from experiments.store import damage, reader
 from experiments.store.names import BENCHMARKS, Benchmark
 from experiments.store.stored_run import StoredRun

@@ -7,45 +7,22 @@ So captions are what pairs teach, and the form in which a fact is answered is ta
 decided by (data set, index).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
+from experiments.data.document import Chunk, Document
 from experiments.data.draws import generator
 from experiments.data.world.captions import FULL, REFERENCE, SHORT, alt_text, caption
 from experiments.data.world.config import WorldConfig
 from experiments.data.world.questions import draw_fact, named_fact, question
 from experiments.data.world.scenes import SOURCES, scene
-from experiments.data.world.vocabulary import EOC, IMAGE
 
 _FORMS = ("fact", "question")
 _FORM_SHARES = (0.35, 0.65)
 _KEEPS_FORM = 0.9  # how often a part of a page has the page's form
 _WITH_FACT = {"ltip": (0.5, 0.1), "vtp": (0.3, 0.1)}  # of the pairs that show one thing, or two, how many ask a fact
 _FACT_ALONE = 0.6  # of the parts of a page that ask a fact, how many are bound to show one thing
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """One picture or clip (None: text alone) with its text; the answer is what a model learns to write."""
-
-    medium: str | None
-    question: str  # empty before a caption
-    answer: str
-
-
-@dataclass(frozen=True)
-class Document:
-    """One training example."""
-
-    id: str
-    chunks: tuple[Chunk, ...]
-
-    @property
-    def media(self) -> tuple[str, ...]:
-        """Ids of the media, in the order of their marks."""
-        return tuple(chunk.medium for chunk in self.chunks if chunk.medium is not None)
 
 
 def num_media(config: WorldConfig, dataset: str) -> int:
@@ -72,23 +49,6 @@ def document(config: WorldConfig, dataset: str, index: int) -> Document:
         return Document(name, tuple(_page(config, rng)))
     medium = f"train/{dataset}/{index % num_media(config, dataset)}"
     return Document(name, (_pair(dataset, medium, rng),))
-
-
-def layout(chunks: Sequence[Chunk], *, text_first: bool = False) -> tuple[str, list[tuple[int, int]]]:
-    """The text of a document and the spans of it, in characters, that a model learns to write.
-
-    A picture's mark stands before its text, or with `text_first` after it.
-    """
-    text, learned = "", []
-    for chunk in chunks:
-        mark = [(IMAGE, False)] * (chunk.medium is not None)
-        written = [(chunk.question, False)] * bool(chunk.question) + [(chunk.answer, True), (EOC, True)]
-        for piece, learn in written + mark if text_first else mark + written:
-            text += " " * bool(text)
-            if learn:
-                learned.append((len(text), len(text) + len(piece)))
-            text += piece
-    return text, learned
 
 
 def _page(config: WorldConfig, rng: np.random.Generator) -> Iterator[Chunk]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.data.draws import generator
+from experiments.data.query import Query
 from experiments.data.world.captions import REFERENCE, caption
 from experiments.data.world.questions import draw_fact, named_fact, question
 from experiments.data.world.scenes import scene
 from experiments.data.world.vocabulary import KINDS
+from experiments.store.names import OKVQA_NAME
 
 if TYPE_CHECKING:
     from experiments.data.world.world import World
@@ -22,15 +24,10 @@ NUM_ANNOTATORS = 10
 
 
 @dataclass(frozen=True)
-class Query:
-    """One example of a benchmark."""
+class WorldQuery(Query):
+    """A query of the world, which knows what its picture or clip shows."""
 
-    id: str
-    benchmark: str
-    medium: str
-    question: str  # empty for captioning
-    answers: tuple[str, ...]  # references of a caption, or what each annotator answered
-    name: str | None = None  # okvqa: what is asked about, which a full answer says before the fact
+    name: str | None = None  # okvqa: the kind asked about, which a full answer says before the fact
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -39,37 +36,45 @@ class Query:
 
     @property
     def completion(self) -> str:
-        """What stands behind the question where the example is a demonstration."""
+        """The first answer; behind the kind's name where the question is about a fact."""
         return self.answers[0] if self.name is None else named_fact(KINDS.index(self.name), self.answers[0])
 
+    def allows(self, demonstration: Query) -> bool:
+        """Where the answer is a fact about a kind, no demonstration shows this kind."""
+        assert isinstance(demonstration, WorldQuery)
+        return Query.allows(self, demonstration) and (self.name is None or self.name not in demonstration.shown)
 
-def queries(world: "World", benchmark: str, split: str = "test") -> list[Query]:
+    def scored_part(self, text: str) -> str:
+        """The last word (the fact) where the question is about one, else everything."""
+        return text.split()[-1] if self.name is not None and text.split() else text
+
+    def further_scores(self, text: str) -> dict[str, float]:
+        """Where the question is about a fact: whether the answer begins with the right kind."""
+        return {} if self.name is None else {OKVQA_NAME: 100.0 * (text.split()[:1] == [self.name])}
+
+
+def queries(world: "World", benchmark: str, split: str = "test") -> list[WorldQuery]:
     """All queries of a benchmark, of split `test` or `val`."""
     return sample(benchmark, split, {"test": world.config.queries, "val": world.config.val_queries}[split])
 
 
-def support(world: "World", benchmark: str) -> list[Query]:
+def support(world: "World", benchmark: str) -> list[WorldQuery]:
     """The examples of a benchmark that demonstrations are drawn from."""
     return sample(benchmark, "support", world.config.support)
 
 
-def sample(benchmark: str, split: str, count: int) -> list[Query]:
+def sample(benchmark: str, split: str, count: int) -> list[WorldQuery]:
     """The first examples of a benchmark in a split."""
     return [_query(benchmark, f"{split}/{benchmark}/{index}") for index in range(count)]
 
 
-def scored_part(benchmark: str, text: str) -> str:
-    """What of a generated text is compared with the answers: the last word (the fact) in okvqa, else everything."""
-    return text.split()[-1] if benchmark == "okvqa" and text.split() else text
-
-
-def _query(benchmark: str, medium: str) -> Query:
+def _query(benchmark: str, medium: str) -> WorldQuery:
     rng, shown = generator("query", medium), scene(medium)
     if benchmark in CAPTIONING:
         references = tuple(caption(shown, rng, REFERENCE) for _ in range(NUM_REFERENCES))
-        return Query(medium, benchmark, medium, "", references)
+        return WorldQuery(medium, benchmark, medium, "", references)
     if benchmark == "okvqa":
         asked, value, kind = draw_fact(shown, rng, seen_with_pictures=False)
-        return Query(medium, benchmark, medium, asked, (value,) * NUM_ANNOTATORS, KINDS[kind])
+        return WorldQuery(medium, benchmark, medium, asked, (value,) * NUM_ANNOTATORS, KINDS[kind])
     asked, answer = question(shown, rng)
-    return Query(medium, benchmark, medium, asked, (answer,) * (NUM_ANNOTATORS if benchmark == "vqav2" else 1))
+    return WorldQuery(medium, benchmark, medium, asked, (answer,) * (NUM_ANNOTATORS if benchmark == "vqav2" else 1))

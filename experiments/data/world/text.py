@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from experiments.data.document import Chunk, Document, layout
 from experiments.data.draws import generator
+from experiments.data.marks import IMAGE
 from experiments.data.world.captions import FULL, REFERENCE, caption
-from experiments.data.world.documents import Chunk, Document, layout
 from experiments.data.world.questions import draw_fact, named_fact, question
 from experiments.data.world.scenes import Scene, scene
-from experiments.data.world.vocabulary import FACTS, IMAGE, KINDS, fact, fact_question
+from experiments.data.world.vocabulary import FACTS, KINDS, fact, fact_question
 
 _FORMS = ("facts", "fact_questions", "captions", "questions", "told_facts", "told_scenes")
 _SHARES = (0.10, 0.18, 0.12, 0.10, 0.08, 0.42)

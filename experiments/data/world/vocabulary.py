@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from experiments.data.draws import generator
+from experiments.data.marks import BOS, EOC, IMAGE, PAD, UNKNOWN
 
-PAD, BOS, IMAGE, EOC, UNKNOWN = "<pad>", "<bos>", "<image>", "<EOC>", "<unk>"
 SPECIAL = (PAD, UNKNOWN, BOS, EOC, IMAGE)
 
 SILHOUETTES = ("disc", "square", "triangle", "peanut", "clover", "star")

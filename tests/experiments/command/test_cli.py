@@ -180,7 +180,7 @@ def test_help_and_plain_refusals_import_no_torch() -> None:
     """They answer at once: neither torch nor MLflow is imported for them, here or where workers would come from."""
     code = (
         "import sys\n"
-        "from experiments.cli import main, read_run\n"
+        "from experiments.command.cli import main, read_run\n"
         "early = {'torch', 'hydra', 'yaml', 'mlflow'} & sys.modules.keys()\n"
         "read_run(['--help'])\n"
         "assert main(lambda argv: read_run(argv) and 0, ['seed=-1', 'ablation=nope', 'train.lrr=1', '--sed=1']) == 2\n"
@@ -275,7 +275,7 @@ def test_a_command_s_own_code_is_passed_on() -> None:
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     """`... --help | head` ends without a traceback."""
-    code = "import sys; from experiments.cli import main; sys.exit(main(lambda argv: print('x' * 10**6) or 0))"
+    code = "import sys; from experiments.command.cli import main; sys.exit(main(lambda argv: print('x' * 10**6) or 0))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment

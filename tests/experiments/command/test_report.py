@@ -317,7 +317,7 @@ def test_a_scale_of_ones_own_is_known_where_it_is_stored(store_row, capsys):
 def test_it_starts_without_torch_or_mlflow(two_runs, store_file):
     """In a new process, in every format."""
     code = (
-        "import sys\nfrom experiments.cli import main\nfrom experiments.report import FORMATS, report\n"
+        "import sys\nfrom experiments.command.cli import main\nfrom experiments.report import FORMATS, report\n"
         "for one in FORMATS: assert main(report, ['scale=tiny', '--format', one, '--out', sys.argv[1]]) == 0\n"
         "print([name for name in ('torch', 'transformers', 'mlflow', 'streamlit') if name in sys.modules])"
     )

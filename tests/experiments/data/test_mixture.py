@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from experiments.data.config import DATASETS, DatasetConfig
+from experiments.data.document import layout
 from experiments.data.mixture import IGNORED, Mixture
 from experiments.data.tokenizer import build_tokenizer, encode, eoc_token_id, image_token_id
-from experiments.data.world.documents import document, layout, num_documents
+from experiments.data.world.documents import document, num_documents
 from tests.experiments.data.tiny_world import tiny_data
 
 TOKENIZER = build_tokenizer()

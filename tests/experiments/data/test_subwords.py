@@ -19,7 +19,6 @@ from experiments.data.tokenizer import (
     tokenizer_of,
 )
 from experiments.data.world.documents import document
-from experiments.data.world.queries import scored_part
 from experiments.data.world.vocabulary import KINDS, words
 from experiments.evaluation.config import EvalConfig
 from experiments.evaluation.decode import answer
@@ -149,7 +148,7 @@ def test_a_model_that_goes_on_as_texts_do_gives_the_worlds_own_answers(benchmark
     config = EvalConfig(batch_size=7, max_new_tokens=30, ceilings={each.metric: 1.0 for each in BENCHMARKS})
     answers = answer(model, tokenizer, texts, media, features, config, after_batch=lambda count: None)
     assert answers == [prompt.query.completion for prompt in prompts]
-    scored = [scored_part(benchmark, text) for text in answers]
+    scored = [prompt.query.scored_part(text) for prompt, text in zip(prompts, answers, strict=True)]
     references = [list(prompt.query.answers) for prompt in prompts]
     if benchmark not in ("coco", "vatex"):
         assert score_examples(benchmark, scored, references) == [100.0] * len(prompts)

@@ -6,9 +6,10 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from experiments.data.config import DATASETS
+from experiments.data.document import layout
 from experiments.data.tokenizer import build_tokenizer, encode, eoc_token_id, image_token_id
 from experiments.data.world import vocabulary
-from experiments.data.world.documents import document, layout, num_documents
+from experiments.data.world.documents import document, num_documents
 from experiments.data.world.queries import queries, support
 from experiments.data.world.text import lm_document
 from experiments.evaluation.prompts import build_prompts

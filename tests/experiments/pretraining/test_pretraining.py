@@ -86,8 +86,8 @@ def test_a_signal_leaves_a_checkpoint_of_the_last_step(sent, tmp_path):
 PART = """
 import sys, time
 from pathlib import Path
-from experiments.cli import main
-from experiments.stop import StopRequest
+from experiments.command.cli import main
+from experiments.common.interrupt import StopRequest
 
 def make(words):
     with StopRequest() as stop:

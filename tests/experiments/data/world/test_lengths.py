@@ -5,7 +5,8 @@ import json
 import pytest
 
 from experiments.data.config import DATASETS
-from experiments.data.world.documents import document, layout
+from experiments.data.document import layout
+from experiments.data.world.documents import document
 from experiments.data.world.lengths import longest_prompt, longest_training_text
 from experiments.evaluation.prompts import build_prompts
 from experiments.spec.spec import make_spec

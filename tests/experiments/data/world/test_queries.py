@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.data.world import vocabulary
-from experiments.data.world.queries import CAPTIONING, NUM_ANNOTATORS, NUM_REFERENCES, queries, scored_part, support
+from experiments.data.world.queries import CAPTIONING, NUM_ANNOTATORS, NUM_REFERENCES, queries, support
 from experiments.data.world.scenes import scene
 from experiments.store.names import BENCHMARKS
 from tests.experiments.data.tiny_world import fact_asked, tiny_world
@@ -118,6 +118,7 @@ def test_references_say_nothing_false():
 
 def test_okvqa_is_scored_on_the_last_word():
     """Of `zib , corn` the fact counts; other benchmarks are scored on the whole answer."""
-    assert scored_part("okvqa", "zib , corn") == "corn"
-    assert scored_part("okvqa", "") == ""
-    assert scored_part("coco", "a red zib") == "a red zib"
+    asked = {name: queries(tiny_world(), name)[0] for name in ("okvqa", "coco")}
+    assert asked["okvqa"].scored_part("zib , corn") == "corn"
+    assert asked["okvqa"].scored_part("") == ""
+    assert asked["coco"].scored_part("a red zib") == "a red zib"

@@ -47,8 +47,8 @@ def test_a_medium_looks_the_same_whatever_it_is_drawn_with():
 def test_another_process_draws_the_same_world():
     """Nothing depends on Python's hash seed: pixels, scenes and texts agree between processes."""
     script = (
-        "import hashlib; from experiments.data.world import fingerprint\n"
-        "from tests.experiments.tiny_world import fact_asked, tiny_data, tiny_world\n"
+        "import hashlib; from experiments.data.world.world import fingerprint\n"
+        "from tests.experiments.data.tiny_world import fact_asked, tiny_data, tiny_world\n"
         "media = tiny_world().media(['test/coco/1', 'train/align/2']).tobytes()\n"
         "print(hashlib.sha256(media).hexdigest(), fingerprint(tiny_data()))"
     )
