@@ -18,7 +18,8 @@ from tests.experiments.commands import QUICK, run_here
 
 def ended(command: str, redirected: str = "", *, encoding: str = "utf-8") -> tuple[int, bytes, bytes]:
     """Exit code, stdout and stderr of a process whose command is a piece of Python, its streams as a shell says."""
-    code = f"import sys; from experiments.command.cli import main\ndef do(argv):\n  {command}\n  return 0\nsys.exit(main(do))"
+    imports = "import sys; from experiments.command.cli import main"
+    code = f"{imports}\ndef do(argv):\n  {command}\n  return 0\nsys.exit(main(do))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
     words = ["sh", "-c", f'exec "$0" -c "$1" {redirected}', sys.executable, code]
     done = subprocess.run(words, env=environment, capture_output=True, timeout=60)
