@@ -21,7 +21,7 @@ from experiments.common.checkout import ROOT
 SIZES = (1000, 10_000)
 # The app as it draws itself, less the server: what stands between the request and the first table.
 DASHBOARD = "from tests.dashboard.reading import markup, page; assert 'scale desk, n = ' in markup(page())"
-MLFLOW = "from experiments.store import reader; from experiments.store.connection import locate; "
+MLFLOW = "from experiments.store import reader; from experiments.store.locate import locate; "
 COMMANDS = {
     "report": [sys.executable, "-m", "experiments.report", "--format", "html", "--out", os.devnull],
     "first dashboard table": [sys.executable, "-c", DASHBOARD],

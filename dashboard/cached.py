@@ -9,7 +9,8 @@ from experiments.analysis import Table
 from experiments.analysis.table import build
 from experiments.published.table3 import rows
 from experiments.store import damage, reader
-from experiments.store.connection import errors, locate
+from experiments.store.locate import locate
+from experiments.store.patience import errors
 from experiments.store.stored_run import StoredRun
 
 SERVER_REFRESH_S = 30  # a server does not say when it was written to

@@ -18,8 +18,8 @@ from experiments.analysis import Table
 from experiments.analysis.formats.csv_file import as_csv
 from experiments.analysis.table.load import DEFAULT_SCALE
 from experiments.common.plain_text import visible
-from experiments.store.connection import locate
 from experiments.store.error import StoreError
+from experiments.store.locate import locate
 
 STYLE = Path(__file__).parents[1] / "style.css"
 # The elements of a page appear in no fixed order: look again until the block is there, for at most ten seconds.

@@ -7,8 +7,8 @@ from pathlib import Path
 from shlex import quote
 
 from experiments.common.problems import Problem, UserError, show, wrong_value
-from experiments.store.connection import locate
 from experiments.store.error import StoreError
+from experiments.store.locate import locate
 from flamingo_core.whole_file import write_whole
 
 SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")  # of what lies beside a sqlite file and belongs to it

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.published.table3 import BASELINE
-from experiments.store.connection import locate
+from experiments.store.locate import locate
 
 if TYPE_CHECKING:
     from experiments.analysis.table.build import PlainTable

@@ -7,7 +7,7 @@ from experiments.common.say import say
 from experiments.jobs import lease
 from experiments.spec.spec import Spec
 from experiments.store import reader
-from experiments.store.connection import work_folder
+from experiments.store.locate import work_folder
 from experiments.store.stored_run import StoredRun
 
 

@@ -19,7 +19,8 @@ from typing import Literal, get_args
 from filelock import Timeout
 
 from experiments.common.locks import NoLocks, file_lock
-from experiments.store.connection import errors, locate
+from experiments.store.locate import locate
+from experiments.store.patience import errors
 
 HEARTBEAT_S = 10.0
 PROBE_S = 0.5  # longer than another process holds the lock only to look

@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from experiments.common.plain_json import dumps
 from experiments.common.say import say
 from experiments.jobs import lease
-from experiments.store.connection import locate
 from experiments.store.digests import file_hash, text_hash
 from experiments.store.error import StoreError
 from experiments.store.lifecycle import Git, Spec, git_state, reopen_run, start_run
+from experiments.store.locate import locate
 from experiments.store.names import loss
 from experiments.store.writer import RunWriter
 

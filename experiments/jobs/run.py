@@ -15,9 +15,9 @@ from experiments.jobs.complete import against_baseline, write_certificate
 from experiments.jobs.job import Job
 from experiments.spec.spec import Spec
 from experiments.store import reader
-from experiments.store.connection import locate, work_folder
 from experiments.store.error import StoreError
 from experiments.store.lifecycle import resume_run, start_run
+from experiments.store.locate import locate, work_folder
 from experiments.store.names import BENCHMARKS, PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
 from experiments.store.writer import RunWriter
 

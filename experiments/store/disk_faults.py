@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from experiments.common.locks import NoLocks
-from experiments.store.connection import locate
 from experiments.store.error import StoreError
+from experiments.store.locate import locate
 
 # Of the disk whoever writes; everything else is where we read and write, and else of the code that came upon it.
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)

@@ -9,10 +9,12 @@ from shlex import quote
 from typing import Any, Protocol
 
 from experiments.common.checkout import ROOT
-from experiments.store.connection import errors, locate, open_for_writing, patiently, use_store, work_folder
+from experiments.store.connection import open_for_writing, use_store
 from experiments.store.digests import ALGORITHM, Digests, text_hash
 from experiments.store.error import StoreError
+from experiments.store.locate import locate, work_folder
 from experiments.store.names import COMPONENTS, CONFIG_DIR, DIGESTS, HASHED, HOST, RESUMED, SPEC_FILE
+from experiments.store.patience import errors, patiently
 from experiments.store.writer import LONGEST_TAG, RunWriter, flatten, spec_text, whole_or_hash
 
 __all__ = [

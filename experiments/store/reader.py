@@ -14,9 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from experiments.store import artifacts, damage, sqlite_reader
-from experiments.store.connection import Store, errors, import_mlflow, locate, open_for_reading, patiently
+from experiments.store.connection import exists, import_mlflow, open_for_reading
 from experiments.store.digests import file_hash
+from experiments.store.locate import Store, locate
 from experiments.store.names import CERTIFICATE_FILE, DIGESTS, PREDICTION_COLUMNS, PREDICTIONS_FOLDER, loss
+from experiments.store.patience import errors, patiently
 from experiments.store.places import may_write
 from experiments.store.stored_run import FINISHED, newest_first
 from experiments.store.stored_run import StoredRun as StoredRun
@@ -52,7 +54,7 @@ def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
 def run_ids() -> set[str] | None:
     """Runs of the store that are not deleted; None where only reading all of them would tell."""
     store = locate()
-    if store.file is None or not store.exists():
+    if store.file is None or not exists(store):
         return None
     with errors(store):
         return sqlite_reader.run_ids(store.file)
@@ -238,7 +240,7 @@ def _from_tables(store: Store, status: str | None, tags: Mapping[str, str]) -> l
     if store.file is None:
         return None
     with errors(store):
-        if not store.exists():
+        if not exists(store):
             return []
         return sqlite_reader.read(store.file, status=status, tags=tags)
 

@@ -8,13 +8,13 @@ columns is left to MLflow itself, and a test holds what both say of the same run
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from os import W_OK, access
 from pathlib import Path
 from typing import Any
 
 from experiments.store import damage
-from experiments.store.connection import SQLITE, TURN_S, PatientConnection, Store, errors
+from experiments.store.locate import SQLITE, Store
 from experiments.store.names import DIGESTS, EXPERIMENT
+from experiments.store.patience import connect, errors
 from experiments.store.stored_run import StoredRun
 
 # Every column that is read, by table.
@@ -61,7 +61,7 @@ def read(file: Path, *, status: str | None, tags: Mapping[str, str]) -> list[Sto
 def _read(
     file: Path, status: str | None, tags: Mapping[str, str], *, text: Callable[[bytes], str]
 ) -> list[StoredRun] | None:
-    with closing(_connect(file)) as connection:
+    with closing(connect(file)) as connection:
         connection.text_factory = text
         if not _is_known(connection):
             return None
@@ -107,7 +107,7 @@ def _read(
 
 def run_ids(file: Path) -> set[str] | None:
     """All runs that are not deleted, of any experiment; None where the schema is not the known one."""
-    with closing(_connect(file)) as connection:
+    with closing(connect(file)) as connection:
         if not _is_known(connection):
             return None
         return {run_id for (run_id,) in connection.execute(f"SELECT run_uuid FROM runs WHERE {ACTIVE}")}
@@ -159,7 +159,7 @@ class _Shelf:
             start = self._places[run_id] // AT_ONCE * AT_ONCE
             some = self._run_ids[start : start + AT_ONCE]
             query = f"SELECT run_uuid, key, value FROM params WHERE run_uuid IN ({', '.join('?' * len(some))})"
-            with errors(Store(f"{SQLITE}{self._file}", self._file)), closing(_connect(self._file)) as connection:
+            with errors(Store(f"{SQLITE}{self._file}", self._file)), closing(connect(self._file)) as connection:
                 connection.text_factory = _legible
                 self._read |= {run_id: {} for run_id in some} | _by_run(connection, query, some)
             for one in some:
@@ -185,8 +185,3 @@ def _by_run(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -
 def _is_known(connection: sqlite3.Connection) -> bool:
     tables = {table: connection.execute(f"PRAGMA table_info({table})") for table in COLUMNS}
     return all(COLUMNS[table] <= {name for _, name, *_ in columns} for table, columns in tables.items())
-
-
-def _connect(file: Path) -> sqlite3.Connection:
-    mode = "rw" if access(file, W_OK) else "ro"  # rw recovers what a killed writer left, and writes no more
-    return sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=TURN_S, factory=PatientConnection)

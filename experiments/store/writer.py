@@ -16,9 +16,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from experiments.store import artifacts
-from experiments.store.connection import Store, alone, patiently
 from experiments.store.digests import ALGORITHM, Digests, file_hash, metrics_digest, params_hash, tags_hash
+from experiments.store.locate import Store
 from experiments.store.names import DIGESTS, HASHED, SPEC_FILE
+from experiments.store.patience import alone, patiently
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

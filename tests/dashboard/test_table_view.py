@@ -18,7 +18,7 @@ from experiments.analysis.table.load import DEFAULT_SCALE
 from experiments.common.checkout import ROOT
 from experiments.published import table3
 from experiments.spec.yaml_files import default_scale
-from experiments.store import connection
+from experiments.store import patience
 from tests.dashboard.reading import markup, page, read_table
 from tests.experiments.stored_runs import BAD
 
@@ -218,7 +218,7 @@ def test_a_store_that_cannot_be_read_is_said_in_one_message(tmp_path, monkeypatc
 
 def test_a_locked_store_is_said_in_one_message(two_runs, store_file, monkeypatch):
     """Another program holds it: the published table, and what to do."""
-    monkeypatch.setattr(connection, "LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(patience, "LOCK_WAIT_S", 0.1)
     holder = sqlite3.connect(store_file)
     holder.execute("BEGIN EXCLUSIVE")
     try:

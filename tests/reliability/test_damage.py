@@ -373,7 +373,8 @@ def test_killed_while_something_is_added_a_run_is_not_damaged(killed_at, store_r
 
 def test_what_anyone_else_adds_is_no_damage(runs, store_file):
     """Notes, tags and metrics of a user's own are none of what was stored."""
-    from experiments.store.connection import import_mlflow, locate
+    from experiments.store.connection import import_mlflow
+    from experiments.store.locate import locate
 
     client = import_mlflow().MlflowClient(tracking_uri=locate().uri)
     client.set_tag(runs[ROW], "mlflow.note.content", "a good one")

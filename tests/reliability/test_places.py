@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.common.checkout import ROOT
-from experiments.store import connection, places, reader
+from experiments.store import connection, locate, places, reader
 from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
 from experiments.store.lifecycle import open_finished, start_run
 from experiments.store.names import CERTIFICATE_FILE, SPEC_FILE
@@ -93,7 +93,7 @@ def test_what_mlflow_keeps_elsewhere_stays_there(store_file: Path, tmp_path: Pat
         database.execute(
             "UPDATE experiments SET artifact_location = 's3://team/runs' WHERE name = 'flamingo-ablations'"
         )
-    connection.open_for_writing(connection.locate())
+    connection.open_for_writing(locate.locate())
     with sqlite3.connect(store_file) as database:
         assert database.execute(
             "SELECT artifact_location FROM experiments WHERE name = 'flamingo-ablations'"
@@ -104,7 +104,7 @@ def test_what_mlflow_keeps_elsewhere_stays_there(store_file: Path, tmp_path: Pat
 def test_a_stored_name_of_a_run_is_no_path(run_id: str, store_file: Path) -> None:
     """A sqlite file from elsewhere leads to no folder but those beside it."""
     with pytest.raises(ValueError, match="no run's id"):
-        connection.locate().places.artifacts_of(run_id)
+        locate.locate().places.artifacts_of(run_id)
 
 
 def test_links_to_a_store_lead_to_one_set_of_places(store_file: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ WATCHED = (
     "experiments/store/lifecycle.py",
     "experiments/store/writer.py",
     "experiments/store/connection.py",
+    "experiments/store/patience.py",
     "experiments/training/checkpoint.py",
     "experiments/training/loop.py",
     "experiments/evaluation/evaluate.py",

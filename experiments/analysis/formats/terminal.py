@@ -18,8 +18,8 @@ from experiments.common.plain_text import visible
 from experiments.published import table3
 from experiments.published.table3 import BASELINE
 from experiments.store.commands import command, origin
-from experiments.store.connection import Store, locate
 from experiments.store.error import URI_VARIABLE
+from experiments.store.locate import Store, locate
 from experiments.store.names import BENCHMARKS, CONFIG_DIR, OVERALL, SCORES
 from experiments.store.stored_run import StoredRun
 

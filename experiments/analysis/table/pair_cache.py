@@ -21,9 +21,9 @@ from experiments.analysis.model.bootstrap import Interval
 from experiments.analysis.table import pairing
 from experiments.common.plain_json import dumps
 from experiments.store import damage, reader
-from experiments.store.connection import Store, locate
 from experiments.store.damage import UNREADABLE
 from experiments.store.error import StoreError
+from experiments.store.locate import Store, locate
 from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store.stored_run import StoredRun
 from flamingo_core.whole_file import write_whole

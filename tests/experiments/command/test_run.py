@@ -13,7 +13,7 @@ import time
 import pytest
 
 from experiments.common.progress import Progress
-from experiments.store import connection, names, reader
+from experiments.store import names, patience, reader
 from flamingo_core.checkpoint import load_tensors
 from tests.experiments.commands import ONE_PROCESS, QUICK, left_in_work, run_here, start
 
@@ -253,8 +253,8 @@ def test_a_stop_while_timing_keeps_the_run(store_file, monkeypatch, capsys):
 
 def test_a_command_that_waits_for_the_store_stops_too(store_file, monkeypatch, capsys):
     """SIGTERM while another process holds the store's lock is answered long before the wait would be over."""
-    monkeypatch.setattr(connection, "LOCK_WAIT_S", 3600.0)
-    monkeypatch.setattr(connection, "TURN_S", 0.1)
+    monkeypatch.setattr(patience, "LOCK_WAIT_S", 3600.0)
+    monkeypatch.setattr(patience, "TURN_S", 0.1)
     with contextlib.closing(sqlite3.connect(store_file)) as other:
         other.execute("BEGIN EXCLUSIVE")
         sender = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -290,7 +290,7 @@ def test_the_default_store_is_the_repositorys_wherever_one_stands(tmp_path, monk
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     from experiments.common.checkout import ROOT
-    from experiments.store.connection import locate
+    from experiments.store.locate import locate
 
     assert locate().file == ROOT / "mlruns" / "mlflow.db"
     done = subprocess.run(["git", "-C", str(ROOT), "check-ignore", "-q", "mlruns/mlflow.db"], check=False)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.common.checkout import ROOT
-from experiments.store import connection, lifecycle, names, reader
+from experiments.store import connection, lifecycle, locate, names, patience, reader
 from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE, StoreError
 from experiments.store.lifecycle import start_run
 from tests.experiments.stored_runs import FakeSpec
@@ -38,9 +38,9 @@ def python(code: str, *, cwd: Path, **environment: str) -> subprocess.Popen[str]
 
 def test_the_store_does_not_depend_on_the_working_directory(tmp_path: Path) -> None:
     """Anywhere, in a new process, `use_store` names the repository's store, tells MLflow so, and creates nothing."""
-    existed = connection.DEFAULT_FILE.exists()
+    existed = locate.DEFAULT_FILE.exists()
     code = (
-        "from experiments.store.connection import use_store, work_folder; uri = use_store()\n"
+        "from experiments.store import use_store; from experiments.store.locate import work_folder; uri = use_store()\n"
         "import os, mlflow; assert mlflow.get_tracking_uri() == uri == os.environ['MLFLOW_TRACKING_URI']\n"
         "assert os.environ['MLFLOW_DISABLE_TELEMETRY'] == 'true'; print(uri); print(work_folder('abc', 2))"
     )
@@ -51,7 +51,7 @@ def test_the_store_does_not_depend_on_the_working_directory(tmp_path: Path) -> N
         f"{ROOT}/mlruns/work/abc-2",
     ], err
     assert list(tmp_path.iterdir()) == []
-    assert connection.DEFAULT_FILE.exists() == existed
+    assert locate.DEFAULT_FILE.exists() == existed
 
 
 def test_the_work_folder_is_beside_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_the_work_folder_is_beside_the_store(monkeypatch: pytest.MonkeyPatch) ->
     assert lifecycle.work_folder("abc", 1) == Path("/nowhere/at all/work/abc-1")
     monkeypatch.setenv(URI, "https://team.example:5000/")
     assert lifecycle.work_folder("abc", 1) == ROOT / ".cache" / "work" / "abc-1"
-    assert connection.locate().uri == "https://team.example:5000"
+    assert locate.locate().uri == "https://team.example:5000"
 
 
 def test_a_folder_may_be_called_anything(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def test_words_in_a_path_are_not_taken_for_what_went_wrong(tmp_path: Path, monke
     folder.mkdir()
     monkeypatch.setenv(URI, f"sqlite:///{a_folder(folder)}")
     monkeypatch.setattr(time, "sleep", None)
-    for call in (reader.runs, lambda: connection.patiently(connection.locate(), lambda: connection.locate().exists())):
+    for call in (reader.runs, lambda: patience.patiently(locate.locate(), lambda: connection.exists(locate.locate()))):
         with pytest.raises(StoreError) as caught:
             call()
         assert caught.value.hint.startswith(f"set {URI}=") and not caught.value.busy
@@ -213,7 +213,7 @@ def test_a_server_that_breaks_off_is_asked_again_for_half_a_minute(monkeypatch: 
         with pytest.raises(StoreError, match="cannot be used"):
             start_run(FakeSpec())
         server.shutdown(socket.SHUT_RDWR)
-    assert 10 < sum(waits) < connection.LOCK_WAIT_S
+    assert 10 < sum(waits) < patience.LOCK_WAIT_S
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def locked(store_file: Path) -> Iterator[sqlite3.Connection]:
 
 def test_a_locked_store_is_one_error(locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """After waiting as long as is allowed."""
-    monkeypatch.setattr(connection, "LOCK_WAIT_S", 0.3)
+    monkeypatch.setattr(patience, "LOCK_WAIT_S", 0.3)
     with pytest.raises(StoreError, match="locked"):
         start_run(FakeSpec())
     with pytest.raises(StoreError, match="locked"):

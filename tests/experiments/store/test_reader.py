@@ -11,7 +11,7 @@ import pytest
 
 from experiments.analysis.table.select import Selection, select
 from experiments.common.checkout import ROOT
-from experiments.store import connection, reader
+from experiments.store import locate, reader
 from experiments.store.names import PREDICTION_COLUMNS
 from tests.experiments.stored_runs import BASELINE_HASH, answers
 
@@ -78,7 +78,7 @@ def test_all_pages_are_read(store_run: StoreRun, monkeypatch: pytest.MonkeyPatch
 def test_a_tag_with_a_quote_finds_nothing(store_run: StoreRun) -> None:
     """A name from outside is a value to look for, never a part of the query."""
     store_run()
-    for read in (reader.runs, lambda **tags: reader._from_mlflow(connection.locate(), None, tags)):
+    for read in (reader.runs, lambda **tags: reader._from_mlflow(locate.locate(), None, tags)):
         assert read(scale="tiny' or tags.scale != '") == []
 
 
@@ -142,7 +142,9 @@ def test_reading_and_printing_start_without_torch() -> None:
     code = (
         "import sys\n"
         "from experiments.store import lifecycle, reader\n"
-        "from experiments.analysis import examples, pairing, predictions, render, table\n"
+        "from experiments.analysis.formats import terminal, terminal_examples\n"
+        "from experiments.analysis.model import bootstrap\n"
+        "from experiments.analysis.table import build, pairing\n"
         "print([name for name in ('torch', 'transformers', 'mlflow', 'pandas') if name in sys.modules])\n"
         "reader.runs()\n"
         "print('torch' in sys.modules)"

@@ -14,9 +14,10 @@ from experiments.analysis import Table
 from experiments.analysis.model import bootstrap
 from experiments.analysis.table import pair_cache, pairing
 from experiments.store import reader, sqlite_reader
-from experiments.store.connection import locate, use_store
+from experiments.store.connection import use_store
 from experiments.store.error import StoreError
 from experiments.store.lifecycle import open_finished
+from experiments.store.locate import locate
 from experiments.store.names import DIGESTS, HASHED
 from tests.experiments.stored_runs import BAD, a_certificate, answers
 
@@ -258,8 +259,8 @@ def test_a_store_that_is_no_database_is_one_error(tmp_path, monkeypatch):
 def test_params_come_with_the_first_question(two_runs, monkeypatch):
     """No params are read for a list of runs, and those of many runs at once when one is asked for."""
     opened = []
-    connect = sqlite_reader._connect
-    monkeypatch.setattr(sqlite_reader, "_connect", lambda path: opened.append(path) or connect(path))
+    connect = sqlite_reader.connect
+    monkeypatch.setattr(sqlite_reader, "connect", lambda path: opened.append(path) or connect(path))
     first, second = reader.runs()
     assert len(opened) == 1
     assert first.params["seed"] == "0" and second.params.get("nothing") is None and len(second.params) > 3
