@@ -4,47 +4,42 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from experiments.analysis import Table
-from experiments.analysis.formats.terminal import UNKNOWN, count, points, seconds, step_time, step_time_difference
-from experiments.analysis.formats.wording import over
+from experiments.analysis.formats import figures as written
+from experiments.analysis.formats.figures import UNKNOWN, points, ratio, seconds
 from experiments.analysis.table import pairing
-from experiments.analysis.table.build import Part, Row, Score
+from experiments.analysis.table.build import Part
 from experiments.analysis.table.load import UNREADABLE
+from experiments.analysis.table.row_view import RowView
 from experiments.common.plain_text import as_html as escape
-from experiments.published import table3
 from experiments.published.table3 import BASELINE
 from experiments.store import reader
-from experiments.store.names import BENCHMARKS, OVERALL, SCORES
 from experiments.store.stored_run import StoredRun
-
-SCORE_HEADS = (*(one.label for one in BENCHMARKS), "Overall")
 
 
 def html_details(name: str, stored: Table, back: str = "?") -> str:
     """The block under the table. `back` is the address without it."""
-    entry = next(row for row in stored.table["rows"] if row["row"] == name)
-    base = next(row for row in stored.table["rows"] if row["row"] == BASELINE)
+    entry = next(row for row in stored.views() if row.name == name)
     runs, baselines = stored.runs.get(name, {}), stored.runs.get(BASELINE, {})
-    parts = [f'<h2 id="details" tabindex="-1">{escape(title(name))}</h2>']
+    parts = [f'<h2 id="details" tabindex="-1">{escape(title(entry))}</h2>']
     parts.append(f'<a href="{escape(back)}" target="_self">Back to the table</a>')
-    if name in stored.broken:
-        parts.append(f"<p>What is stored of this row cannot be read: {escape(stored.broken[name])}</p>")
-    if runs and name != BASELINE:
+    if entry.broken is not None:
+        parts.append(f"<p>What is stored of this row cannot be read: {escape(entry.broken)}</p>")
+    if runs and not entry.is_baseline:
         parts.append(changes(runs, baselines))
     if runs:
-        parts += [figures(entry, base), seeds(runs, baselines)]
-    missing = [seed for seed in stored.table["seeds"] if seed not in runs]
-    if missing and name not in stored.broken:
-        words = escape(stored.fill_command(name) or "")
-        parts.append(f"<p>Not stored yet: seed {', '.join(map(str, missing))}. This makes it:</p><pre>{words}</pre>")
+        parts += [figures(entry), seeds(entry, runs, baselines)]
+    if entry.missing_seeds and entry.broken is None:
+        listed, command = ", ".join(map(str, entry.missing_seeds)), escape(entry.command or "")
+        parts.append(f"<p>Not stored yet: seed {listed}. This makes it:</p><pre>{command}</pre>")
     return f'<section aria-labelledby="details">{"".join(parts)}</section>'
 
 
-def title(name: str) -> str:
+def title(entry: RowView) -> str:
     """The row as the paper words it, and its name."""
-    row = table3.rows().get(name)
-    if row is None or name == BASELINE:
-        return name
-    return f"{name}: ({row.group}) {row.setting}, {row.original_value} \u2192 {row.changed_value}"
+    if entry.published is None or entry.is_baseline:
+        return entry.name
+    setting, original = entry.setting
+    return f"{entry.name}: {setting}, {original} \u2192 {entry.label}"
 
 
 def changes(runs: dict[int, StoredRun], baselines: dict[int, StoredRun]) -> str:
@@ -60,59 +55,68 @@ def changes(runs: dict[int, StoredRun], baselines: dict[int, StoredRun]) -> str:
     return grid("What it changes", ("key", "baseline", "this row"), lines)
 
 
-def figures(row: Row, base: Row) -> str:
+def figures(row: RowView) -> str:
     """Costs and scores beside the baseline's, differences with both ends of their intervals, blind twins."""
 
-    def line(label: str, one: Row, time: str) -> list[str]:
-        costs = [count(one["params_total"]), count(one["params_trainable"], like=one["params_total"])]
-        return [label, *costs, time, *(points(score["mean"]) for score in scores(one))]
+    def line(label: str, one: RowView, time: str) -> list[str]:
+        return [
+            label,
+            written.params(one),
+            written.trained(one),
+            time,
+            *(points(score.mean) for score in one.all_scores),
+        ]
 
     def only(label: str, texts: Iterable[str], time: str = "") -> list[str]:
         return [label, "", "", time, *texts]
 
-    beside = row["paired_baseline_step_time_s"]
-    lines = [line("this row", row, step_time(row))]
-    if row["row"] != BASELINE:
+    lines, base = [line("this row", row, written.step_time(row))], row.baseline
+    if base is not None:
         lines += [
-            line("baseline", base, step_time(base) if beside is None else seconds(beside)),
+            line("baseline", base, seconds(row.baseline_step_time_s)),
             only(
                 "difference",
-                (points(score["difference"], signed=True) for score in scores(row)),
-                step_time_difference(row),
+                (points(score.difference, signed=True) for score in row.all_scores),
+                written.step_time_difference(row),
             ),
         ]
-        if row["overall"]["low"] is not None:
-            lines.append(only(over(row["overall"]), (ends(score["low"], score["high"]) for score in scores(row))))
-        for part in ("vision", "language"):
-            lines += parts(part, row, only)
-        lines.append(only("blind: baseline", (points(score["blind"]) for score in scores(base))))
-    lines.append(only("blind: this row", (points(score["blind"]) for score in scores(row))))
-    return grid("Figures, means over seeds", ("", "params", "trained", "step time", *SCORE_HEADS), lines)
+        if row.over:
+            lines.append(only(row.over, (ends(score.low, score.high) for score in row.all_scores)))
+        for name, found in (
+            ("vision", [score.vision for score in row.all_scores]),
+            ("language", [score.language for score in row.all_scores]),
+        ):
+            lines += parts(name, found, only)
+        lines.append(only("blind: baseline", (points(score.blind) for score in base.all_scores)))
+    lines.append(only("blind: this row", (points(score.blind) for score in row.all_scores)))
+    return grid("Figures, means over seeds", ("", "params", "trained", "step time", *score_heads(row)), lines)
 
 
-def parts(which: str, row: Row, only: Callable[[str, Iterable[str]], list[str]]) -> list[list[str]]:
-    """One part of each difference, and under it its interval; nothing at one seed."""
-    found: list[Part | None] = [score[which] for score in scores(row)]  # type: ignore[literal-required]
-    if None in found:
+def parts(which: str, found: Sequence[Part | None], only: Callable[[str, Iterable[str]], list[str]]) -> list[list[str]]:
+    """One part of each difference, and under it its interval; nothing at one seed, where Overall has none."""
+    if found[-1] is None:
         return []
-    known = [part for part in found if part is not None]
     return [
-        only(f"of it {which}", (points(part["difference"], signed=True) for part in known)),
-        only("95% over seeds", (ends(part["low"], part["high"]) for part in known)),
+        only(f"of it {which}", (points(part["difference"] if part else None, signed=True) for part in found)),
+        only("95% over seeds", (ends(part["low"], part["high"]) if part else UNKNOWN for part in found)),
     ]
 
 
-def seeds(runs: dict[int, StoredRun], baselines: dict[int, StoredRun]) -> str:
+def seeds(row: RowView, runs: dict[int, StoredRun], baselines: dict[int, StoredRun]) -> str:
     """Each seed's run, its values, and what it has in common with the baseline's run of that seed."""
     lines = []
     for seed, run in sorted(runs.items()):
-        ratio = [run.metrics.get(f"step_time_ratio{end}") for end in ("", "_low", "_high")]
-        shown = " / ".join(UNKNOWN if one is None else f"{one:.2f}" for one in ratio)
-        values = (points(run.metrics.get(metric)) for metric in (*SCORES, OVERALL))
+        shown = " / ".join(ratio(run.metrics.get(f"step_time_ratio{end}")) for end in ("", "_low", "_high"))
+        values = (points(run.metrics.get(score.metric)) for score in row.all_scores)
         ended = f"{datetime.fromtimestamp(run.ended / 1000):%Y-%m-%d %H:%M}" if run.ended else UNKNOWN
         lines.append([str(seed), run.run_id, ended, shown, *values, certificate(run, baselines.get(seed))])
-    heads = ("seed", "run id", "ended", "ratio / low / high", *SCORE_HEADS, "certificate")
+    heads = ("seed", "run id", "ended", "ratio / low / high", *score_heads(row), "certificate")
     return grid("Seed by seed", heads, lines)
+
+
+def score_heads(row: RowView) -> list[str]:
+    """The columns of scores, Overall at the end."""
+    return [score.label for score in row.all_scores]
 
 
 def certificate(run: StoredRun, baseline: StoredRun | None) -> str:
@@ -126,13 +130,6 @@ def certificate(run: StoredRun, baseline: StoredRun | None) -> str:
     except UNREADABLE as error:
         return f"NOT PAIRED: the certificate cannot be read ({type(error).__name__})"
     return pair.sentence() if pair else "NOT PAIRED: no certificate is stored"
-
-
-def scores(row: Row) -> list[Score]:
-    """The five scores and Overall, in the order of the columns."""
-    overall = row["overall"]
-    ends = Score({key: overall[key] for key in Score.__annotations__})  # type: ignore[misc]
-    return [*(row["scores"][metric] for metric in SCORES), ends]
 
 
 def ends(low: float | None, high: float | None) -> str:

@@ -1,12 +1,12 @@
 """The difference of Overall as a mark with its interval, all rows on one scale: HTML, because a page drops SVG."""
 
 from experiments.analysis.formats.strip import Limits, in_words
-from experiments.analysis.table.build import Overall
+from experiments.analysis.table.row_view import ScoreView
 
 
-def html_strip(overall: Overall, limits: Limits, delta: float) -> str:
+def html_strip(score: ScoreView, limits: Limits, delta: float) -> str:
     """A diamond on a line from end to end; the band around zero is what counts as harmless."""
-    difference, low, high = overall["difference"], overall["low"], overall["high"]
+    difference, low, high = score.difference, score.low, score.high
     marks = [mark("band", -delta, delta, limits), mark("zero", 0.0, 0.0, limits)]
     if difference is not None:
         if low is not None and high is not None:

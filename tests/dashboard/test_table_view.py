@@ -13,8 +13,8 @@ import pytest
 from dashboard.cached import nothing_stored
 from dashboard.html_table import html_table
 from experiments.analysis.formats.csv_file import as_csv
-from experiments.analysis.formats.wording import OWN_ROWS, answer
 from experiments.analysis.table.load import DEFAULT_SCALE
+from experiments.analysis.table.row_words import OWN_ROWS, answer
 from experiments.common.checkout import ROOT
 from experiments.published import table3
 from experiments.spec.yaml_files import default_scale

@@ -5,14 +5,12 @@ import io
 from typing import Any
 
 from experiments.analysis import Table
-from experiments.analysis.formats.wording import same_digits
-from experiments.analysis.table.build import Overall, Row, Score
-from experiments.analysis.table.step_times import StepTimes, shown_step_time_s
+from experiments.analysis.formats.figures import same_digits
+from experiments.analysis.table.build import Part
+from experiments.analysis.table.row_view import RowView, ScoreView
+from experiments.analysis.table.step_times import StepTimes
 from experiments.common.plain_text import inert
-from experiments.published.table3 import BASELINE
 from experiments.store.names import OVERALL
-
-PARTS = ("language", "vision")
 
 
 def as_csv(stored: Table) -> str:
@@ -21,7 +19,7 @@ def as_csv(stored: Table) -> str:
     Text that a spreadsheet would take for a formula begins with an apostrophe; figures are figures.
     """
     text = io.StringIO()
-    lines = [{key: same_digits(value) for key, value in _line(row, stored).items()} for row in stored.table["rows"]]
+    lines = [{key: same_digits(value) for key, value in _line(row).items()} for row in stored.views()]
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
     for line in lines:
@@ -29,43 +27,44 @@ def as_csv(stored: Table) -> str:
     return text.getvalue()
 
 
-def _line(row: Row, stored: Table) -> dict[str, Any]:
-    runs = stored.runs.get(row["row"], {}).values()
-    unverified = " ".join(run.run_id for run in runs if not run.verified)
+def _line(row: RowView) -> dict[str, Any]:
     keys = ("row", "group", "n", "params_total", "params_trainable", *StepTimes.__annotations__)
-    shown = {**row, "step_time_s": shown_step_time_s(row, is_baseline=row["row"] == BASELINE)}
+    plain: dict[str, Any] = {**row.row, "step_time_s": row.step_time_s}
+    paper = row.published
     return {
-        "scale": stored.table["scale"],
-        **{key: shown[key] for key in keys},
+        "scale": row.table["scale"],
+        **{key: plain[key] for key in keys},
+        **{f"{score.metric}_{key}": value for score in row.all_scores for key, value in _of_score(score).items()},
+        f"{OVERALL}_verdict": row.verdict,
+        f"{OVERALL}_seeds_needed": row.seeds_needed,
+        f"{OVERALL}_borrowed_noise": row.has_borrowed_noise,
+        "family": plain["family"],
+        "family_size": plain["family_size"],
+        "certificate": plain["certificate"],
+        "run_ids": " ".join(plain["run_ids"]),
+        # a column where there is something to say
+        **({"unverified": " ".join(row.unverified)} if row.table["unverified"] else {}),
+        "missing": "; ".join(plain["missing"]),
+        "other_design_runs": row.other_design_runs,
+        "broken": row.broken,
+        "published_params_b": paper.params_b if paper else None,
+        "published_step_time_s": paper.step_time_s if paper else None,
         **{
-            f"{metric}_{key}": value
-            for metric, score in (*row["scores"].items(), (OVERALL, row["overall"]))
-            for key, value in _flat(score).items()
+            f"published_{score.metric}": paper.all_scores[place].level if paper else None
+            for place, score in enumerate(row.all_scores)
         },
-        "family": row["family"],
-        "family_size": row["family_size"],
-        "certificate": row["certificate"],
-        "run_ids": " ".join(row["run_ids"]),
-        **(
-            {"unverified": unverified} if stored.table["unverified"] else {}
-        ),  # a column where there is something to say
-        "missing": "; ".join(row["missing"]),
-        "other_design_runs": sum(
-            one["runs"] for one in stored.table["left_out"]["other_designs"] if one["row"] == row["row"]
-        ),
-        "broken": stored.broken.get(row["row"]),
-        **{f"published_{name}": value for name, value in row["published"].items()},
     }
 
 
-def _flat(score: Score | Overall) -> dict[str, Any]:
+def _of_score(score: ScoreView) -> dict[str, Any]:
     """A score's figures, those of its parts as `vision_low` and so on."""
-    flat: dict[str, Any] = {}
-    for key, value in score.items():
-        if key in PARTS:
-            part: Any = value or {}
-            flat[key] = part.get("difference")
-            flat |= {f"{key}_{end}": part.get(end) for end in ("low", "high")}
-        else:
-            flat[key] = value
-    return flat
+    figures = {key: getattr(score, key) for key in ("mean", "difference", "low", "high", "blind")}
+    return {**figures, **_of_part("language", score.language), **_of_part("vision", score.vision)}
+
+
+def _of_part(name: str, part: Part | None) -> dict[str, Any]:
+    return {
+        name: part["difference"] if part else None,
+        f"{name}_low": part["low"] if part else None,
+        f"{name}_high": part["high"] if part else None,
+    }

@@ -8,33 +8,16 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from experiments.analysis import Table
-from experiments.analysis.formats.terminal import (
-    UNKNOWN,
-    count,
-    points,
-    step_time,
-    step_time_beside,
-    step_time_difference,
-)
-from experiments.analysis.formats.wording import PUBLISHED, answer, interval, label_of, own_caption, setting_of
-from experiments.analysis.table.build import Row
+from experiments.analysis.formats import figures
+from experiments.analysis.formats.figures import points
+from experiments.analysis.formats.wording import PUBLISHED, own_caption
+from experiments.analysis.table import columns
+from experiments.analysis.table.published_view import PublishedView, published_score
+from experiments.analysis.table.row_view import RowView
 from experiments.analysis.table.step_times import HIGH, LOW, RATIO
-from experiments.published import table3
-from experiments.published.table3 import BASELINE, PublishedRow
-from experiments.store.names import BENCHMARKS, OVERALL
 
-HEADS = (
-    "",
-    "params",
-    "step",
-    "ratio",
-    *(one.label for one in BENCHMARKS),
-    "Overall",
-    "blind",
-    "difference, 95\\%",
-    "verdict",
-    "$n$",
-)
+COSTS = ("", "params", "step", "ratio")  # before the scores
+BEHIND = ("blind", "difference, 95\\%", "verdict", "$n$")  # Overall
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 SPECIAL = {
     "\\": "\\textbackslash{}",
@@ -62,18 +45,18 @@ ALONE = r"""% By itself this file is a page to look at; in the body of a documen
 
 def as_latex(stored: Table) -> str:
     """Run ids as comments, macros, the table."""
-    table = stored.table
+    table, rows = stored.table, stored.views()
     lines = [
         f"% Table 3 at scale {_comment(table['scale'])}: made by python -m experiments.report --format latex",
         ALONE,
     ]
-    names = macro_names([row["row"] for row in table["rows"]], table["scale"])
-    for row in table["rows"]:
-        lines += ["", f"% {_comment(row['row'])}: runs {' '.join(map(_comment, row['run_ids'])) or 'none'}"]
-        if command := stored.fill_command(row["row"]):
-            lines.append(f"% missing: {_comment(command)}")
-        lines += [f"\\newcommand{{\\{names[row['row']]}{name}}}{{{value}}}" for name, value in _figures(row)]
-    lines += ["", *_table(stored), "\\endofreport"]
+    names = macro_names([row.name for row in rows], table["scale"])
+    for row in rows:
+        lines += ["", f"% {_comment(row.name)}: runs {' '.join(map(_comment, row.row['run_ids'])) or 'none'}"]
+        if row.command is not None:
+            lines.append(f"% missing: {_comment(row.command)}")
+        lines += [f"\\newcommand{{\\{names[row.name]}{name}}}{{{value}}}" for name, value in _figures(row)]
+    lines += ["", *_table(stored, rows), "\\endofreport"]
     return "\n".join(lines) + "\n"
 
 
@@ -105,98 +88,88 @@ def _comment(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _figures(row: Row) -> Iterator[tuple[str, str]]:
+def _figures(row: RowView) -> Iterator[tuple[str, str]]:
     """The end of each macro's name, and what it expands to: the figure as the table prints it."""
-    yield "N", str(row["n"])
-    yield "Params", escaped(count(row["params_total"]))
-    yield "Trained", escaped(count(row["params_trainable"], like=row["params_total"]))
-    yield "StepTime", escaped(step_time(row))
-    yield "StepTimeDifference", escaped(step_time_difference(row))
+    yield "N", str(row.n)
+    yield "Params", escaped(figures.params(row))
+    yield "Trained", escaped(figures.trained(row))
+    yield "StepTime", escaped(figures.step_time(row))
+    yield "StepTimeDifference", escaped(figures.step_time_difference(row))
     for name, ratio in (("", RATIO), ("Low", LOW), ("High", HIGH)):
-        yield f"Ratio{name}", UNKNOWN if row[ratio] is None else f"{row[ratio]:.2f}"  # type: ignore[literal-required]
-    for metric, score in (*row["scores"].items(), (OVERALL, row["overall"])):
-        name = _letters(metric)
-        yield f"{name}Mean", _number(score["mean"])
-        for key in ("difference", "low", "high"):
-            yield f"{name}{key.capitalize()}", _number(score[key], signed=True)
-        yield f"{name}Blind", _number(score["blind"])
-        yield f"{name}Published", _number(row["published"][metric])
-    yield "Verdict", "" if row["row"] == BASELINE or not row["n"] else escaped(answer(row["overall"]))
+        yield f"Ratio{name}", figures.ratio(row.row[ratio])  # type: ignore[literal-required]
+    for score in row.all_scores:
+        name = _letters(score.metric)
+        yield f"{name}Mean", _number(score.mean)
+        yield f"{name}Difference", _number(score.difference, signed=True)
+        yield f"{name}Low", _number(score.low, signed=True)
+        yield f"{name}High", _number(score.high, signed=True)
+        yield f"{name}Blind", _number(score.blind)
+        yield f"{name}Published", _number(published_score(row.name, score.metric).level)
+    yield "Verdict", escaped(row.answer)
 
 
 def _number(value: float | None, *, signed: bool = False) -> str:
     return "--" if value is None else f"\\ensuremath{{{points(value, signed=signed)}}}"
 
 
-def _table(stored: Table) -> Iterator[str]:
+def _table(stored: Table, rows: Sequence[RowView]) -> Iterator[str]:
     yield "\\begin{table*}"
     yield "\\centering\\scriptsize\\setlength{\\tabcolsep}{3pt}"
     notes = [
-        f"{UNPAIRED} not paired with the baseline." if _unpaired(stored) else "",
-        f"{INCOMPLETE} seeds are missing; the source has the command." if _incomplete(stored) else "",
+        f"{UNPAIRED} not paired with the baseline." if any(row.is_unpaired for row in rows) else "",
+        f"{INCOMPLETE} seeds are missing; the source has the command." if any(row.command for row in rows) else "",
     ]
     text = f"{escaped(own_caption(stored.table))} Published, in italics: {escaped(PUBLISHED)}. {' '.join(notes)}"
+    heads = [*COSTS, *(escaped(one.label) for one in columns.columns_of(stored.table)), "Overall", *BEHIND]
     yield f"\\caption{{{text.strip()}}}\\par\\smallskip"
     # wider than some columns of text: then it stands in the middle of the page
-    yield f"\\makebox[\\textwidth][c]{{\\begin{{tabular}}{{l{'r' * (len(HEADS) - 3)}lr}}"
+    yield f"\\makebox[\\textwidth][c]{{\\begin{{tabular}}{{l{'r' * (len(heads) - 3)}lr}}"
     yield "\\toprule"
-    yield " & ".join(HEADS) + " \\\\"
-    for (title, original), group in groupby(stored.table["rows"], key=lambda row: setting_of(row["row"])):
-        said = escaped(f"{title}: {original} \u2192" if original else title)
+    yield " & ".join(heads) + " \\\\"
+    for heading, group in groupby(rows, key=lambda row: row.heading):
         yield "\\midrule"
-        yield f"\\multicolumn{{{len(HEADS)}}}{{l}}{{\\textbf{{{said}}}}} \\\\"
+        yield f"\\multicolumn{{{len(heads)}}}{{l}}{{\\textbf{{{escaped(heading)}}}}} \\\\"
         for row in group:
-            yield _own_line(row, stored)
-            if row["row"] in table3.rows():
-                yield _published_line(table3.rows()[row["row"]])
+            yield _own_line(row, len(heads))
+            if row.published is not None:
+                yield _published_line(row.published)
     yield "\\bottomrule"
     yield "\\end{tabular}}"
     yield "\\end{table*}"
 
 
-def _unpaired(stored: Table) -> bool:
-    return any(row["certificate"] == "differs" for row in stored.table["rows"])
-
-
-def _incomplete(stored: Table) -> bool:
-    return any(stored.fill_command(row["row"]) for row in stored.table["rows"])
-
-
-def _own_line(row: Row, stored: Table) -> str:
-    label = escaped(label_of(row["row"]) or row["row"])
-    label += UNPAIRED * (row["certificate"] == "differs") + INCOMPLETE * bool(stored.fill_command(row["row"]))
-    if not row["n"]:
-        why = "cannot be read" if row["row"] in stored.broken else "not stored yet"
-        return f"{label} & \\multicolumn{{{len(HEADS) - 1}}}{{l}}{{{why}}} \\\\"
-    overall, is_baseline = row["overall"], row["row"] == BASELINE
-    ends = interval(overall["low"], overall["high"])
-    difference = f"${points(overall['difference'], signed=True)}$" + (f" ${ends.strip()}$" if ends else "")
+def _own_line(row: RowView, width: int) -> str:
+    label = escaped(row.label or row.name) + UNPAIRED * row.is_unpaired + INCOMPLETE * bool(row.command)
+    if not row.n:
+        why = "not stored yet" if row.broken is None else "cannot be read"
+        return f"{label} & \\multicolumn{{{width - 1}}}{{l}}{{{why}}} \\\\"
+    overall = row.overall
+    ends = figures.interval(overall.low, overall.high)
+    difference = f"${points(overall.difference, signed=True)}$" + (f" ${ends.strip()}$" if ends else "")
     cells = [
         label,
-        escaped(count(row["params_total"])),
-        escaped(step_time_beside(row)),
-        UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}",
-        *(points(row["scores"][one.metric]["mean"]) for one in BENCHMARKS),
-        points(overall["mean"]),
-        points(overall["blind"]),
-        "" if is_baseline else difference,
-        "" if is_baseline else escaped(answer(overall)),
-        str(row["n"]),
+        escaped(figures.params(row)),
+        escaped(figures.step_time_beside(row)),
+        figures.step_time_ratio(row),
+        *(points(score.mean) for score in row.all_scores),
+        points(overall.blind),
+        "" if row.is_baseline else difference,
+        escaped(row.answer),
+        str(row.n),
     ]
     return " & ".join(cells) + " \\\\"
 
 
-def _published_line(paper: PublishedRow) -> str:
-    base = table3.rows()[BASELINE]
+def _published_line(paper: PublishedView) -> str:
+    difference = paper.overall.difference
     cells = [
         "\\quad published",
-        f"{paper.params_b:.1f}B",
-        f"{paper.step_time_s:.2f} s",
-        f"{paper.step_time_s / base.step_time_s:.2f}",
-        *(points(paper.scores[one.metric]) for one in BENCHMARKS),
-        points(paper.overall),
+        figures.published_params(paper),
+        figures.published_step_time(paper),
+        figures.ratio(paper.step_time_ratio),
+        *(points(score.level) for score in paper.all_scores),
         "",
-        "" if paper is base else f"${points(paper.overall - base.overall, signed=True)}$",
+        "" if difference is None else f"${points(difference, signed=True)}$",
         "",
         "",
     ]

@@ -6,48 +6,30 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from experiments.analysis import Table
-from experiments.analysis.formats.terminal import UNKNOWN, count, points, step_time_beside, step_time_difference
-from experiments.analysis.formats.wording import (
-    PAIRED,
-    PUBLISHED,
-    answer,
-    interval,
-    label_of,
-    own_caption,
-    parts_in_words,
-    ratio_interval,
-    setting_of,
-)
+from experiments.analysis.formats import figures
+from experiments.analysis.formats.figures import UNKNOWN, points
+from experiments.analysis.formats.wording import PUBLISHED, own_caption
+from experiments.analysis.table import columns
 from experiments.analysis.table.agreement import agreement_in_words
-from experiments.analysis.table.build import Row
+from experiments.analysis.table.published_view import PublishedView
+from experiments.analysis.table.row_view import RowView
 from experiments.common.plain_text import visible
-from experiments.published import table3
-from experiments.published.table3 import BASELINE, PublishedRow
-from experiments.store.names import BENCHMARKS, SCORES
 
-HEADS = (
-    "row",
-    "n",
-    "params",
-    "trained",
-    "step time",
-    "ratio",
-    *(f"{one.label} {one.measure}" for one in BENCHMARKS),
-    "Overall",
-    "verdict",
-    "certificate",
-)
+COSTS = ("n", "params", "trained", "step time", "ratio")  # beside the row's name, before its scores
+WORDS = ("verdict", "certificate")  # behind them
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 
 
 def as_markdown(stored: Table) -> str:
     """A caption, one table with the paper's groups as rows of their own, and the commands that fill what is missing."""
-    lines = [line(HEADS), line(["---", *["---:"] * (len(HEADS) - 3), "---", "---"])]
-    for (title, original), group in groupby(stored.table["rows"], key=lambda row: setting_of(row["row"])):
-        said = f"{title}: {original} \u2192" if original else title
-        lines.append(line([f"**{escaped(said)}**", *[""] * (len(HEADS) - 1)]))
+    rows = stored.views()
+    scores = [f"{one.label} {one.measure}".strip() for one in columns.columns_of(stored.table)]
+    heads = ["row", *COSTS, *scores, "Overall", *WORDS]
+    lines = [line(heads), line(["---", *["---:"] * (len(heads) - 1 - len(WORDS)), *["---"] * len(WORDS)])]
+    for heading, group in groupby(rows, key=lambda row: row.heading):
+        lines.append(line([f"**{escaped(heading)}**", *[""] * (len(heads) - 1)]))
         for row in group:
-            lines += _lines_of(row, stored)
+            lines += _lines_of(row, len(heads))
     text = [
         f"**Table 3 at scale {escaped(stored.table['scale'])}, and as published.** "
         f"{escaped(own_caption(stored.table))} Published: {escaped(PUBLISHED)}. "
@@ -55,13 +37,12 @@ def as_markdown(stored: Table) -> str:
         "",
         *lines,
     ]
-    return "\n".join([*text, *what_is_missing(stored)]) + "\n"
+    return "\n".join([*text, *what_is_missing(rows)]) + "\n"
 
 
-def what_is_missing(stored: Table) -> list[str]:
+def what_is_missing(rows: Sequence[RowView]) -> list[str]:
     """The command that fills each row that is not whole, or cannot be read."""
-    commands = [(row["row"], stored.fill_command(row["row"])) for row in stored.table["rows"]]
-    missing = [f"- {code(name)}: {code(command)}" for name, command in commands if command is not None]
+    missing = [f"- {code(row.name)}: {code(row.command)}" for row in rows if row.command is not None]
     return ["", "Not stored yet:", "", *missing] if missing else []
 
 
@@ -78,53 +59,41 @@ def code(text: str) -> str:
     return f"{fence}{pad}{plain}{pad}{fence}"
 
 
-def _lines_of(row: Row, stored: Table) -> list[str]:
-    name, paper = row["row"], table3.rows().get(row["row"])
-    label = f"{escaped(label_of(name))} {code(name)}".strip()
+def _lines_of(row: RowView, width: int) -> list[str]:
+    label = f"{escaped(row.label)} {code(row.name)}".strip()
     lines = []
-    if name in stored.broken:
-        lines.append(line([f"{label}: cannot be read: {escaped(stored.broken[name])}", *[""] * (len(HEADS) - 1)]))
-    elif not row["n"]:
-        lines.append(line([f"{label}: not stored yet", "0", *[""] * (len(HEADS) - 2)]))
+    if row.broken is not None:
+        lines.append(line([f"{label}: cannot be read: {escaped(row.broken)}", *[""] * (width - 1)]))
+    elif not row.is_stored:
+        lines.append(line([f"{label}: not stored yet", "0", *[""] * (width - 2)]))
     else:
-        lines += _own_lines(label, row, wanted=len(stored.table["seeds"]))
-    return lines if paper is None else [*lines, _published_line(paper)]
+        lines += _own_lines(label, row)
+    return lines if row.published is None else [*lines, _published_line(row.published)]
 
 
-def _own_lines(label: str, row: Row, *, wanted: int) -> list[str]:
-    scores = [*(row["scores"][metric] for metric in SCORES), row["overall"]]
-    is_baseline = row["row"] == BASELINE
-    lines = [
-        line(
-            [
-                f"**{label}**",
-                str(row["n"]) if row["n"] >= wanted else f"{row['n']} of {wanted}",
-                count(row["params_total"]),
-                count(row["params_trainable"], like=row["params_total"]),
-                step_time_beside(row),
-                UNKNOWN if row["step_time_ratio"] is None else f"{row['step_time_ratio']:.2f}{ratio_interval(row)}",
-                *(points(score["mean"]) for score in scores),
-                "" if is_baseline else answer(row["overall"]),
-                "" if is_baseline else PAIRED[row["certificate"]],
-            ]
-        )
+def _own_lines(label: str, row: RowView) -> list[str]:
+    own = [
+        f"**{label}**",
+        figures.seeds(row, short=row.is_short),
+        figures.params(row),
+        figures.trained(row),
+        figures.step_time_beside(row),
+        figures.step_time_ratio(row) + figures.ratio_interval(row),
+        *(points(score.mean) for score in row.all_scores),
+        row.answer,
+        row.pairing,
     ]
-    if not is_baseline:
-        shown = [points(one["difference"], signed=True) + interval(one["low"], one["high"]) for one in scores]
-        lines.append(
-            line(["difference", *[""] * 3, step_time_difference(row), "", *shown, parts_in_words(row["overall"]), ""])
-        )
-    return [*lines, line(["blind", *[""] * 5, *(points(score["blind"]) for score in scores), "", ""])]
+    difference = ["difference", *[""] * 3, figures.step_time_difference(row), ""]
+    difference += [*map(figures.difference, row.all_scores), figures.parts_in_words(row.overall), ""]
+    blind = ["blind", *[""] * len(COSTS), *(points(score.blind) for score in row.all_scores), "", ""]
+    return [line(cells) for cells in ((own, blind) if row.is_baseline else (own, difference, blind))]
 
 
-def _published_line(paper: PublishedRow) -> str:
-    base = table3.rows()[BASELINE]
-    pairs = [*((paper.scores[metric], base.scores[metric]) for metric in SCORES), (paper.overall, base.overall)]
-    is_baseline = paper.row == BASELINE
-    shown = [points(ours) + ("" if is_baseline else f" ({points(ours - its, signed=True)})") for ours, its in pairs]
-    costs = [f"{paper.params_b:.1f}B", UNKNOWN, f"{paper.step_time_s:.2f} s"]
-    ratio = f"{paper.step_time_s / base.step_time_s:.2f}"
-    return line(["published" if is_baseline else "published (difference)", "1", *costs, ratio, *shown, "", ""])
+def _published_line(paper: PublishedView) -> str:
+    costs = [figures.published_params(paper), UNKNOWN, figures.published_step_time(paper)]
+    costs.append(figures.ratio(paper.step_time_ratio))
+    label = "published" if paper.is_baseline else "published (difference)"
+    return line([label, "1", *costs, *map(figures.published_points, paper.all_scores), "", ""])
 
 
 def line(cells: Sequence[str] | Iterable[str]) -> str:

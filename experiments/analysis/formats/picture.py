@@ -1,13 +1,12 @@
 """The table's answer as one SVG picture: a line a row, its interval and the paper's difference on one scale."""
 
 from experiments.analysis import Table
+from experiments.analysis.formats import figures
 from experiments.analysis.formats.strip import AXIS_HEIGHT, HEIGHT, Limits, axis_marks, ground, in_words, mark, scale_of
-from experiments.analysis.formats.terminal import points
-from experiments.analysis.formats.wording import answer, interval, label_of, over, seeds_in_words, setting_of
-from experiments.analysis.table.build import Row, unverified_in_words
+from experiments.analysis.formats.wording import seeds_in_words
+from experiments.analysis.table.build import unverified_in_words
+from experiments.analysis.table.row_view import RowView
 from experiments.common.plain_text import as_html as escape
-from experiments.published import table3
-from experiments.published.table3 import BASELINE
 
 NAMES, DRAWN, WORDS = 340, 340, 360  # pixels: the columns
 MARGIN, LINE = 12, 22  # pixels: around everything, and a row's height
@@ -20,14 +19,14 @@ def as_svg(stored: Table) -> str:
     """All rows but the baseline, in the order of the paper, under what they are compared in."""
     table = stored.table
     limits = scale_of(table)
-    rows = [row for row in table["rows"] if row["row"] != BASELINE]
+    rows = [row for row in stored.views() if not row.is_baseline]
     top = MARGIN + 2 * LINE + AXIS_HEIGHT
     height = top + LINE * len(rows) + LINE + MARGIN
-    known = next((row["overall"] for row in rows if row["overall"]["low"] is not None), None)
+    over = next((row.over for row in rows if row.over), None)
     title = f"Overall: row - baseline, in points; scale {table['scale']}, {seeds_in_words(table['seeds'])}"
     legend = (
         "diamond: ours"
-        + (f", line: {over(known)}" if known else "")
+        + (f", line: {over}" if over else "")
         + f"; circle: the paper's; band: within \u00b1{table['delta']:g} points"
         + (f"; {unverified_in_words(table['unverified'])}" if table["unverified"] else "")
     )
@@ -40,28 +39,27 @@ def as_svg(stored: Table) -> str:
         _text(MARGIN, MARGIN + 13, title, ' font-weight="bold"'),
         _text(MARGIN, MARGIN + LINE + 11, legend, ' class="small"'),
         f'<g transform="translate({MARGIN + NAMES} {top - AXIS_HEIGHT})">{axis_marks(limits, DRAWN)}</g>',
-        *(_line(row, stored, limits, top + LINE * place) for place, row in enumerate(rows)),
+        *(_line(row, limits, top + LINE * place) for place, row in enumerate(rows)),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _line(row: Row, stored: Table, limits: Limits, top: int) -> str:
+def _line(row: RowView, limits: Limits, top: int) -> str:
     """A row's name, marks and words."""
-    name, overall, paper = row["row"], row["overall"], table3.rows().get(row["row"])
-    said = None if paper is None else paper.overall - table3.rows()[BASELINE].overall
-    label = f"{setting_of(name)[0]}: {label_of(name)}" if paper else name
-    words = "cannot be read" if name in stored.broken else "not stored yet"
-    if row["n"]:
-        known = points(overall["difference"], signed=True) + interval(overall["low"], overall["high"])
-        words = f"{known} {answer(overall)}"
-    marks = ground(limits, stored.table["delta"], DRAWN) + mark(said, None, None, limits, paper=True, width=DRAWN)
-    marks += mark(overall["difference"], overall["low"], overall["high"], limits, width=DRAWN)
+    overall = row.overall
+    label = f"{row.setting[0]}: {row.label}" if row.published else row.name
+    words = "not stored yet" if row.broken is None else "cannot be read"
+    if row.n:
+        words = f"{figures.difference(overall)} {row.answer}"
+    marks = ground(limits, row.table["delta"], DRAWN)
+    marks += mark(row.published_difference, None, None, limits, paper=True, width=DRAWN)
+    marks += mark(overall.difference, overall.low, overall.high, limits, width=DRAWN)
     middle = top + LINE // 2
     drawn = f'<svg x="{MARGIN + NAMES}" y="{middle - HEIGHT // 2}" width="{DRAWN}" height="{HEIGHT}">{marks}</svg>'
-    said_in_words = in_words(overall["difference"], overall["low"], overall["high"])
+    said = f"{row.name}: {in_words(overall.difference, overall.low, overall.high)}"
     return (
-        f"<g><title>{escape(f'{name}: {said_in_words}')}</title>"
+        f"<g><title>{escape(said)}</title>"
         + _text(MARGIN, middle + 4, label)
         + drawn
         + _text(MARGIN + NAMES + DRAWN + MARGIN, middle + 4, words)

@@ -1,8 +1,7 @@
 """A strip of intervals as SVG: every row's on one scale, zero where the baseline is, in the colour of the text."""
 
 from experiments.analysis.table.build import PlainTable
-from experiments.published import table3
-from experiments.published.table3 import BASELINE
+from experiments.analysis.table.row_view import views
 
 WIDTH, HEIGHT, EDGE = 220, 18, 8  # pixels; the edge keeps marks whole
 AXIS_HEIGHT = 16
@@ -13,12 +12,11 @@ Limits = tuple[float, float]
 
 def scale_of(table: PlainTable) -> Limits:
     """The left and right end of the scale in points: round numbers around all that is drawn, and zero."""
-    paper, drawn = table3.rows(), [0.0, -table["delta"], table["delta"]]
-    for row in table["rows"]:
-        overall, said = row["overall"], paper.get(row["row"])
-        drawn += [value for value in (overall["difference"], overall["low"], overall["high"]) if value is not None]
-        if said is not None:
-            drawn.append(said.overall - paper[BASELINE].overall)
+    drawn = [0.0, -table["delta"], table["delta"]]
+    for row in views(table):
+        ours = row.overall
+        known = (ours.difference, ours.low, ours.high, row.published_difference)
+        drawn += [value for value in known if value is not None]
     step = _step(max(drawn) - min(drawn))
     return step * (min(drawn) // step), step * -(-max(drawn) // step)
 

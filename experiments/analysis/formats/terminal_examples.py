@@ -5,7 +5,7 @@ another benchmark; where there are fewer of these, the first example of other be
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.common.plain_text import visible
 from experiments.data.marks import IMAGE
 from experiments.store import damage, reader
-from experiments.store.names import BENCHMARKS, Benchmark
+from experiments.store.names import Benchmark
 from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
@@ -33,11 +33,14 @@ class Example:
 
 
 def predictions_block(
-    row: StoredRun, baseline: StoredRun | None, picture_file: Callable[[str], Path | None] | None
+    row: StoredRun,
+    baseline: StoredRun | None,
+    picture_file: Callable[[str], Path | None] | None,
+    benchmarks: Sequence[Benchmark],
 ) -> list[str]:
-    """The printed lines, none where no predictions are stored."""
+    """The printed lines, none where no predictions of these benchmarks are stored."""
     runs = {run.row: run for run in (baseline, row) if run is not None}
-    chosen = choose(runs)
+    chosen = choose(runs, benchmarks)
     if not chosen:
         return []
     what = "first answered right by one and wrong by the other" if len(runs) > 1 else "first of their benchmarks"
@@ -50,11 +53,11 @@ def predictions_block(
     return lines
 
 
-def choose(runs: dict[str, StoredRun]) -> list[Example]:
-    """Up to three examples of different benchmarks, in the table's order."""
+def choose(runs: dict[str, StoredRun], benchmarks: Sequence[Benchmark]) -> list[Example]:
+    """Up to three examples of different benchmarks, in their order."""
     flips: list[Example] = []
     firsts: list[Example] = []
-    for benchmark in BENCHMARKS:
+    for benchmark in benchmarks:
         frames = {name: _readable(run, benchmark) for name, run in runs.items()}
         rows = _side_by_side({name: frame for name, frame in frames.items() if frame is not None})
         if len(frames) > len(rows[0] if rows else ()):
@@ -65,7 +68,7 @@ def choose(runs: dict[str, StoredRun]) -> list[Example]:
         else:
             firsts.append(Example(benchmark, rows[0], flipped=False))
     chosen = [*flips, *firsts][:SHOWN]
-    return sorted(chosen, key=lambda example: BENCHMARKS.index(example.benchmark))
+    return sorted(chosen, key=lambda example: benchmarks.index(example.benchmark))
 
 
 def _readable(run: StoredRun, benchmark: Benchmark) -> "pd.DataFrame | None":

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import correlation
 
-from experiments.analysis.table.build import Overall, PlainTable
+from experiments.analysis.table.build import PlainTable
+from experiments.analysis.table.row_view import RowView, views
 from experiments.published import table3
-from experiments.published.table3 import BASELINE
 
 COSTLY_POINTS = 5.0  # Overall points that a row costs in the paper, from which it should hurt elsewhere too
 FEWEST_ROWS = 5  # for fewer, the interval of a rank correlation holds nearly everything
@@ -54,22 +54,22 @@ def agreement(table: PlainTable) -> Agreement | None:
 
     The interval is Bonett and Wright's (2000): normal in Fisher's z, with variance (1 + r^2 / 2) / (rows - 3).
     """
-    paper = table3.rows()
-    ours, theirs = {}, {}
-    for row in table["rows"]:
-        difference = row["overall"]["difference"]
-        if row["row"] in paper and row["row"] != BASELINE and difference is not None:
-            ours[row["row"]] = row["overall"]
-            theirs[row["row"]] = paper[row["row"]].overall - paper[BASELINE].overall
+    ours: dict[str, RowView] = {}
+    differences, theirs = {}, {}
+    for view in views(table):
+        difference, said = view.overall.difference, view.published_difference
+        if difference is not None and said is not None:
+            ours[view.name], differences[view.name], theirs[view.name] = view, difference, said
     if len(ours) < FEWEST_ROWS:
         return None
-    differences = {name: overall["difference"] or 0.0 for name, overall in ours.items()}
     if len(set(differences.values())) == 1:
         return None  # no order to compare
     found = correlation(_ranks(differences.values()), _ranks(theirs.values()))
     half = NORMAL_95 * math.sqrt((1 + found**2 / 2) / (len(ours) - 3))
     z = math.atanh(max(-1 + 1e-12, min(1 - 1e-12, found)))
-    costly = tuple(name for name, value in theirs.items() if value <= -COSTLY_POINTS and ours[name]["high"] is not None)
+    costly = tuple(
+        name for name, value in theirs.items() if value <= -COSTLY_POINTS and ours[name].overall.high is not None
+    )
     return Agreement(
         num_rows=len(ours),
         same_sign=tuple(name for name, value in theirs.items() if value * differences[name] > 0),
@@ -82,15 +82,14 @@ def agreement(table: PlainTable) -> Agreement | None:
     )
 
 
-def _is_below(overall: Overall) -> bool:
+def _is_below(view: RowView) -> bool:
     """Whether the whole interval lies below zero, and is of the row's own noise."""
-    return overall["high"] is not None and overall["high"] < 0 and not overall.get("borrowed_noise")
+    return view.overall.high is not None and view.overall.high < 0 and not view.has_borrowed_noise
 
 
 def _parts(ours: dict[str, float], theirs: dict[str, float]) -> Iterator[GroupAgreement]:
-    paper = table3.rows()
     for name, groups in PARTS.items():
-        rows = [row for row in ours if paper[row].group in groups]
+        rows = [row for row in ours if table3.group_of((row,)) in groups]
         if len(rows) < FEWEST_OF_PART or (whole := _rank_correlation(rows, ours, theirs)) is None:
             continue
         hangs_on: tuple[str, ...] = ()

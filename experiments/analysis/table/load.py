@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.table import pair_cache
 from experiments.analysis.table.build import Evidence, PlainTable, build
+from experiments.analysis.table.published_view import published_score
 from experiments.analysis.table.select import select
 from experiments.published import table3
 from experiments.published.table3 import BASELINE, HARMLESS_POINTS
@@ -18,6 +19,8 @@ from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from experiments.analysis.table.row_view import RowView
 
 DEFAULT_SCALE = "desk"  # of a command that names none; `conf/config.yaml` says so, whose reader imports the core
 
@@ -103,12 +106,22 @@ class Table:
             (shown if run.row in names else behind).setdefault(run.row, {})[run.seed] = run
         return cls(built, shown, broken, behind, evidence)
 
+    def views(self) -> "list[RowView]":
+        """Its rows as formats and screens show them."""
+        from experiments.analysis.table.row_view import views
+
+        return views(self.table, self)
+
+    def missing_seeds(self, name: str) -> list[int]:
+        """The table's seeds that a row has no run of."""
+        return [seed for seed in self.table["seeds"] if seed not in self.runs.get(name, {})]
+
     def fill_command(self, name: str) -> str | None:
         """The one command that runs what a row lacks, or again what cannot be read; None where nothing is."""
-        runs = self.runs.get(name, {})
-        missing = [seed for seed in self.table["seeds"] if seed not in runs]
+        missing = self.missing_seeds(name)
         if not missing:
             return None
+        runs = self.runs.get(name, {})
         further = origin(name, [*runs.values(), *self.runs.get(BASELINE, {}).values()])
         again = "rerun=true" if name in self.broken else ""
         return command(name, scale=self.table["scale"], seeds=missing, overrides=again, **further)
@@ -120,13 +133,10 @@ class Table:
         """
         import pandas as pd
 
-        paper = table3.rows()[BASELINE]
-        reference = {**paper.scores, OVERALL: paper.overall}
         lines: list[dict[str, Any]] = []
         for row in self.table["rows"]:
             for metric, score in (*row["scores"].items(), (OVERALL, row["overall"])):
-                said = row["published"][metric]
-                is_own = row["row"] != BASELINE and said is not None
+                paper = published_score(row["row"], metric)
                 lines.append(
                     {
                         "row": row["row"],
@@ -134,8 +144,8 @@ class Table:
                         "metric": metric,
                         "n": row["n"],
                         **score,
-                        "published": said,
-                        "published_difference": said - reference[metric] if is_own and said is not None else None,
+                        "published": paper.level,
+                        "published_difference": paper.difference,
                     }
                 )
         return pd.DataFrame(lines)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.analysis.formats import terminal
+from experiments.analysis.formats import figures, terminal
 from experiments.analysis.formats import terminal_examples as shown
 from experiments.analysis.table import build
 from experiments.published.table3 import rows as published_rows
@@ -122,7 +122,7 @@ def test_in_a_table_a_rows_step_stands_with_the_baselines_of_its_rounds(
     text = terminal.printed_table(built, width=120)
     level = line_of(text, "xattn_every_4th")
     assert f" {cell}   {ratio:.2f}" in level
-    assert terminal.seconds((ratio - 1) * base, like=base, signed=True) in line_of(text, "  difference")
+    assert figures.seconds((ratio - 1) * base, like=base, signed=True) in line_of(text, "  difference")
     assert " 453 ms   1.00" in line_of(text, "baseline")
     assert "the baseline's in the same rounds" in built["method"]
 
@@ -249,19 +249,19 @@ def test_every_published_row_is_printed_from_the_csv(name: str, store_run: Store
 @pytest.mark.parametrize(
     ("form", "value", "like", "expected"),
     [
-        (terminal.count, 80_100_000_000.0, None, "80.10B"),
-        (terminal.count, 2_254_999.0, None, "2.25M"),
-        (terminal.count, 12_300.0, None, "12.30K"),
-        (terminal.count, 17.0, None, "17"),
-        (terminal.count, 650_000.0, 1.55e6, "+0.65M"),
-        (terminal.count, -700_000.0, 2.25e6, "-0.70M"),
-        (terminal.count, 0.0, 2.25e6, "0.00M"),
-        (terminal.seconds, 0.0421, None, "42.1 ms"),
-        (terminal.seconds, 0.331, None, "331 ms"),
-        (terminal.seconds, 1.744, None, "1.74 s"),
-        (terminal.seconds, -0.2, 1.1, "-0.20 s"),
-        (terminal.seconds, 0.05, 0.331, "+50 ms"),
-        (terminal.seconds, None, None, "-"),
+        (figures.count, 80_100_000_000.0, None, "80.10B"),
+        (figures.count, 2_254_999.0, None, "2.25M"),
+        (figures.count, 12_300.0, None, "12.30K"),
+        (figures.count, 17.0, None, "17"),
+        (figures.count, 650_000.0, 1.55e6, "+0.65M"),
+        (figures.count, -700_000.0, 2.25e6, "-0.70M"),
+        (figures.count, 0.0, 2.25e6, "0.00M"),
+        (figures.seconds, 0.0421, None, "42.1 ms"),
+        (figures.seconds, 0.331, None, "331 ms"),
+        (figures.seconds, 1.744, None, "1.74 s"),
+        (figures.seconds, -0.2, 1.1, "-0.20 s"),
+        (figures.seconds, 0.05, 0.331, "+50 ms"),
+        (figures.seconds, None, None, "-"),
     ],
 )
 def test_numbers_are_written_in_their_unit(
@@ -273,7 +273,7 @@ def test_numbers_are_written_in_their_unit(
 
 def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
     """Neither +0.0 nor -0.0 is printed."""
-    assert [terminal.points(value, signed=True) for value in (-0.04, 0.04, 0.0, 0.06)] == ["0.0", "0.0", "0.0", "+0.1"]
+    assert [figures.points(value, signed=True) for value in (-0.04, 0.04, 0.0, 0.06)] == ["0.0", "0.0", "0.0", "+0.1"]
 
 
 def test_predictions_are_the_first_that_flip(store_run: StoreRun) -> None:
@@ -286,7 +286,7 @@ def test_predictions_are_the_first_that_flip(store_run: StoreRun) -> None:
     store_run("xattn_every_4th", predictions=ours)
     runs = {run.row: run for run in reader.runs()}
     runs = {name: runs[name] for name in ("baseline", "xattn_every_4th")}
-    chosen = shown.choose(runs)
+    chosen = shown.choose(runs, BENCHMARKS)
     assert [(one.benchmark.name, one.answers["baseline"]["id"], one.flipped) for one in chosen] == [
         ("coco", "coco/0", False),
         ("okvqa", "okvqa/2", True),

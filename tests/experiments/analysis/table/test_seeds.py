@@ -4,8 +4,9 @@ import pytest
 
 from experiments.analysis import Table
 from experiments.analysis.formats import as_text
-from experiments.analysis.formats.wording import answer, over, own_caption
+from experiments.analysis.formats.wording import own_caption
 from experiments.analysis.significance import compare
+from experiments.analysis.table.row_words import answer, over
 from experiments.analysis.table.seeds import effects
 from experiments.store import reader
 from experiments.store.names import OVERALL, SCORES, blind

@@ -1,0 +1,153 @@
+"""Figures of a row as text, the same in every format and on every screen; what is not known is `-`."""
+
+from typing import Any
+
+from experiments.analysis.table.published_view import PublishedScore, PublishedView
+from experiments.analysis.table.row_view import RowView, ScoreView
+
+UNKNOWN = "-"
+UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
+
+
+def points(value: float | None, *, signed: bool = False) -> str:
+    """A score, or with a sign a difference of scores."""
+    return UNKNOWN if value is None else number(value, 1, signed=signed)
+
+
+def count(value: float | None, *, like: float | None = None, signed: bool = False) -> str:
+    """Parameters as `2.25M`; `like` gives the unit, of a part or a difference that of the whole."""
+    if value is None:
+        return UNKNOWN
+    size = abs(value if like is None else like)
+    unit, letter = next((unit for unit in UNITS if size >= unit[0]), (1, ""))
+    return number(value / unit, 2 if letter else 0, signed=signed) + letter
+
+
+def seconds(value: float | None, *, like: float | None = None, signed: bool = False) -> str:
+    """A step time as `331 ms` or `1.74 s`; `like` gives the unit of a difference."""
+    if value is None:
+        return UNKNOWN
+    size = value if like is None else like
+    if size >= 1:
+        return number(value, 2, signed=signed) + " s"
+    return number(1000 * value, 0 if size >= 0.1 else 1, signed=signed) + " ms"
+
+
+def ratio(value: float | None) -> str:
+    """A ratio of step times, or an end of its interval."""
+    return UNKNOWN if value is None else f"{value:.2f}"
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """With so many digits; what rounds to nothing has no sign."""
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text  # neither -0.0 nor +0.0
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Both ends as they stand after a figure; nothing where there is no interval."""
+    if low is None or high is None:
+        return ""
+    return f" [{points(low, signed=True)}, {points(high, signed=True)}]"
+
+
+def half_width(half: float | None, digits: int = 1) -> str:
+    """Half an interval as it stands after a figure; nothing where there is none."""
+    return "" if half is None else f" \u00b1{half:.{digits}f}"
+
+
+def params(row: RowView) -> str:
+    """All parameters."""
+    return count(row.row["params_total"])
+
+
+def trained(row: RowView) -> str:
+    """The parameters that are trained, in the unit of all."""
+    return count(row.row["params_trainable"], like=row.row["params_total"])
+
+
+def step_time(row: RowView) -> str:
+    """A row's step beside the baseline's; where they are not of the same rounds, the ratio says all."""
+    return seconds(row.step_time_s, like=row.paired_step_time_s)
+
+
+def step_time_beside(row: RowView) -> str:
+    """Where the baseline's line is of other rounds: `184/196 ms`, the row's step and the baseline's of its own."""
+    own, base = row.step_time_s, row.paired_step_time_s
+    if base is None or own is None:
+        return step_time(row)
+    unit, size = ("s", base) if base >= 1 else ("ms", 1000 * base)
+    digits = 1 if size < 10 else 0  # short enough for its column
+    return f"{number(own * size / base, digits)}/{number(size, digits)} {unit}"
+
+
+def step_time_difference(row: RowView) -> str:
+    """From the baseline's of the same rounds; never of two timing passes."""
+    return seconds(row.row["step_time_difference_s"], like=row.paired_step_time_s, signed=True)
+
+
+def step_time_ratio(row: RowView) -> str:
+    """The row's step in the baseline's."""
+    return ratio(row.row["step_time_ratio"])
+
+
+def ratio_interval(row: RowView) -> str:
+    """Both ends of a step time ratio's interval as they stand after it; nothing where there is none."""
+    low, high = row.row["step_time_ratio_low"], row.row["step_time_ratio_high"]
+    return "" if low is None or high is None else f" [{ratio(low)}, {ratio(high)}]"
+
+
+def difference(score: ScoreView) -> str:
+    """From the baseline, with both ends of its interval."""
+    return points(score.difference, signed=True) + interval(score.low, score.high)
+
+
+def parts_in_words(score: ScoreView) -> str:
+    """How a difference splits: what is no longer seen, and what is no longer said. Nothing at one seed."""
+    if score.vision is None or score.language is None:
+        return ""
+    shown = (points(part["difference"], signed=True) for part in (score.vision, score.language))
+    return "vision {}, language {}".format(*shown)
+
+
+def seeds(row: RowView, *, short: bool) -> str:
+    """How many it has; of how many, where it is `short` of some."""
+    return f"{row.n} of {row.wanted}" if short else str(row.n)
+
+
+def published_params(paper: PublishedView) -> str:
+    """The paper's, in 1e9."""
+    return _in(paper.params_b, 1, "B")
+
+
+def published_params_difference(paper: PublishedView) -> str:
+    """From the paper's baseline."""
+    return _in(paper.params_difference_b, 1, "B", signed=True)
+
+
+def published_step_time(paper: PublishedView) -> str:
+    """The paper's, which are all about a second or more."""
+    return _in(paper.step_time_s, 2, " s")
+
+
+def published_step_time_difference(paper: PublishedView) -> str:
+    """From the paper's baseline."""
+    return _in(paper.step_time_difference_s, 2, " s", signed=True)
+
+
+def published_points(score: PublishedScore) -> str:
+    """The paper's score, and in brackets its difference from the paper's baseline."""
+    return points(score.level) + ("" if score.difference is None else f" ({points(score.difference, signed=True)})")
+
+
+def _in(value: float | None, digits: int, unit: str, *, signed: bool = False) -> str:
+    return UNKNOWN if value is None else number(value, digits, signed=signed) + unit
+
+
+def same_digits(value: Any) -> Any:
+    """A number to eight significant digits, which are the same on every processor; anything else as it is.
+
+    Sums and matrix products round differently with the width of a processor's vectors: of sixteen digits the last
+    three or four may differ. The table itself and `--json` are not rounded.
+    """
+    return float(f"{value:.8g}") if isinstance(value, float) else value
