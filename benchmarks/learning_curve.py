@@ -15,9 +15,11 @@ def main(words: list[str]) -> None:
     """Train the baseline once, and evaluate it on the way."""
     from experiments.common.interrupt import StopRequest
     from experiments.data.feature_cache import FeatureCache
+    from experiments.data.world.queries import OKVQA_NAME
+    from experiments.evaluation.benchmark import published
     from experiments.evaluation.evaluate import all_prompts, evaluate
     from experiments.spec.spec import make_spec
-    from experiments.store.names import BENCHMARKS, OKVQA_NAME, OVERALL, blind
+    from experiments.store.names import OVERALL, blind
     from experiments.training.build import build_mixture, build_model, pick_device
     from experiments.training.loop import Trainer, draw_step
 
@@ -27,7 +29,7 @@ def main(words: list[str]) -> None:
     trainer, features = Trainer(model, spec), FeatureCache(model, mixture.world)
     prompts = all_prompts(spec, split="val")
     features.prepare([f"train/{dataset}/0" for dataset in mixture.datasets])
-    shown = [*((one.metric, one.label) for one in BENCHMARKS), (OKVQA_NAME, "name"), (OVERALL, "Overall")]
+    shown = [*((one.metric, one.label) for one in published()), (OKVQA_NAME, "name"), (OVERALL, "Overall")]
     rows, cpu_s = [], 0.0
     for step in range(spec.train.steps):
         started = time.process_time()

@@ -12,11 +12,12 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
+from experiments.evaluation.benchmark import published
 from experiments.published import table3
 from experiments.spec.spec import Spec, make_specs
 from experiments.store.digests import Digests, metrics_digest, params_hash, tags_hash
 from experiments.store.lifecycle import Git, start_run
-from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, COSTS, DIGESTS, OVERALL, PREDICTIONS_FOLDER, blind
+from experiments.store.names import CERTIFICATE_FILE, COSTS, DIGESTS, OVERALL, PREDICTIONS_FOLDER, blind
 
 QUERIES = 400  # a benchmark, as desk has them
 MODULES = 40  # hashed by a certificate
@@ -44,7 +45,7 @@ def _written(spec: Spec, rng: np.random.Generator, folder: Path) -> str:
     files = folder / "files" / run.run_id
     (files / PREDICTIONS_FOLDER).mkdir(parents=True)
     metrics: dict[str, float] = {**dict.fromkeys(COSTS, 1.0), "params_total": 3e6, "params_trainable": 1.4e6}
-    for benchmark in BENCHMARKS:
+    for benchmark in published():
         frame = _predictions(benchmark.name, rng)
         frame.to_parquet(files / PREDICTIONS_FOLDER / f"{benchmark.name}.parquet")
         metrics[benchmark.metric] = float(frame["score"].mean())
@@ -106,7 +107,7 @@ def _copied(connection: sqlite3.Connection, first: str, *, seed: int, rng: np.ra
         _copy_rows(connection, table, first, {"run_uuid": run_id})
     for table in ("tags", "params"):
         connection.execute(f"UPDATE {table} SET value = ? WHERE run_uuid = ? AND key = 'seed'", (str(seed), run_id))
-    scores: Sequence[str] = (OVERALL, *(benchmark.metric for benchmark in BENCHMARKS))
+    scores: Sequence[str] = (OVERALL, *(benchmark.metric for benchmark in published()))
     for metric in scores:
         change = "UPDATE latest_metrics SET value = value + ? WHERE run_uuid = ? AND key = ?"
         connection.execute(change, (float(rng.normal(0, 2)), run_id, metric))

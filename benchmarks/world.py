@@ -17,22 +17,22 @@ def main(words: list[str]) -> None:
     """Print answers, captions, and what the baseline's captions get right."""
     from experiments.data.world.queries import CAPTIONING, queries
     from experiments.data.world.world import World
+    from experiments.evaluation.benchmark import published
     from experiments.spec.spec import make_spec
-    from experiments.store.names import BENCHMARKS
 
     spec = make_spec(*words)
     world = World(spec.data.world)
-    asked = {one.name: queries(world, one.name) for one in BENCHMARKS}
+    asked = {one.name: queries(world, one.name) for one in published()}
     print(f"{spec.scale}: {spec.data.world.queries} test queries a benchmark")
     rows = []
-    for one in BENCHMARKS:
+    for one in published():
         if one.name not in CAPTIONING:
             answers = Counter(query.scored_part(query.answers[0]) for query in asked[one.name])
             most = answers.most_common(1)[0]
             rows.append([one.label, str(len(answers)), f"{100 * most[1] / len(asked[one.name]):.1f}% `{most[0]}`"])
     print_table(["questions", "answers", "the most frequent"], rows)
     rows = []
-    for one in BENCHMARKS:
+    for one in published():
         if one.name in CAPTIONING:
             other, another = written(asked[one.name])
             rows.append([one.label, f"{other:.0f}", f"{another:.0f}"])

@@ -12,9 +12,9 @@ from experiments.data.document import layout
 from experiments.data.query import Query
 from experiments.data.world.documents import document
 from experiments.data.world.world import World
+from experiments.evaluation.benchmark import published
 from experiments.evaluation.prompts import build_prompts
 from experiments.spec.spec import Spec, make_spec
-from experiments.store.names import BENCHMARKS
 
 DOCS = Path(__file__).parent
 SHOWN = 4  # examples of each
@@ -73,7 +73,7 @@ def text(spec: Spec) -> str:
         "",
         "A query as the model reads it, 4 shots, seed 0: each line but the last is a demonstration.",
     ]
-    for benchmark in BENCHMARKS:
+    for benchmark in published():
         prompts = build_prompts(world, benchmark.name, seed=0, shots=spec.eval.shots)[:2]
         lines += ["", f"### {benchmark.label}", "", f"![{benchmark.label}](samples/{benchmark.name}.png)"]
         for prompt in prompts:
@@ -93,7 +93,7 @@ def main() -> None:
     world = World(spec.data.world)
     for dataset in DATASETS:
         sheet(world, examples_of(spec, dataset)[0], DOCS / "samples" / f"{dataset}.png")
-    for benchmark in BENCHMARKS:
+    for benchmark in published():
         prompts = build_prompts(world, benchmark.name, seed=0, shots=spec.eval.shots)[:2]
         sheet(world, [list(prompt.media) for prompt in prompts], DOCS / "samples" / f"{benchmark.name}.png")
     (DOCS / "samples.md").write_text(text(spec), encoding="utf-8")

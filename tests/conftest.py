@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from experiments.evaluation.benchmark import published
 from experiments.store.connection import import_mlflow
 from experiments.store.lifecycle import Git, start_run
-from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
+from experiments.store.names import CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store.places import LOCKS_VARIABLE
 from experiments.training import timing
 from tests.experiments.stored_runs import COST_METRICS, GOOD, RATIO, FakeSpec, a_certificate, a_tree, answers, scored
@@ -115,7 +116,7 @@ def store_row(store_run: Callable[..., str]) -> Callable[..., str]:
         certificate = a_certificate()
         certificate["prompts"] = "other prompts" if broken_pair else certificate["prompts"]
         metrics = COST_METRICS if name == "baseline" else {**COST_METRICS, **RATIO}
-        predictions = {one.name: answers(list(scores), benchmark=one.name) for one in BENCHMARKS}
+        predictions = {one.name: answers(list(scores), benchmark=one.name) for one in published()}
         return store_run(name, metrics=metrics, predictions=predictions, certificate=certificate, **spec)
 
     return write

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
 
@@ -13,6 +13,16 @@ class Rule:
     allowed: str
     holds: Callable[[Any], bool]
     choices: tuple[str, ...] = ()
+
+
+# A field added later whose default is what was done before: as long as it has that default, hashes stay as they were.
+ADDED: Mapping[str, Any] = {"added": True}
+
+
+def rule_of(entry: Field) -> Rule | None:
+    """The rule of a field; one that depends on what is registered is made when it is asked for."""
+    rule = entry.metadata.get("rule")
+    return rule() if callable(rule) else rule
 
 
 def allow(allowed: str, holds: Callable[[Any], bool], choices: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -40,7 +50,7 @@ SWITCH = allow("true, false", lambda value: isinstance(value, bool))
 def broken_rules(config: type, values: Mapping[str, Any]) -> Iterator[tuple[str, Any, Rule]]:
     """Every field of a dataclass whose value in `values` is not allowed: its name, the value, the rule."""
     for entry in fields(config):
-        rule = entry.metadata.get("rule")
+        rule = rule_of(entry)
         if rule is not None and entry.name in values and not rule.holds(values[entry.name]):
             yield entry.name, values[entry.name], rule
 

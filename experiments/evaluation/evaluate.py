@@ -1,4 +1,4 @@
-"""The five benchmarks and their blind twins: prompts, answers, per-example scores, and their means."""
+"""Benchmarks and their blind twins: prompts, answers, per-example scores, and their means."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -12,12 +12,13 @@ from experiments.data.config import DataConfig
 from experiments.data.feature_cache import FeatureCache
 from experiments.data.tokenizer import tokenizer_of
 from experiments.data.world.world import World
+from experiments.evaluation.benchmark import BENCHMARKS
 from experiments.evaluation.config import EvalConfig
 from experiments.evaluation.decode import answer
 from experiments.evaluation.overall import overall
 from experiments.evaluation.prompts import Prompt, blind_media, build_prompts
 from experiments.evaluation.score import score_examples
-from experiments.store.names import BENCHMARKS, OVERALL, PREDICTION_COLUMNS, blind
+from experiments.store.names import OVERALL, PREDICTION_COLUMNS, blind
 from flamingo_core.flamingo import Flamingo
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Spec(Protocol):
 
     @property
     def eval(self) -> EvalConfig:
-        """Shots, batch size, beams and ceilings."""
+        """Which benchmarks, shots, batch size, beams and ceilings."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def all_prompts(spec: Spec, *, split: str = "test") -> dict[str, list[Prompt]]:
     """Every prompt of every benchmark: the same for all rows of a seed."""
     world = World(spec.data.world)
     return {
-        benchmark.name: build_prompts(world, benchmark.name, seed=spec.seed, shots=spec.eval.shots, split=split)
-        for benchmark in BENCHMARKS
+        name: build_prompts(world, name, seed=spec.seed, shots=spec.eval.shots, split=split)
+        for name in spec.eval.benchmarks
     }
 
 
@@ -87,13 +88,16 @@ def evaluate(
             stop.check()
 
         for benchmark, some in prompts.items():
-            predictions[benchmark] = _ask(model, spec, some, features, partial(after_batch, benchmark))
+            predictions[benchmark] = _ask(model, spec, benchmark, some, features, partial(after_batch, benchmark))
     scores: dict[str, float] = {}
     for name, column in ((lambda metric: metric, "score"), (blind, "blind_score")):
-        points = {each.metric: float(predictions[each.name][column].mean()) for each in BENCHMARKS}
+        points = {BENCHMARKS.get(each).metric: float(frame[column].mean()) for each, frame in predictions.items()}
         scores.update({name(metric): value for metric, value in points.items()})
-        scores[name(OVERALL)] = overall(points, spec.eval.ceilings)
+        counted = {metric: value for metric, value in points.items() if metric in spec.eval.ceilings}
+        scores[name(OVERALL)] = overall(counted, spec.eval.ceilings)
     for benchmark, some in prompts.items():
+        if BENCHMARKS.get(benchmark).role != benchmark:
+            continue  # what its queries score beside it is said of the benchmark whose role it is
         for name, column in ((lambda metric: metric, "answer"), (blind, "blind_answer")):
             points = _further_scores(some, predictions[benchmark][column])
             scores.update({name(metric): value for metric, value in points.items()})
@@ -103,13 +107,14 @@ def evaluate(
 def _ask(
     model: Flamingo,
     spec: Spec,
+    benchmark: str,
     prompts: list[Prompt],
     features: FeatureCache,
     after_batch: Callable[[int], None],
 ) -> "pd.DataFrame":
     import pandas as pd
 
-    tokenizer, benchmark = tokenizer_of(spec.model["lm"]["path"]), prompts[0].query.benchmark
+    tokenizer, chosen = tokenizer_of(spec.model["lm"]["path"]), BENCHMARKS.get(benchmark)
     texts, references = [prompt.text for prompt in prompts], [list(prompt.query.answers) for prompt in prompts]
     columns: dict[str, list] = {
         "id": [prompt.query.id for prompt in prompts],
@@ -121,7 +126,7 @@ def _ask(
     }
     for prefix, media in (("", [prompt.media for prompt in prompts]), ("blind_", blind_media(prompts))):
         answers = answer(model, tokenizer, texts, media, features, spec.eval, after_batch=after_batch)
-        scored = [prompt.query.scored_part(text) for prompt, text in zip(prompts, answers, strict=True)]
+        scored = [chosen.scored_part(prompt.query, text) for prompt, text in zip(prompts, answers, strict=True)]
         columns[f"{prefix}answer"] = answers
         columns[f"{prefix}score"] = score_examples(benchmark, scored, references)
     return pd.DataFrame(columns)[list(PREDICTION_COLUMNS)]

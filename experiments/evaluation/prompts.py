@@ -15,6 +15,7 @@ from experiments.data.marks import IMAGE
 from experiments.data.query import Query
 from experiments.data.world.lengths import TEXT_ONLY_DEMONSTRATIONS
 from experiments.data.world.queries import queries, support
+from experiments.evaluation.benchmark import BENCHMARKS, Benchmark
 from experiments.store.names import BLIND_OFFSET
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ def build_prompts(world: "World", benchmark: str, *, seed: int, shots: int, spli
     With 0 shots the prompt holds two demonstrations without their pictures, as the paper does.
 
     Raises:
+        UnknownName: there is no such benchmark.
         ValueError: the support set is too small for so many shots.
     """
-    pool = support(world, benchmark)
+    chosen = BENCHMARKS.get(benchmark)
+    pool = support(world, chosen.role)
     return [
-        _prompt(query, _demonstrations(query, pool, seed=seed, shots=shots), shots)
-        for query in queries(world, benchmark, split)
+        _prompt(chosen, query, _demonstrations(query, pool, seed=seed, shots=shots), shots)
+        for query in queries(world, chosen.role, split)
     ]
 
 
@@ -75,11 +78,12 @@ def _demonstrations(query: Query, pool: Sequence[Query], *, seed: int, shots: in
     return tuple(allowed[place] for place in order[:count])
 
 
-def _prompt(query: Query, demonstrations: tuple[Query, ...], shots: int) -> Prompt:
+def _prompt(benchmark: Benchmark, query: Query, demonstrations: tuple[Query, ...], shots: int) -> Prompt:
     shown = [
-        Chunk(example.medium if shots else None, example.question, example.completion) for example in demonstrations
+        Chunk(example.medium if shots else None, benchmark.asked(example), example.completion)
+        for example in demonstrations
     ]
-    text = " ".join(part for part in (layout(shown)[0], IMAGE, query.question) if part)
+    text = " ".join(part for part in (layout(shown)[0], IMAGE, benchmark.asked(query)) if part)
     media = (*(chunk.medium for chunk in shown if chunk.medium is not None), query.medium)
     digest = hashlib.sha256("\n".join((text, *media)).encode()).hexdigest()
     return Prompt(query, demonstrations, text, media, digest)

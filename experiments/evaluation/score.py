@@ -1,37 +1,10 @@
-"""Points of each example of a benchmark: which measure belongs to which benchmark, once."""
+"""Points of each example of a benchmark."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 
-from experiments.evaluation.cider import cider_d
-from experiments.evaluation.exact_match import exact_match
-from experiments.evaluation.vqa_accuracy import vqa_accuracy
-
-Measure = Callable[[Sequence[str], Sequence[Sequence[str]]], list[float]]
-
-
-def caption_scores(answers: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """CIDEr-D of each example; their mean is the corpus score."""
-    return cider_d(answers, references)[1]
-
-
-def vqa_scores(answers: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """VQA accuracy of each example against its ten annotators."""
-    return [vqa_accuracy(answer, annotators) for answer, annotators in zip(answers, references, strict=True)]
-
-
-def match_scores(answers: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """1.0 for each example answered as annotated, else 0.0."""
-    return [exact_match(answer, annotated) for answer, annotated in zip(answers, references, strict=True)]
-
-
-# By the names in `store.names.BENCHMARKS`.
-MEASURES: dict[str, Measure] = {
-    "coco": caption_scores,
-    "okvqa": vqa_scores,
-    "vqav2": vqa_scores,
-    "msvdqa": match_scores,
-    "vatex": caption_scores,
-}
+from experiments.data.query import Query
+from experiments.evaluation.benchmark import BENCHMARKS, Benchmark
 
 
 def score_examples(benchmark: str, answers: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
@@ -40,15 +13,33 @@ def score_examples(benchmark: str, answers: Sequence[str], references: Sequence[
     To be called once with the whole benchmark: what CIDEr-D makes of one caption depends on the references of all.
 
     Args:
-        benchmark: a name from `store.names.BENCHMARKS`.
+        benchmark: a registered name.
         answers: what the model said, one an example.
         references: for each example the captions or annotators' answers.
 
     Raises:
-        ValueError: the benchmark is unknown, or answers and references differ in length.
+        UnknownName: there is no such benchmark.
+        ValueError: answers and references differ in length, or the benchmark does not score each with a number.
     """
-    if benchmark not in MEASURES:
-        raise ValueError(f"`benchmark` is `{benchmark}`; allowed: {', '.join(sorted(MEASURES))}")
+    chosen = BENCHMARKS.get(benchmark)
     if len(answers) != len(references):
         raise ValueError(f"`{benchmark}` has {len(answers)} answers for {len(references)} examples")
-    return [100 * score for score in MEASURES[benchmark](answers, references)]
+    points = [100 * float(score) for score in chosen.score(answers, references)]
+    if len(points) != len(answers) or not all(map(math.isfinite, points)):
+        raise ValueError(f"`{benchmark}` scores {len(answers)} answers with {points}; allowed: one number each")
+    return points
+
+
+def try_benchmark(benchmark: Benchmark, queries: Sequence[Query]) -> None:
+    """Ask some queries and score their own first answers, before anything is trained for it.
+
+    Raises:
+        Exception: whatever the benchmark raises, or a ValueError where it breaks its contract.
+    """
+    answers = []
+    for query in queries:
+        asked, answer = benchmark.asked(query), benchmark.scored_part(query, query.completion)
+        if not (isinstance(asked, str) and isinstance(answer, str)):
+            raise ValueError(f"it asks `{asked}` and scores `{answer}`; allowed: texts")
+        answers.append(answer)
+    score_examples(benchmark.name, answers, [query.answers for query in queries])

@@ -46,6 +46,7 @@ class RecordedSpec:
     train_hash: str
     baseline_hash: str
     config_dir: str | None
+    benchmarks: str | None = None  # which a list by older code does not have
 
     @classmethod
     def of(cls, spec: Spec) -> "RecordedSpec":

@@ -18,7 +18,7 @@ from experiments.store import reader
 from experiments.store.error import StoreError
 from experiments.store.lifecycle import resume_run, start_run
 from experiments.store.locate import locate, work_folder
-from experiments.store.names import BENCHMARKS, PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
+from experiments.store.names import PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
 from experiments.store.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -244,6 +244,6 @@ def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWr
 
 def _write_results(folder: Path, evaluation: "Evaluation", certificate: dict[str, Any]) -> None:
     (folder / PREDICTIONS_FOLDER).mkdir(parents=True, exist_ok=True)
-    for benchmark in BENCHMARKS:
-        evaluation.predictions[benchmark.name].to_parquet(folder / PREDICTIONS_FOLDER / f"{benchmark.name}.parquet")
+    for benchmark, answers in evaluation.predictions.items():
+        answers.to_parquet(folder / PREDICTIONS_FOLDER / f"{benchmark}.parquet")
     write_certificate(folder, certificate)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from experiments.common.problems import SEE_HELP, Problem, did_you_mean, nearest, show, wrong_value
-from experiments.common.rules import Rule
+from experiments.common.rules import Rule, rule_of
 from experiments.spec.schema import Experiment
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def _fields_of(annotation: Any) -> dict[str, tuple[Any, Rule | None]]:
         return {}
     hints = get_type_hints(config)
     entries = [entry for entry in fields(config) if entry.name not in HIDDEN]
-    return {entry.name: (hints[entry.name], entry.metadata.get("rule")) for entry in entries}
+    return {entry.name: (hints[entry.name], rule_of(entry)) for entry in entries}
 
 
 def _convert(annotation: Any, value: Any) -> Any:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.common.large_imports import uncollected
-from experiments.common.problems import Problem, UserError, refuse, show, wrong_value
+from experiments.common.problems import Problem, UserError, did_you_mean, refuse, show, wrong_value
 from experiments.data.config import DataConfig
 from experiments.data.world.config import WorldConfig
+from experiments.evaluation.benchmark import BENCHMARKS
+from experiments.evaluation.score import try_benchmark
 from experiments.published.table3 import BASELINE
 from experiments.spec.component_check import try_parts
 from experiments.spec.resolve import RECORD_FILE, read_record
@@ -58,6 +60,32 @@ def check_fit(tree: Mapping[str, Any]) -> None:
         problems.append(
             wrong_value("eval.shots", shots, f"at most {most}: demonstrations are drawn from the support set", hint)
         )
+    refuse(problems)
+
+
+def check_benchmarks(tree: Mapping[str, Any]) -> None:
+    """Every benchmark must get queries of its role, and one from outside must be able to ask and score some.
+
+    Raises:
+        UserError: one is not.
+    """
+    from experiments.data.world.queries import ROLES, sample
+
+    problems: list[Problem] = []
+    for name in tree["eval"]["benchmarks"]:
+        benchmark = BENCHMARKS.get(name)
+        if benchmark.role not in ROLES:
+            text = f"benchmark `{name}` asks for queries of `{benchmark.role}`; allowed: {', '.join(ROLES)}"
+            hint = did_you_mean(benchmark.role, ROLES) or "its attribute `role` says whose queries it takes"
+            problems.append(Problem(text=text, hint=hint, key="eval.benchmarks", value=name, allowed=", ".join(ROLES)))
+        elif not BENCHMARKS.built_in(name):
+            try:
+                try_benchmark(benchmark, sample(benchmark.role, "test", 3))
+            except Exception as error:
+                reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                text = f"benchmark `{name}` cannot ask or score queries of `{benchmark.role}`: {reason}"
+                hint = "docs/components.md says what a benchmark must provide; debug=true shows where it fails"
+                problems.append(Problem(text=text, hint=hint, key="eval.benchmarks", value=name))
     refuse(problems)
 
 

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from experiments.common.checkout import ROOT
 from experiments.common.outside_code import imported_hash
 from experiments.common.problems import Problem, UserError, did_you_mean, wrong_value
 from experiments.common.rules import broken_rules
+from experiments.evaluation.benchmark import BENCHMARKS
+from experiments.evaluation.config import wrong_ceilings
 from experiments.spec.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot
 from experiments.spec.yaml_files import leaves
 from experiments.store.names import RESULTS_VERSION, is_path
@@ -54,6 +56,8 @@ def resolve(
     for slot, choice in model.items():
         _check_section(SLOT_BASES.get(slot, Slot), choice, f"model.{slot}.", scale, problems)
     _find_files(model, overrides, scale, problems)
+    if not any(problem.key.startswith(("eval.benchmarks", "eval.ceilings")) for problem in problems):
+        problems += wrong_ceilings(tree["eval"]["benchmarks"], tree["eval"]["ceilings"])
     order = ("seed", "device", "compare", "rerun", "components", "model", "train", "data", "eval")
     return {key: tree[key] for key in order}
 
@@ -82,14 +86,15 @@ def spec_hash(
     the data sets.
     """
     left_out = (*OUTSIDE_HASH, *_added_keys(tree), *(("eval",) if training else ()))
-    kept = {
-        key: value
-        for key, value in leaves(tree).items()
-        if not is_path(key) and not any(key == one or key.startswith(f"{one}.") for one in left_out)
-    }
-    identity = {"spec": kept, "files": dict(files), "data": data, "version": version}
+    kept = {key: value for key, value in leaves(tree).items() if not is_path(key) and not _is_below(key, left_out)}
+    counted = {key: value for key, value in files.items() if not (training and _is_below(key, ("eval",)))}
+    identity = {"spec": kept, "files": counted, "data": data, "version": version}
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _is_below(key: str, parents: Iterable[str]) -> bool:
+    return any(key == one or key.startswith(f"{one}.") for one in parents)
 
 
 def frozen_files(model: Mapping[str, Any]) -> dict[str, str]:
@@ -122,21 +127,37 @@ def component_files(model: Mapping[str, Any], components: Sequence[str] = ()) ->
     """
     from flamingo_core import registry
 
-    hashes = {}
+    hashes: dict[str, str] = {}
     for slot in registry.SLOTS:
-        key, name = f"model.{slot}.name", model[slot]["name"]
+        name = model[slot]["name"]
         chosen = registry.component(slot, name)
-        if chosen.built_in:
-            continue
-        try:
-            hashes[key] = content_hash(Path(inspect.getfile(chosen.cls)))
-        except (TypeError, OSError) as error:
-            hint = "put it into a module of its own, and name that in `components`"
-            raise UserError([wrong_value(key, name, "components whose class is in a file", hint)]) from error
-        imported = imported_hash(chosen.cls.__module__, components)
-        if imported is not None:
-            hashes[f"{key} imports"] = imported
+        if not chosen.built_in:
+            hashes |= _file_of(chosen.cls, f"model.{slot}.name", name, components)
     return hashes
+
+
+def benchmark_files(names: Sequence[str], components: Sequence[str] = ()) -> dict[str, str]:
+    """The same of the benchmarks from outside among `names`.
+
+    Raises:
+        UserError: a class is in no file.
+    """
+    hashes: dict[str, str] = {}
+    for name in names:
+        if not BENCHMARKS.built_in(name):
+            hashes |= _file_of(type(BENCHMARKS.get(name)), f"eval.benchmarks.{name}", name, components)
+    return hashes
+
+
+def _file_of(cls: type, key: str, name: str, components: Sequence[str]) -> dict[str, str]:
+    """Hashes of the file of a class from outside, by key, and of what it imports."""
+    try:
+        hashes = {key: content_hash(Path(inspect.getfile(cls)))}
+    except (TypeError, OSError) as error:
+        hint = "put it into a module of its own, and name that in `components`"
+        raise UserError([wrong_value(key, name, "components whose class is in a file", hint)]) from error
+    imported = imported_hash(cls.__module__, components)
+    return hashes if imported is None else {**hashes, f"{key} imports": imported}
 
 
 def reworded(error: Exception, prefix: str, config: type) -> Problem:

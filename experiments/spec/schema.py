@@ -21,9 +21,6 @@ OUTSIDE_HASH = ("seed", "device", "compare", "rerun", "debug", "components", "tr
 # What a component may be configured by.
 A_CONFIG = "a dataclass of plain values (numbers, strings, booleans, None, lists of them), not a frozen one"
 
-# A field added later whose default is what was done before: as long as it has that default, hashes stay as they were.
-ADDED: Mapping[str, Any] = {"added": True}
-
 
 @dataclass(kw_only=True, slots=True)
 class TrainConfig(Checked):

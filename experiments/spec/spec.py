@@ -12,14 +12,16 @@ from typing import Any
 from experiments.common.problems import Problem, UserError, refuse, show
 from experiments.data.config import DATASETS, DataConfig, DatasetConfig
 from experiments.data.world.config import WorldConfig
-from experiments.evaluation.config import EvalConfig
+from experiments.evaluation.benchmark import BENCHMARKS
+from experiments.evaluation.config import EvalConfig, default_benchmarks
 from experiments.published.table3 import BASELINE, group_of
 from experiments.spec.guard import guard
-from experiments.spec.preflight import check_build, check_fit, check_positions, check_shipped
-from experiments.spec.resolve import UNSAID, component_files, frozen_files, resolve, spec_hash
+from experiments.spec.preflight import check_benchmarks, check_build, check_fit, check_positions, check_shipped
+from experiments.spec.resolve import UNSAID, benchmark_files, component_files, frozen_files, resolve, spec_hash
 from experiments.spec.schema import OUTSIDE_HASH, TrainConfig
 from experiments.spec.sweep import Sweep, SweepPoint, parse_sweep, points
 from experiments.spec.yaml_files import ABLATION, SCALE, compose_files, known, leaves
+from experiments.store.columns import as_tag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,12 @@ class Spec:
     def eval(self) -> EvalConfig:
         """How it is evaluated."""
         return EvalConfig(**self.tree["eval"])
+
+    @property
+    def benchmarks(self) -> str | None:
+        """What a run records of benchmarks that the published table does not have; None where there are none."""
+        further = [BENCHMARKS.get(name) for name in self.eval.benchmarks if name not in default_benchmarks()]
+        return as_tag(one.column(in_overall=one.metric in self.eval.ceilings) for one in further)
 
     def yaml(self) -> str:
         """The resolved spec as YAML; comments say what it came from."""
@@ -214,12 +222,17 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
     design = json.dumps([tree["model"], tree["data"], tree["eval"]], sort_keys=True)
     if design not in checked:
         check_fit(tree)
+        check_benchmarks(tree)
         check_build(tree, job.ablations, job.overrides)
         check_positions(tree, data_config(tree))
         checked.add(design)
     from experiments.data.world.world import fingerprint
 
-    files = {**frozen, **component_files(tree["model"], tree["components"])}
+    files = {
+        **frozen,
+        **component_files(tree["model"], tree["components"]),
+        **benchmark_files(tree["eval"]["benchmarks"], tree["components"]),
+    }
     data = fingerprint(data_config(tree))
     before, now = leaves(draft.files), leaves(tree)
     made_a_difference = [

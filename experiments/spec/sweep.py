@@ -43,10 +43,10 @@ class Sweep:
     scales: tuple[str, ...]
     ablations: tuple[tuple[str, ...], ...]
     overrides: Mapping[str, Override]
-    values: Mapping[str, list[Any]]  # checked, by key: of every key but the model's
+    values: Mapping[str, list[Any]]  # checked, by key: of every key that takes no component
     keys: tuple[str, ...]  # that could be meant
     config_dir: Path | None
-    problems: tuple[Problem, ...]  # found so far: more may be wrong with the model's keys
+    problems: tuple[Problem, ...]  # found so far: more may be wrong with keys that take components
     names_stand: bool  # it is known which jobs are meant
 
 
@@ -62,7 +62,7 @@ def parse_sweep(
     Components take seconds to import: a wrong seed is refused in a moment.
 
     Raises:
-        UserError: something is wrong, and no key of the model is given that could be wrong as well.
+        UserError: something is wrong, and no key that takes components is given, which could be wrong as well.
     """
     found = list(problems)
     if config_dir is not None:
@@ -82,12 +82,12 @@ def parse_sweep(
         in_order(chosen_ablations(value, list(groups[ABLATION]), found, config_dir)) for value in ablations.values
     ]
     names_stand = not found
-    of_model = {key: override for key, override in overrides.items() if _is_of_model(key)}
-    others = {key: override for key, override in overrides.items() if key not in of_model}
+    late = _late(overrides)
+    others = {key: override for key, override in overrides.items() if key not in late}
     values = _checked(Experiment, others, keys, found)
     if values.get("device"):
         check_device(values["device"], found)
-    if found and not of_model:
+    if found and not late:
         raise UserError(found)
     return Sweep(
         tuple(chosen_scales), tuple(chosen), overrides, values, tuple(keys), config_dir, tuple(found), names_stand
@@ -103,8 +103,7 @@ def points(sweep: Sweep, problems: list[Problem]) -> tuple[list[SweepPoint], typ
         UserError: it is not known which jobs are meant, or the components cannot be imported.
     """
     schema = _load_components(sweep.values.get("components", [[]])[0], problems)
-    of_model = {key: override for key, override in sweep.overrides.items() if _is_of_model(key)}
-    checked = {**sweep.values, **_checked(schema, of_model, sweep.keys, problems)}
+    checked = {**sweep.values, **_checked(schema, _late(sweep.overrides), sweep.keys, problems)}
     if not sweep.names_stand:
         raise UserError(problems)
     jobs = [
@@ -114,8 +113,10 @@ def points(sweep: Sweep, problems: list[Problem]) -> tuple[list[SweepPoint], typ
     return jobs, schema
 
 
-def _is_of_model(key: str) -> bool:
-    return key.split(".")[0] == "model"
+def _late(overrides: Mapping[str, Override]) -> dict[str, Override]:
+    """Those that are checked once components are imported: of the model, and what modules from outside can add to."""
+    outside = ("eval.benchmarks",) if "components" in overrides else ()
+    return {key: override for key, override in overrides.items() if key.split(".")[0] == "model" or key in outside}
 
 
 def _checked(

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from experiments.common.plain_text import visible, visible_lines
+from experiments.store.columns import further_columns
 from experiments.store.digests import Digests, params_hash
-from experiments.store.names import DIGESTS, HASHED
+from experiments.store.names import BENCHMARKS, DIGESTS, HASHED
 from experiments.store.stored_run import StoredRun
 
 NEEDED = ("ablation", "scale", "seed", "spec_hash", "baseline_hash")  # tags that every reader asks for
@@ -21,6 +22,7 @@ LARGEST = 1e30  # of any figure; MLflow stores infinity as the largest number th
 # What files that were cut short, edited or lost raise where they are parsed.
 UNREADABLE = (ValueError, OSError, LookupError, TypeError, AttributeError)
 SHOWN = 40  # characters of a value that is no value
+LONGEST_REASON = 150
 
 _told: set[str] = set()
 _listeners: list[list[str]] = []
@@ -96,6 +98,10 @@ def fault(run: StoredRun) -> str | None:
     for name in NEEDED:
         if not run.tags.get(name):
             return f"its tag `{name}` is missing"
+    try:
+        further_columns(run)
+    except ValueError as error:
+        return f"its tag `{BENCHMARKS}` cannot be read: {shown(error, longest=LONGEST_REASON)}"
     if run.seed < 0:
         return f"its seed is `{shown(run.tags['seed'])}`, no number"
     for name, number in run.metrics.items():

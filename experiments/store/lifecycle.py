@@ -13,7 +13,16 @@ from experiments.store.connection import open_for_writing, use_store
 from experiments.store.digests import ALGORITHM, Digests, text_hash
 from experiments.store.error import StoreError
 from experiments.store.locate import locate, work_folder
-from experiments.store.names import COMPONENTS, CONFIG_DIR, DIGESTS, HASHED, HOST, RESUMED, SPEC_FILE
+from experiments.store.names import (
+    BENCHMARKS,
+    COMPONENTS,
+    CONFIG_DIR,
+    DIGESTS,
+    HASHED,
+    HOST,
+    RESUMED,
+    SPEC_FILE,
+)
 from experiments.store.patience import errors, patiently
 from experiments.store.writer import LONGEST_TAG, RunWriter, flatten, spec_text, whole_or_hash
 
@@ -57,6 +66,8 @@ class Spec(Protocol):
     def baseline_hash(self) -> str: ...
     @property
     def config_dir(self) -> str | None: ...
+    @property
+    def benchmarks(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,8 @@ def start_run(spec: Spec, *, git: Git | None = None) -> RunWriter:
         tags[COMPONENTS] = ",".join(spec.tree["components"])
     if spec.config_dir is not None:
         tags[CONFIG_DIR] = spec.config_dir
+    if spec.benchmarks is not None:
+        tags[BENCHMARKS] = spec.benchmarks
     store = locate()
     client, experiment = open_for_writing(store)
     title = f"{spec.name} {spec.scale} seed {spec.seed}"

@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.evaluation.benchmark import published
 from experiments.published import table3
-from experiments.store.names import BENCHMARKS, SCORES, blind
+from experiments.published.table3 import COLUMNS as SCORES
+from experiments.store.names import blind
 
 CEILINGS = dict(zip(SCORES, (100.0, 80.0, 80.0, 60.0, 90.0), strict=True))
 BASELINE_HASH = "b" * 16
@@ -30,6 +32,7 @@ class FakeSpec:
     overrides: tuple[str, ...] = ()
     tree: dict[str, Any] = field(default_factory=dict)
     config_dir: str | None = None
+    benchmarks: str | None = None
 
     @property
     def group(self) -> str:
@@ -67,10 +70,10 @@ def answers(scores: list[float], *, media: list[str] | None = None, benchmark: s
 
 def scored(predictions: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     """The metrics that go with predictions: each score their mean, Overall from the ceilings above."""
-    names = {benchmark.name: benchmark.metric for benchmark in BENCHMARKS}
+    names = {benchmark.name: benchmark.metric for benchmark in published()}
     metrics = {names[name]: float(frame["score"].mean()) for name, frame in predictions.items()}
     metrics |= {blind(names[name]): float(frame["blind_score"].mean()) for name, frame in predictions.items()}
-    if len(predictions) == len(BENCHMARKS):
+    if len(predictions) == len(published()):
         for form in (str, blind):
             metrics[form("overall")] = sum(100 * metrics[form(name)] / CEILINGS[name] / 5 for name in SCORES)
     return metrics

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.common.plain_text import visible
 from experiments.data.marks import IMAGE
 from experiments.store import damage, reader
-from experiments.store.names import Benchmark
+from experiments.store.columns import Column
 from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ RIGHT_FROM = 50.0  # points of an answer that count as right: half of what its a
 class Example:
     """One example as each run answered it; the runs share question, demonstrations and references."""
 
-    benchmark: Benchmark
+    benchmark: Column
     answers: dict[str, Any]  # the row of the predictions' frame, by the name of the run
     flipped: bool
 
@@ -36,7 +36,7 @@ def predictions_block(
     row: StoredRun,
     baseline: StoredRun | None,
     picture_file: Callable[[str], Path | None] | None,
-    benchmarks: Sequence[Benchmark],
+    benchmarks: Sequence[Column],
 ) -> list[str]:
     """The printed lines, none where no predictions of these benchmarks are stored."""
     runs = {run.row: run for run in (baseline, row) if run is not None}
@@ -53,7 +53,7 @@ def predictions_block(
     return lines
 
 
-def choose(runs: dict[str, StoredRun], benchmarks: Sequence[Benchmark]) -> list[Example]:
+def choose(runs: dict[str, StoredRun], benchmarks: Sequence[Column]) -> list[Example]:
     """Up to three examples of different benchmarks, in their order."""
     flips: list[Example] = []
     firsts: list[Example] = []
@@ -71,7 +71,7 @@ def choose(runs: dict[str, StoredRun], benchmarks: Sequence[Benchmark]) -> list[
     return sorted(chosen, key=lambda example: benchmarks.index(example.benchmark))
 
 
-def _readable(run: StoredRun, benchmark: Benchmark) -> "pd.DataFrame | None":
+def _readable(run: StoredRun, benchmark: Column) -> "pd.DataFrame | None":
     """A run's predictions; None where they are not there, or cannot be read, which is told of."""
     try:
         return reader.load_predictions(run, benchmark.name)
@@ -80,17 +80,12 @@ def _readable(run: StoredRun, benchmark: Benchmark) -> "pd.DataFrame | None":
         return None
 
 
-def judgement(benchmark: Benchmark, score: float) -> str:
-    """`right` or `wrong`, with the points where annotators disagree; a caption's score in points."""
-    if is_caption(benchmark):
+def judgement(benchmark: Column, score: float) -> str:
+    """`right` or `wrong`, with the points where annotators disagree; a graded answer's score in points."""
+    if benchmark.graded:
         return f"{benchmark.measure} {score:.1f}"
     word = "right" if score >= RIGHT_FROM else "wrong"
     return word if score in (0.0, 100.0) else f"{word} ({score:.1f} points)"
-
-
-def is_caption(benchmark: Benchmark) -> bool:
-    """Whether an answer is a caption, which is nearer or further, not right or wrong."""
-    return benchmark.measure == "CIDEr"
 
 
 def relative(file: Path) -> str:
@@ -115,8 +110,8 @@ def _side_by_side(frames: "dict[str, pd.DataFrame]") -> list[dict[str, Any]]:
     ]
 
 
-def _flips(benchmark: Benchmark, answers: dict[str, Any]) -> bool:
-    return not is_caption(benchmark) and len({answer["score"] >= RIGHT_FROM for answer in answers.values()}) > 1
+def _flips(benchmark: Column, answers: dict[str, Any]) -> bool:
+    return not benchmark.graded and len({answer["score"] >= RIGHT_FROM for answer in answers.values()}) > 1
 
 
 def _printed(example: Example, picture_file: Callable[[str], Path | None] | None, width: int) -> list[str]:

@@ -4,18 +4,22 @@ It says what other questions of the same kind would have given with these weight
 
 1. Row and baseline are paired by example; the difference of a score is the mean of the examples' differences.
 2. Pictures (or clips) are drawn with replacement, all questions on one picture together: they are not independent.
-3. Each benchmark is resampled by itself, and Overall from the five resampled differences.
+3. Each benchmark is resampled by itself, and Overall from the resampled differences of those that it is made of.
 4. The interval is the central 95% of 10,000 such differences.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.store.names import BENCHMARKS, OVERALL, SCORES
+from experiments.evaluation.benchmark import published
+from experiments.published import table3
+from experiments.store.columns import Column
+from experiments.store.names import OVERALL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,30 +53,40 @@ def intervals(
     baseline: Mapping[str, "pd.DataFrame"],
     ceilings: Mapping[str, float],
     *,
+    further: Sequence[Column] = (),
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
     seed: int = SEED,
 ) -> dict[str, Interval]:
-    """The interval of each score's difference by metric, and of Overall's where all five are there.
+    """The interval of each score's difference by metric, and of Overall's where all that it is made of is there.
 
     Row and baseline map benchmark names to predictions, `ceilings` metrics to what Overall divides them by.
+    `further` are the columns of benchmarks that the published table does not have.
 
     Raises:
         ValueError: row and baseline did not answer the same examples.
     """
     drawn: dict[str, NDArray[np.float64]] = {}
-    for index, benchmark in enumerate(BENCHMARKS):
-        if benchmark.name in row and benchmark.name in baseline:
-            rng = np.random.default_rng([seed, index])
-            difference, medium = paired(row[benchmark.name], baseline[benchmark.name])
-            drawn[benchmark.metric] = resampled_means(difference, medium, rng=rng, resamples=resamples)
-    if all(metric in drawn and metric in ceilings for metric in SCORES):
-        drawn[OVERALL] = 100 * np.mean([drawn[metric] / ceilings[metric] for metric in SCORES], axis=0)
+    for column in (*(benchmark.column() for benchmark in published()), *further):
+        if column.name in row and column.name in baseline:
+            rng = np.random.default_rng([seed, *_key(column.metric)])
+            difference, medium = paired(row[column.name], baseline[column.name])
+            drawn[column.metric] = resampled_means(difference, medium, rng=rng, resamples=resamples)
+    if ceilings and ceilings.keys() <= drawn.keys():
+        counted = [metric for metric in drawn if metric in ceilings]
+        drawn[OVERALL] = 100 * np.mean([drawn[metric] / ceilings[metric] for metric in counted], axis=0)
     tail = 100 * (1 - confidence) / 2
     return {
         metric: Interval(*(float(end) for end in np.percentile(means, [tail, 100 - tail])))
         for metric, means in drawn.items()
     }
+
+
+def _key(metric: str) -> list[int]:
+    """What a score's resamples are keyed by: which other columns there are changes none of them."""
+    if metric in table3.COLUMNS:
+        return [table3.COLUMNS.index(metric)]
+    return list(hashlib.sha256(metric.encode()).digest()[:8])
 
 
 def paired(row: "pd.DataFrame", baseline: "pd.DataFrame") -> tuple[NDArray[np.float64], NDArray[np.object_]]:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
 from experiments.analysis.model import bootstrap
 from experiments.analysis.table import families, pair_cache, seed_warnings
+from experiments.analysis.table.columns import PlainColumn, columns_of_runs, plain, published_columns
 from experiments.analysis.table.seeds import effects
 from experiments.analysis.table.select import OtherDesign, check_one_design_a_row, in_words
 from experiments.analysis.table.select import other_designs as count_designs
 from experiments.analysis.table.step_times import StepTimes, step_times
 from experiments.published import table3
 from experiments.published.table3 import BASELINE, HARMLESS_POINTS
+from experiments.store.columns import Column
 from experiments.store.commands import command, origin
-from experiments.store.names import OVERALL, SCORES, blind
+from experiments.store.names import OVERALL, blind
 from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ class PlainTable(TypedDict):
     method: str
     unverified: int  # runs in it that carry no hashes, so that nobody can say whether they are what was stored
     rows: list[Row]
+    columns: NotRequired[list[PlainColumn]]  # of scores, in order, where there are more than the published table's
 
 
 class Evidence(Protocol):
@@ -136,7 +139,9 @@ def build(
         is_wanted = run.seed in (*seeds, *baseline_seeds) if run.row == BASELINE else run.seed in seeds
         if is_wanted or run.row not in (BASELINE, *wanted):
             by_row[run.row][run.seed] = run
-    over_seeds = {metric: effects(by_row, metric, delta=delta) for metric in (*SCORES, OVERALL)}
+    columns = columns_of_runs(run for name in (*wanted, BASELINE) for run in by_row[name].values())
+    metrics = [column.metric for column in columns]
+    over_seeds = {metric: effects(by_row, metric, delta=delta) for metric in (*metrics, OVERALL)}
     with evidence() as known:
         built = [
             _row(
@@ -145,6 +150,7 @@ def build(
                 by_row[BASELINE],
                 known,
                 {metric: found.rows[name] for metric, found in over_seeds.items() if found and name in found.rows},
+                metrics=metrics,
                 scale=scale,
                 seeds=sorted({*seeds, *baseline_seeds} if name == BASELINE else seeds),
                 like=runs,
@@ -155,17 +161,20 @@ def build(
     overall = None if found is None else found.of(wanted)
     out = LeftOut(not_comparable=left_out, other_designs=count_designs(runs, other_designs))
     unverified = sum(not run.verified for name in wanted for run in by_row[name].values())
-    return PlainTable(
+    table = PlainTable(
         scale=scale,
         seeds=sorted(seeds),
         baseline_hash=next((run.tags["baseline_hash"] for run in runs), None),
         delta=delta,
         detectable=None if overall is None else overall.detectable,
         left_out=out,
-        method=_method(built, overall, out, unverified, delta),
+        method=_method(built, overall, out, unverified, delta, columns),
         unverified=unverified,
         rows=built,
     )
+    if columns != published_columns():
+        table["columns"] = plain(columns)
+    return table
 
 
 def left_out_in_words(left_out: LeftOut) -> str:
@@ -186,13 +195,13 @@ def unverified_in_words(number: int) -> str:
     return f"{number} run{'s' if number > 1 else ''} stored before digests existed: not verified" if number else ""
 
 
-def published_figures(name: str) -> dict[str, float | None]:
-    """The paper's figures for a row, each None where the paper has no such row."""
+def published_figures(name: str, metrics: Sequence[str] = table3.COLUMNS) -> dict[str, float | None]:
+    """The paper's figures for a row, each None where the paper has no such row or score."""
     row = table3.rows().get(name)
     return {
         "params_b": row.params_b if row else None,
         "step_time_s": row.step_time_s if row else None,
-        **{metric: row.scores[metric] if row else None for metric in SCORES},
+        **{metric: row.scores.get(metric) if row else None for metric in metrics},
         OVERALL: row.overall if row else None,
     }
 
@@ -204,6 +213,7 @@ def _row(
     known: Evidence,
     over_seeds: "Mapping[str, Effect]",
     *,
+    metrics: Sequence[str],
     scale: str,
     seeds: Sequence[int],
     like: Sequence[StoredRun],
@@ -240,7 +250,7 @@ def _row(
         params_total=_count(stored, "params_total"),
         params_trainable=_count(stored, "params_trainable"),
         **step_times(stored, is_baseline=name == BASELINE),
-        scores={metric: score(metric) for metric in SCORES},
+        scores={metric: score(metric) for metric in metrics},
         overall=Overall(
             **whole,
             verdict=on_the_whole.verdict if on_the_whole else None,
@@ -256,7 +266,7 @@ def _row(
             for seed in seeds
             if seed not in runs
         ],
-        published=published_figures(name),
+        published=published_figures(name, metrics),
     )
 
 
@@ -290,8 +300,17 @@ def _timings_in_words(rows: Sequence[Row]) -> str:
     return f"step time ratios of fewer timings than runs: {listed}" if fewer else ""
 
 
-def _method(rows: Sequence[Row], overall: "Effects | None", left_out: LeftOut, unverified: int, delta: float) -> str:
+def _method(
+    rows: Sequence[Row],
+    overall: "Effects | None",
+    left_out: LeftOut,
+    unverified: int,
+    delta: float,
+    columns: Sequence[Column],
+) -> str:
     parts = ["difference: row - baseline, paired by seed"]
+    if uncounted := [column.label for column in columns if not column.in_overall]:
+        parts.append(f"Overall without {', '.join(uncounted)}")
     if overall is not None:
         sizes = [families.in_words(family.name, family.size) for family in overall.families]
         several = ", each family by itself" if len(sizes) > 1 else ""

@@ -1,9 +1,65 @@
-"""The columns of scores that a table has: those of the five published benchmarks."""
+"""The columns of scores that a table has: the published table's, then those that only runs in it have."""
 
-from experiments.analysis.table.build import PlainTable
-from experiments.store.names import BENCHMARKS, Benchmark
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, TypedDict
+
+from experiments.evaluation.benchmark import published
+from experiments.store.columns import Column, further_columns
+from experiments.store.stored_run import StoredRun
+
+if TYPE_CHECKING:
+    from experiments.analysis.table.build import PlainTable
 
 
-def columns_of(table: PlainTable) -> tuple[Benchmark, ...]:
-    """Name, metric, label and measure of each benchmark of a table, in its order."""
-    return BENCHMARKS
+class PlainColumn(TypedDict):
+    """A column as it stands in a table's object."""
+
+    name: str
+    metric: str
+    label: str
+    measure: str
+    graded: bool
+    in_overall: bool
+
+
+@cache
+def published_columns() -> tuple[Column, ...]:
+    """Those of the published table."""
+    return tuple(benchmark.column() for benchmark in published())
+
+
+def columns_of(table: "PlainTable") -> tuple[Column, ...]:
+    """The benchmarks of a table, in its order."""
+    return tuple(Column(**column) for column in table.get("columns", ())) or published_columns()
+
+
+def columns_of_run(run: StoredRun) -> tuple[Column, ...]:
+    """The benchmarks that a run may have scores of; it needs none of their code."""
+    return (*published_columns(), *further_columns(run))
+
+
+def columns_of_runs(runs: Iterable[StoredRun]) -> tuple[Column, ...]:
+    """The benchmarks of several runs: the published table's, then others by name.
+
+    Of a metric that two runs head otherwise, the newest run says how.
+    """
+    further: dict[str, Column] = {}
+    for run in sorted(runs, key=lambda run: (run.ended, run.run_id)):
+        further |= {column.metric: column for column in further_columns(run)}
+    return (*published_columns(), *(further[metric] for metric in sorted(further)))
+
+
+def plain(columns: Iterable[Column]) -> list[PlainColumn]:
+    """As they stand in a table's object."""
+    return [
+        PlainColumn(
+            name=column.name,
+            metric=column.metric,
+            label=column.label,
+            measure=column.measure,
+            graded=column.graded,
+            in_overall=column.in_overall,
+        )
+        for column in columns
+    ]

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from experiments.analysis.model import bootstrap
 from experiments.analysis.model.bootstrap import Interval
 from experiments.analysis.table import pairing
+from experiments.analysis.table.columns import columns_of_run
 from experiments.common.plain_json import dumps
 from experiments.store import damage, reader
+from experiments.store.columns import further_columns
 from experiments.store.damage import UNREADABLE
 from experiments.store.error import StoreError
 from experiments.store.locate import Store, locate
-from experiments.store.names import BENCHMARKS, CERTIFICATE_FILE, PREDICTIONS_FOLDER
+from experiments.store.names import CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store.stored_run import StoredRun
 from flamingo_core.whole_file import write_whole
 
@@ -32,11 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CERTIFICATE, INTERVALS = "certificate", "intervals"
-# What each is worked out from; of other files nothing is asked.
-FILES = {
-    CERTIFICATE: (CERTIFICATE_FILE,),
-    INTERVALS: tuple(f"{PREDICTIONS_FOLDER}/{benchmark.name}.parquet" for benchmark in BENCHMARKS),
-}
 
 T = TypeVar("T")
 Pairs = dict[tuple[str, str], dict[str, Any]]  # (row's run id, baseline's run id) -> what is known, each with its stamp
@@ -71,7 +68,7 @@ class Summary:
             except UNREADABLE as error:  # the baseline's damage is no fault of its rows
                 damage.tell(f"{damage.in_words(error)}\nhint: {damage.makes_again(baseline, stored=True)}")
                 return None
-            found = bootstrap.intervals(ours, theirs, reader.ceilings(row))
+            found = bootstrap.intervals(ours, theirs, reader.ceilings(row), further=further_columns(row))
             return {metric: asdict(interval) for metric, interval in found.items()}
 
         known = self._known(INTERVALS, row, baseline, work_out)
@@ -79,7 +76,7 @@ class Summary:
 
     def _answers_of(self, run: StoredRun) -> "dict[str, pd.DataFrame]":
         if run.run_id not in self._answers:
-            loaded = {benchmark.name: reader.load_predictions(run, benchmark.name) for benchmark in BENCHMARKS}
+            loaded = {column.name: reader.load_predictions(run, column.name) for column in columns_of_run(run)}
             self._answers[run.run_id] = {name: frame for name, frame in loaded.items() if frame is not None}
         return self._answers[run.run_id]
 
@@ -98,8 +95,15 @@ class Summary:
         """When the run ended, and its files as they are: looked at once a table, however many rows a baseline has."""
         key = what, run.run_id
         if key not in self._stamps:
-            self._stamps[key] = [run.ended, *reader.stamps(run, FILES[what])]
+            self._stamps[key] = [run.ended, *reader.stamps(run, _files(what, run))]
         return self._stamps[key]
+
+
+def _files(what: str, run: StoredRun) -> tuple[str, ...]:
+    """The files that a fact is worked out from; of others nothing is asked."""
+    if what == CERTIFICATE:
+        return (CERTIFICATE_FILE,)
+    return tuple(f"{PREDICTIONS_FOLDER}/{column.name}.parquet" for column in columns_of_run(run))
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from experiments.analysis.table.build import published_figures
 from experiments.published import table3
 from experiments.published.table3 import BASELINE
-from experiments.store.names import OVERALL, Benchmark
+from experiments.store.columns import Column
+from experiments.store.names import OVERALL
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class PublishedView:
         return (*self.scores, self.overall)
 
 
-def published_view(name: str, columns: Sequence[Benchmark]) -> PublishedView | None:
+def published_view(name: str, columns: Sequence[Column]) -> PublishedView | None:
     """The paper's row of this name, in these columns of scores; None where it has none."""
     row, base = table3.rows().get(name), table3.rows()[BASELINE]
     if row is None:

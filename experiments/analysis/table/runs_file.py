@@ -16,12 +16,16 @@ from pathlib import Path
 
 from experiments.analysis.model.bootstrap import Interval
 from experiments.analysis.table.build import Evidence
+from experiments.analysis.table.columns import columns_of_runs
 from experiments.analysis.table.load import UNREADABLE, Table
 from experiments.common.plain_text import read_back, written
 from experiments.common.problems import UserError, wrong_value
+from experiments.data.world.queries import OKVQA_NAME
 from experiments.published.table3 import BASELINE
+from experiments.published.table3 import COLUMNS as SCORES
 from experiments.store import damage
-from experiments.store.names import COMPONENTS, CONFIG_DIR, COSTS, OKVQA_NAME, OVERALL, PAIRED_STEP_TIME, SCORES, blind
+from experiments.store.columns import Column, from_tag, further_columns
+from experiments.store.names import BENCHMARKS, COMPONENTS, CONFIG_DIR, COSTS, OVERALL, PAIRED_STEP_TIME, blind
 from experiments.store.stored_run import FINISHED, LONGEST_SEED, StoredRun, newest_first
 
 TAGS = ("scale", "ablation", "seed", "spec_hash", "baseline_hash", "git_commit", "dirty", COMPONENTS, CONFIG_DIR)
@@ -31,8 +35,9 @@ CERTIFICATE = "certificate"  # compared with the baseline's of the same seed
 # Of a score's difference from the baseline of the same seed, over examples.
 ENDS = {metric: (f"{metric}_low", f"{metric}_high") for metric in (*SCORES, OVERALL)}
 NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS, *chain.from_iterable(ENDS.values()))
-TEXTS = (*TAGS, "run_id")  # cells that hold what people wrote, as `plain_text.written` writes it
-# Columns that files of older code lack; written where a run has them.
+TEXTS = (*TAGS, BENCHMARKS, "run_id")  # cells that hold what people wrote, as `plain_text.written` writes it
+# Columns that files of older code lack; written where a run has them, as those of benchmarks that the published table
+# does not have.
 OPTIONAL = (PAIRED_STEP_TIME,)
 CERTIFICATES = ("equal", "differs", "")
 
@@ -45,8 +50,14 @@ def as_runs(stored: Table) -> str:
     What a run lacks is empty, figures are in full precision.
     """
     text = io.StringIO()
-    further = [name for name in OPTIONAL if any(name in run.metrics for run in _all_runs(stored))]
-    writer = csv.DictWriter(text, (*NEEDED, *further), restval="", lineterminator="\n")
+    shown = list(_all_runs(stored.runs))
+    optional = [name for name in OPTIONAL if any(name in run.metrics for run in shown)]
+    columns = columns_of_runs([*shown, *_all_runs(stored.behind)])[len(SCORES) :]
+    tags = (*TAGS, *((BENCHMARKS,) if columns else ()))
+    ends = {**ENDS, **_ends(columns)}
+    metrics = (*METRICS, *optional, *_metrics(columns))
+    heads = (*NEEDED, *optional, *tags[len(TAGS) :], *_metrics(columns), *chain(*_ends(columns).values()))
+    writer = csv.DictWriter(text, heads, restval="", lineterminator="\n")
     writer.writeheader()
     baseline = stored.runs.get(BASELINE, {})
     with stored.evidence() as known:
@@ -56,13 +67,13 @@ def as_runs(stored: Table) -> str:
                 intervals = _intervals(known, run, baseline[seed]) if paired else {}
                 writer.writerow(
                     {
-                        **{tag: written(run.tags.get(tag, "")) for tag in TAGS},
+                        **{tag: written(run.tags.get(tag, "")) for tag in tags},
                         **{name: _time(value) for name, value in zip(TIMES, (run.started, run.ended), strict=True)},
                         CERTIFICATE: known.certificate(run, baseline[seed]) if paired else "",
                         "run_id": written(run.run_id),
-                        **{metric: run.metrics.get(metric, "") for metric in (*METRICS, *further)},
-                        **{ENDS[metric][0]: interval.low for metric, interval in intervals.items()},
-                        **{ENDS[metric][1]: interval.high for metric, interval in intervals.items()},
+                        **{metric: run.metrics.get(metric, "") for metric in metrics},
+                        **{ends[metric][0]: interval.low for metric, interval in intervals.items()},
+                        **{ends[metric][1]: interval.high for metric, interval in intervals.items()},
                     }
                 )
     return text.getvalue()
@@ -114,8 +125,8 @@ def read(file: Path) -> RunsFile:
             run = _run(line)
             intervals = {
                 metric: Interval(*(_figure(end, line[end]) for end in ends))
-                for metric, ends in ENDS.items()
-                if any(line[end] for end in ends)
+                for metric, ends in {**ENDS, **_ends(further_columns(run))}.items()
+                if any(line.get(end) for end in ends)
             }
         except ValueError as error:
             raise _refusal(file, f"line {number}: {error}") from None
@@ -158,8 +169,18 @@ def _fullness(run: StoredRun) -> tuple[int, int, int, str]:
     return run.ended, run.started, len(run.metrics), said
 
 
-def _all_runs(stored: Table) -> Iterator[StoredRun]:
-    return (run for of_row in stored.runs.values() for run in of_row.values())
+def _all_runs(by_row: Mapping[str, Mapping[int, StoredRun]]) -> Iterator[StoredRun]:
+    return (run for of_row in by_row.values() for run in of_row.values())
+
+
+def _metrics(columns: Iterable[Column]) -> tuple[str, ...]:
+    """Scores and blind twins of benchmarks that the published table does not have."""
+    return tuple(metric for column in columns for metric in (column.metric, blind(column.metric)))
+
+
+def _ends(columns: Iterable[Column]) -> dict[str, tuple[str, str]]:
+    """Where the ends of their intervals over examples stand."""
+    return {column.metric: (f"{column.metric}_low", f"{column.metric}_high") for column in columns}
 
 
 def _intervals(known: Evidence, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
@@ -172,13 +193,14 @@ def _intervals(known: Evidence, row: StoredRun, baseline: StoredRun) -> dict[str
 
 
 def _run(line: Mapping[str, str | None]) -> StoredRun:
-    if any(line[name] is None for name in NEEDED):
+    if None in line.values():
         raise ValueError("it is cut short")
-    known: dict[str, str] = {name: value or "" for name, value in line.items() if name in (*NEEDED, *OPTIONAL)}
+    known: dict[str, str] = {name: value or "" for name, value in line.items()}
     if not known["seed"].isdecimal() or len(known["seed"]) > LONGEST_SEED or not known["ablation"]:
         raise ValueError("a run has a name in `ablation` and a number in `seed`")
     if known[CERTIFICATE] not in CERTIFICATES:
         raise ValueError(f"`{CERTIFICATE}` is `{known[CERTIFICATE]}`, not equal, differs or empty")
+    metrics = (*METRICS, *OPTIONAL, *_metrics(from_tag(known.get(BENCHMARKS, ""))))
     started, ended = (_milliseconds(known[name]) for name in TIMES)
     return StoredRun(
         run_id=known["run_id"],
@@ -186,9 +208,9 @@ def _run(line: Mapping[str, str | None]) -> StoredRun:
         started=started,
         ended=ended,
         artifact_uri="",
-        tags={tag: known[tag] for tag in TAGS if known[tag]},
+        tags={tag: known[tag] for tag in (*TAGS, BENCHMARKS) if known.get(tag)},
         params={},
-        metrics={metric: _figure(metric, known[metric]) for metric in (*METRICS, *OPTIONAL) if known.get(metric)},
+        metrics={metric: _figure(metric, known[metric]) for metric in metrics if known.get(metric)},
     )
 
 

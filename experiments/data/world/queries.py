@@ -13,12 +13,13 @@ from experiments.data.world.captions import REFERENCE, caption
 from experiments.data.world.questions import draw_fact, named_fact, question
 from experiments.data.world.scenes import scene
 from experiments.data.world.vocabulary import KINDS
-from experiments.store.names import OKVQA_NAME
 
 if TYPE_CHECKING:
     from experiments.data.world.world import World
 
+ROLES = ("coco", "okvqa", "vqav2", "msvdqa", "vatex")  # the benchmarks that it has queries for
 CAPTIONING = ("coco", "vatex")
+OKVQA_NAME = "okvqa_name_top1"  # how often the answer begins with the right name; no part of Overall
 NUM_REFERENCES = 5
 NUM_ANNOTATORS = 10
 

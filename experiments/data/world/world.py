@@ -14,12 +14,11 @@ import numpy.typing as npt
 from experiments.data.config import DATASETS, DataConfig
 from experiments.data.world.config import WorldConfig
 from experiments.data.world.documents import document, num_documents
-from experiments.data.world.queries import sample
+from experiments.data.world.queries import ROLES, sample
 from experiments.data.world.rendering import render
 from experiments.data.world.scenes import SOURCES, parse_id, scene
 from experiments.data.world.text import lm_document
 from experiments.data.world.vocabulary import FACTS, KINDS, fact, words
-from experiments.store.names import BENCHMARKS
 
 # Raised when scenes are drawn differently or texts change beyond the samples that the fingerprint reads.
 VERSION = 1
@@ -90,9 +89,9 @@ def fingerprint(data: DataConfig) -> str:
     ]
     parts += [(example.id, [asdict(chunk) for chunk in example.chunks]) for example in examples]
     shown = [medium for example in examples for medium in example.media]
-    for benchmark in BENCHMARKS:
+    for role in ROLES:
         for split in ("test", "val", "support"):
-            some = sample(benchmark.name, split, 2)
+            some = sample(role, split, 2)
             parts += [asdict(query) for query in some]
             shown += [query.medium for query in some]
     parts += [asdict(scene(medium)) for medium in shown]

@@ -21,9 +21,9 @@ from experiments.analysis.table.load import DEFAULT_SCALE
 from experiments.command.cli import main
 from experiments.common.checkout import ROOT
 from experiments.published import table3
+from experiments.published.table3 import COLUMNS as SCORES
 from experiments.report import FORMATS, report
 from experiments.spec.yaml_files import default_scale
-from experiments.store.names import SCORES
 from tests.experiments.commands import start
 from tests.experiments.stored_runs import BAD, GOOD
 

@@ -26,9 +26,10 @@ from experiments.common.problems import UserError, wrong_value
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Board, Lines
 from experiments.jobs.executor import Failure
+from experiments.published.table3 import COLUMNS as SCORES
 from experiments.report import FORMATS
 from experiments.store.error import StoreError
-from experiments.store.names import OVERALL, SCORES, blind
+from experiments.store.names import OVERALL, blind
 from experiments.store.stored_run import StoredRun
 from tests.experiments.jobs.executor_contract import jobs
 

@@ -20,6 +20,7 @@ from experiments.data.tokenizer import (
 )
 from experiments.data.world.documents import document
 from experiments.data.world.vocabulary import KINDS, words
+from experiments.evaluation.benchmark import published
 from experiments.evaluation.config import EvalConfig
 from experiments.evaluation.decode import answer
 from experiments.evaluation.prompts import build_prompts
@@ -27,7 +28,6 @@ from experiments.evaluation.score import score_examples
 from experiments.pretraining.smollm2 import RESERVED, rename_tokens
 from experiments.spec.spec import make_spec
 from experiments.store import reader
-from experiments.store.names import BENCHMARKS
 from experiments.training import trained_batches
 from experiments.training.build import build_mixture, model_config
 from tests.experiments.commands import QUICK, run_here, tiny_spec
@@ -137,7 +137,7 @@ class Echo:
 
 
 @pytest.mark.parametrize("shots", [0, 4])
-@pytest.mark.parametrize("benchmark", [benchmark.name for benchmark in BENCHMARKS])
+@pytest.mark.parametrize("benchmark", [benchmark.name for benchmark in published()])
 def test_a_model_that_goes_on_as_texts_do_gives_the_worlds_own_answers(benchmark, shots, tokenizer):
     """A prompt's tokens begin those of the whole text, and what follows them decodes to the completion exactly."""
     prompts = build_prompts(tiny_world(), benchmark, seed=0, shots=shots)
@@ -145,7 +145,7 @@ def test_a_model_that_goes_on_as_texts_do_gives_the_worlds_own_answers(benchmark
     model = Echo(tokenizer, whole)
     texts, media = [prompt.text for prompt in prompts], [prompt.media for prompt in prompts]
     features = SimpleNamespace(of=lambda names: torch.zeros(len(names), 1))
-    config = EvalConfig(batch_size=7, max_new_tokens=30, ceilings={each.metric: 1.0 for each in BENCHMARKS})
+    config = EvalConfig(batch_size=7, max_new_tokens=30, ceilings={each.metric: 1.0 for each in published()})
     answers = answer(model, tokenizer, texts, media, features, config, after_batch=lambda count: None)
     assert answers == [prompt.query.completion for prompt in prompts]
     scored = [prompt.query.scored_part(text) for prompt, text in zip(prompts, answers, strict=True)]

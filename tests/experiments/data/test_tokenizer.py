@@ -12,8 +12,8 @@ from experiments.data.world import vocabulary
 from experiments.data.world.documents import document, num_documents
 from experiments.data.world.queries import queries, support
 from experiments.data.world.text import lm_document
+from experiments.evaluation.benchmark import published
 from experiments.evaluation.prompts import build_prompts
-from experiments.store.names import BENCHMARKS
 from tests.experiments.data.tiny_world import tiny_config, tiny_world
 
 
@@ -31,7 +31,7 @@ def texts():
         layout(document(config, name, i).chunks)[0] for name in DATASETS for i in range(num_documents(config, name))
     ]
     found += [lm_document(world, index) for index in range(1500)]
-    for benchmark in BENCHMARKS:
+    for benchmark in published():
         for shots in (0, 4):
             found += [prompt.text for prompt in build_prompts(world, benchmark.name, seed=0, shots=shots)]
         examples = [*queries(world, benchmark.name), *support(world, benchmark.name)]

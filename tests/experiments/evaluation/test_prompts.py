@@ -3,11 +3,12 @@
 import pytest
 
 from experiments.data.world.queries import CAPTIONING, queries, support
+from experiments.evaluation.benchmark import published
 from experiments.evaluation.prompts import TEXT_ONLY_DEMONSTRATIONS, blind_media, build_prompts
-from experiments.store.names import BENCHMARKS, BLIND_OFFSET
+from experiments.store.names import BLIND_OFFSET
 from tests.experiments.data.tiny_world import tiny_world
 
-NAMES = [benchmark.name for benchmark in BENCHMARKS]
+NAMES = [benchmark.name for benchmark in published()]
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 from experiments.common.problems import UserError
-from experiments.common.rules import broken_rules
+from experiments.common.rules import ADDED, broken_rules
 from experiments.data.config import DATASETS, DataConfig, DatasetConfig
 from experiments.data.world.config import WorldConfig
 from experiments.evaluation.config import EvalConfig
 from experiments.spec.resolve import put, spec_hash
-from experiments.spec.schema import ADDED, OUTSIDE_HASH, SLOT_BASES, Slot, TrainConfig, make_schema
+from experiments.spec.schema import OUTSIDE_HASH, SLOT_BASES, Slot, TrainConfig, make_schema
 from experiments.spec.spec import data_config
 from experiments.spec.yaml_files import compose_files, leaves
 from experiments.store.names import RESULTS_VERSION

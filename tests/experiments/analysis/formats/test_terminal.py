@@ -13,9 +13,9 @@ import pytest
 from experiments.analysis.formats import figures, terminal
 from experiments.analysis.formats import terminal_examples as shown
 from experiments.analysis.table import build
+from experiments.evaluation.benchmark import published
 from experiments.published.table3 import rows as published_rows
 from experiments.store import reader
-from experiments.store.names import BENCHMARKS
 from tests.experiments.stored_runs import a_certificate, a_tree, answers, scored
 
 StoreRun = Callable[..., str]
@@ -30,7 +30,7 @@ ROW_COSTS = {
 
 def some_predictions(seed: int) -> dict[str, pd.DataFrame]:
     rng = np.random.default_rng(seed)
-    return {one.name: answers(rng.choice([0.0, 100.0], 30).tolist(), benchmark=one.name) for one in BENCHMARKS}
+    return {one.name: answers(rng.choice([0.0, 100.0], 30).tolist(), benchmark=one.name) for one in published()}
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_every_printed_score_is_the_stored_one(stored: dict[str, reader.StoredRu
     runs = stored["baseline"], stored["xattn_every_4th"]
     text = printed(*runs)
     ours, theirs = scored(some_predictions(1)), scored(some_predictions(0))
-    metrics = [*(one.metric for one in BENCHMARKS), "overall"]
+    metrics = [*(one.metric for one in published()), "overall"]
     row = build.build(runs, scale="tiny", seeds=[0])["rows"][1]
     whole = {**row["scores"], "overall": row["overall"]}
 
@@ -160,7 +160,7 @@ def test_a_narrow_terminal_drops_columns_and_never_a_score(
     narrow = printed(stored["baseline"], stored["xattn_every_4th"], width=width).splitlines()
     dropped = ("trained", "step time", "ratio") if dropped is ... else dropped
     assert [name for name in ("trained", "step time", "ratio") if name not in narrow[1]] == list(dropped)
-    for heading in ("params", *(one.label for one in BENCHMARKS), "Overall"):
+    for heading in ("params", *(one.label for one in published()), "Overall"):
         wide_end, narrow_end = (lines[1].index(heading) + len(heading) for lines in (wide, narrow))
         for place in range(3, 12):
             cells = [wide[place][:wide_end].split()[-1], narrow[place][:narrow_end].split()[-1]]
@@ -241,7 +241,7 @@ def test_every_published_row_is_printed_from_the_csv(name: str, store_run: Store
     row = published_rows()[name]
     text = printed(reader.runs()[0])
     line = line_of(text, f"published {row.changed_value or 'baseline'}")
-    figures = [f"{row.scores[one.metric]:.1f}" for one in BENCHMARKS]
+    figures = [f"{row.scores[one.metric]:.1f}" for one in published()]
     assert line.split()[-6:] == [*figures, f"{row.overall:.1f}"]
     assert f"{row.params_b}B" in line and f"{row.step_time_s:.2f} s" in line
 
@@ -278,15 +278,15 @@ def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
 
 def test_predictions_are_the_first_that_flip(store_run: StoreRun) -> None:
     """Each of another benchmark, where one is right and the other wrong, with what the model saw and was asked."""
-    base = {one.name: answers([100.0] * 6, benchmark=one.name) for one in BENCHMARKS}
-    ours = {one.name: answers([100.0] * 6, benchmark=one.name) for one in BENCHMARKS}
+    base = {one.name: answers([100.0] * 6, benchmark=one.name) for one in published()}
+    ours = {one.name: answers([100.0] * 6, benchmark=one.name) for one in published()}
     ours["okvqa"] = answers([100.0, 100.0, 0.0, 0.0, 100.0, 100.0], benchmark="okvqa")
     ours["msvdqa"] = answers([100.0, 30.0, 0.0, 0.0, 100.0, 100.0], benchmark="msvdqa")
     store_run(predictions=base)
     store_run("xattn_every_4th", predictions=ours)
     runs = {run.row: run for run in reader.runs()}
     runs = {name: runs[name] for name in ("baseline", "xattn_every_4th")}
-    chosen = shown.choose(runs, BENCHMARKS)
+    chosen = shown.choose(runs, published())
     assert [(one.benchmark.name, one.answers["baseline"]["id"], one.flipped) for one in chosen] == [
         ("coco", "coco/0", False),
         ("okvqa", "okvqa/2", True),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from experiments.analysis.model.bootstrap import intervals, paired, resampled_means
-from experiments.store.names import BENCHMARKS
+from experiments.evaluation.benchmark import published
 from tests.experiments.stored_runs import CEILINGS, answers
 
 
@@ -74,9 +74,9 @@ def test_the_interval_does_not_depend_on_order_or_chance() -> None:
 
 def test_overall_follows_from_the_five_scores() -> None:
     """Overall's interval: constant differences, each divided by its ceiling; none where a benchmark is missing."""
-    baseline = {one.name: answers([10.0, 20.0], benchmark=one.name) for one in BENCHMARKS}
-    row = {one.name: answers([10.0 + place, 20.0 + place], benchmark=one.name) for place, one in enumerate(BENCHMARKS)}
-    expected = np.mean([100 * place / CEILINGS[one.metric] for place, one in enumerate(BENCHMARKS)])
+    baseline = {one.name: answers([10.0, 20.0], benchmark=one.name) for one in published()}
+    row = {one.name: answers([10.0 + place, 20.0 + place], benchmark=one.name) for place, one in enumerate(published())}
+    expected = np.mean([100 * place / CEILINGS[one.metric] for place, one in enumerate(published())])
     found = intervals(row, baseline, CEILINGS)
     assert found["overall"].low == pytest.approx(expected) and found["overall"].high == pytest.approx(expected)
     assert found["overall"].half_width == pytest.approx(0.0)

@@ -11,9 +11,10 @@ import pytest
 
 from experiments.analysis.table import build
 from experiments.analysis.table.select import select
+from experiments.evaluation.benchmark import published
 from experiments.published import table3
+from experiments.published.table3 import COLUMNS as SCORES
 from experiments.store import commands
-from experiments.store.names import BENCHMARKS, SCORES
 from tests.experiments.stored_runs import BASELINE_HASH, a_certificate, a_tree, answers, scored
 
 StoreRun = Callable[..., str]
@@ -23,7 +24,7 @@ COSTS = {"params_total": 2_250_000.0, "params_trainable": 1_350_000.0, "step_tim
 
 def predictions(seed: int, shift: float = 0.0) -> dict[str, pd.DataFrame]:
     rng = np.random.default_rng(seed)
-    return {one.name: answers((rng.uniform(10, 80, 40) + shift).tolist(), benchmark=one.name) for one in BENCHMARKS}
+    return {one.name: answers((rng.uniform(10, 80, 40) + shift).tolist(), benchmark=one.name) for one in published()}
 
 
 def built(**arguments: Any) -> build.PlainTable:

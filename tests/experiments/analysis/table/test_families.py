@@ -10,7 +10,8 @@ from experiments.analysis.significance import compare
 from experiments.analysis.table.families import family_of
 from experiments.analysis.table.runs_file import RunsFile, as_runs, read
 from experiments.published import table3
-from experiments.store.names import OVERALL, SCORES, blind
+from experiments.published.table3 import COLUMNS as SCORES
+from experiments.store.names import OVERALL, blind
 from tests.experiments.analysis.table.test_select import a_run, row_of
 from tests.experiments.score_tables import drawn
 

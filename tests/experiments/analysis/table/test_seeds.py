@@ -8,8 +8,9 @@ from experiments.analysis.formats.wording import own_caption
 from experiments.analysis.significance import compare
 from experiments.analysis.table.row_words import answer, over
 from experiments.analysis.table.seeds import effects
+from experiments.published.table3 import COLUMNS as SCORES
 from experiments.store import reader
-from experiments.store.names import OVERALL, SCORES, blind
+from experiments.store.names import OVERALL, blind
 
 # Overall and its blind twin by row and seed: the noise within a seed is about 0.1 points.
 OVERALL_POINTS = {

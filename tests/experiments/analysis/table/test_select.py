@@ -18,8 +18,9 @@ from experiments.analysis.table.runs_file import RunsFile, as_runs, joined, read
 from experiments.analysis.table.select import select
 from experiments.command import tables
 from experiments.command.cli import main
+from experiments.published.table3 import COLUMNS as SCORES
 from experiments.report import report
-from experiments.store.names import OVERALL, SCORES, blind
+from experiments.store.names import OVERALL, blind
 from experiments.store.stored_run import StoredRun
 from tests.experiments.commands import QUICK, run_here
 from tests.experiments.stored_runs import COST_METRICS, FakeSpec

@@ -8,10 +8,10 @@ from experiments.data.config import DATASETS
 from experiments.data.document import layout
 from experiments.data.world.documents import document
 from experiments.data.world.lengths import longest_prompt, longest_training_text
+from experiments.evaluation.benchmark import published
 from experiments.evaluation.prompts import build_prompts
 from experiments.spec.spec import make_spec
 from experiments.store import reader
-from experiments.store.names import BENCHMARKS
 from tests.core import lm_checkpoints
 from tests.experiments.commands import QUICK, run_here
 from tests.experiments.data.tiny_world import tiny_config, tiny_data, tiny_world
@@ -35,7 +35,7 @@ def test_no_training_text_is_longer(dataset: str) -> None:
 def test_no_prompt_is_longer(shots: int) -> None:
     """Of any benchmark, and one comes near."""
     world = tiny_world(queries=60)
-    prompts = [prompt for one in BENCHMARKS for prompt in build_prompts(world, one.name, seed=0, shots=shots)]
+    prompts = [prompt for one in published() for prompt in build_prompts(world, one.name, seed=0, shots=shots)]
     longest = max(tokens(prompt.text) for prompt in prompts)
     assert 0.7 * longest_prompt(shots) <= longest <= longest_prompt(shots)
 

@@ -5,10 +5,10 @@ import pytest
 from experiments.data.world import vocabulary
 from experiments.data.world.queries import CAPTIONING, NUM_ANNOTATORS, NUM_REFERENCES, queries, support
 from experiments.data.world.scenes import scene
-from experiments.store.names import BENCHMARKS
+from experiments.evaluation.benchmark import published
 from tests.experiments.data.tiny_world import fact_asked, tiny_world
 
-NAMES = [benchmark.name for benchmark in BENCHMARKS]
+NAMES = [benchmark.name for benchmark in published()]
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from experiments.data.world.documents import document, num_documents
 from experiments.data.world.rendering import render
 from experiments.data.world.scenes import SOURCES, SPLITS, TEXT_SOURCES, Scene, Thing, scene, split_of
 from experiments.data.world.text import lm_document, text_document
-from experiments.store.names import BENCHMARKS
+from experiments.evaluation.benchmark import published
 from tests.experiments.data.tiny_world import fact_asked, tiny_data, tiny_world
 
 TRAINING = [name for name in SOURCES if name in DATASETS]
-BENCHMARK_NAMES = [benchmark.name for benchmark in BENCHMARKS]
+BENCHMARK_NAMES = [benchmark.name for benchmark in published()]
 PER_SOURCE = 200
 
 
