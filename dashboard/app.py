@@ -9,8 +9,12 @@ import streamlit as st
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboard.private import refuse_unless_private
-from dashboard.views import table
+from dashboard.views import found
 
 st.set_page_config(page_title="Flamingo ablations", layout="wide")
 refuse_unless_private()
-st.navigation([st.Page(table.show, title="Table", url_path="table", default=True)], position="hidden").run()
+pages = [
+    st.Page(view.show, title=view.title, url_path=view.url_path, default=place == 0)
+    for place, view in enumerate(found())
+]
+st.navigation(pages, position="top" if len(pages) > 1 else "hidden").run()

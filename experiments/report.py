@@ -1,17 +1,18 @@
 """The table from what is stored; nothing is trained.
 
-python -m experiments.report [scale=desk] [--format md|brief|csv|json|latex|html|svg|runs] [--out FILE]
-                             [--from FILE,FILE] [--rows a,b] [--seeds N] [--baseline-seeds N] [--delta POINTS]
+python -m experiments.report [scale=desk] [--format NAME] [--out FILE] [--from FILE,FILE]
+                             [--rows a,b] [--seeds N] [--baseline-seeds N] [--delta POINTS]
 
 A difference of Overall within --delta (default 1) is harmless. More of the baseline counts where it is asked for.
 Without --rows all published rows and whatever else is stored, without --seeds all seeds that are. On an empty store it
-is the published table with the command that makes each row. latex also holds a macro for each figure, html is one file,
-svg the picture of its intervals. runs is a line a run; --from makes the table again from such a file, with no store,
-or of several: a table whose seeds ran on several machines.
+is the published table with the command that makes each row. --from takes files of --format runs in place of the store,
+several where a table's seeds ran on several machines.
 """
 
 import sys
+from typing import Any
 
+from experiments.analysis.formats import found, help_on
 from experiments.command.cli import TABLE_FLAGS, Flag, main, number, points, split_flags
 from experiments.command.rows import files_of_runs, stored_rows
 from experiments.common.exit_codes import DONE
@@ -19,19 +20,18 @@ from experiments.common.problems import Problem, refuse
 from experiments.common.say import say
 from experiments.published.table3 import HARMLESS_POINTS
 
-FORMATS = ("md", "brief", "csv", "json", "latex", "html", "svg", "runs")
-FLAGS = (*TABLE_FLAGS, Flag(("--format",), FORMATS), Flag(("--out",), ()), Flag(("--from",), ()))
+FILES = (Flag(("--out",), ()), Flag(("--from",), ()))
 
 
 def report(argv: list[str]) -> int:
     """Read the store, or a file of runs, and print the table, or write it to a file."""
     problems: list[Problem] = []
-    flags, overrides = split_flags(argv, FLAGS, problems)
+    formats = found()
+    flags, overrides = split_flags(argv, (*TABLE_FLAGS, Flag(("--format",), tuple(formats)), *FILES), problems)
     if "--help" in flags:
-        print(__doc__)
+        print(__doc__, help_on(formats.values()), sep="\n")
         return DONE
     from experiments.analysis import Table
-    from experiments.analysis.formats import as_text
     from experiments.analysis.table import pair_cache
     from experiments.analysis.table.build import unverified_in_words
     from experiments.command.out_file import check_out, write_out
@@ -55,10 +55,9 @@ def report(argv: list[str]) -> int:
         delta=delta,
         evidence=pair_cache.opened if kept is None else kept.evidence,
     )
-    text = as_text(table, flags.get("--format", FORMATS[0]))
+    text = formats[flags.get("--format", next(iter(formats)))].as_text(table)
     if not table.runs:
-        said = f"no finished baseline is stored at scale {scale}: {table.fill_command('baseline')}"
-        say(said)
+        say(f"no finished baseline is stored at scale {scale}: {table.fill_command('baseline')}")
     for row, reason in table.broken.items():
         say(f"{row} cannot be read: {reason}\nhint: {table.fill_command(row)}")
     if table.table["unverified"]:
@@ -68,6 +67,13 @@ def report(argv: list[str]) -> int:
     else:
         write_out(out, text)
     return DONE
+
+
+def __getattr__(name: str) -> Any:
+    """`FORMATS`: the names of those found."""
+    if name == "FORMATS":
+        return tuple(found())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import cached
 from dashboard.html_details import html_details
 from dashboard.html_table import PUBLISHED, SHOWN, html_table
+from dashboard.views import View
 from experiments.analysis import Table
 from experiments.analysis.formats.csv_file import as_csv
 from experiments.analysis.table.load import DEFAULT_SCALE
@@ -97,3 +98,6 @@ def read(scale_place: DeltaGenerator, messages: DeltaGenerator) -> Reading:
 def plain(text: str) -> str:
     """Text that Markdown shows as it is."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(text))
+
+
+VIEW = View("Table", "table", show, place=1)

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from experiments.common.plain_text import visible
-from experiments.store.names import BENCHMARKS, COSTS, OVERALL, PAIRED_STEP_TIME, blind
+from experiments.evaluation.benchmark import published
+from experiments.store.names import COSTS, OVERALL, PAIRED_STEP_TIME, blind
 from experiments.store.stored_run import StoredRun
 
 LONGEST_LABEL = 24  # characters: it heads a column
@@ -79,7 +80,7 @@ def further_columns(run: StoredRun) -> tuple[Column, ...]:
     Raises:
         ValueError: what it says of them cannot be read.
     """
-    return from_tag(run.tags.get(BENCHMARKS, ""))
+    return from_tag(run.tags.get(published(), ""))
 
 
 def _column(entry: Any) -> Column:

@@ -250,7 +250,7 @@ def test_it_draws_a_stored_table_without_torch(two_runs):
     code = (
         "import sys; from tests.dashboard.reading import markup, page; "
         f"assert 'worse' in markup(page(row={ROW!r})); "
-        "print([name for name in ('torch', 'transformers', 'flamingo_core', 'hydra') if name in sys.modules])"
+        "print([name for name in ('torch', 'transformers', 'flamingo_core.registry', 'hydra') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"

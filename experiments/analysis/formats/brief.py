@@ -1,7 +1,7 @@
 """The answer alone as Markdown, a line a row: for a README or a message."""
 
 from experiments.analysis import Table
-from experiments.analysis.formats import figures
+from experiments.analysis.formats import Format, figures
 from experiments.analysis.formats.figures import points
 from experiments.analysis.formats.markdown import code, escaped, line, what_is_missing
 from experiments.analysis.formats.wording import own_caption
@@ -39,3 +39,6 @@ def _line_of(row: RowView) -> str:
             "" if paper is None else figures.published_points(paper.overall),
         ]
     )
+
+
+FORMAT = Format("brief", "the answer alone as Markdown, a line a row", as_brief, place=2)

@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 from experiments.analysis import Table
+from experiments.analysis.formats import Format
 from experiments.analysis.formats.figures import same_digits
 from experiments.analysis.table.build import Part
 from experiments.analysis.table.row_view import RowView, ScoreView
@@ -68,3 +69,6 @@ def _of_part(name: str, part: Part | None) -> dict[str, Any]:
         f"{name}_low": part["low"] if part else None,
         f"{name}_high": part["high"] if part else None,
     }
+
+
+FORMAT = Format("csv", "a line a row, for a spreadsheet or a program", as_csv, place=3)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.analysis import Table
-from experiments.analysis.formats import figures
+from experiments.analysis.formats import Format, figures
 from experiments.analysis.formats.figures import points, same_digits
 from experiments.analysis.formats.strip import Limits, axis, scale_of, strip
 from experiments.analysis.formats.wording import PUBLISHED, own_caption
@@ -185,3 +185,6 @@ def _cell(text: str, *small: str, kind: str = "", code: str = "", raw: bool = Fa
     below = "".join(f"<small>{escape(line)}</small>" for line in small if line)
     below += f"<code>{escape(code)}</code>" if code else ""
     return f'<td class="{kind}">{text if raw else escape(text)}{below}</td>'
+
+
+FORMAT = Format("html", "one file to send or print, sorted by a click", as_html, place=6)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from experiments.analysis import Table
-from experiments.analysis.formats import figures
+from experiments.analysis.formats import Format, figures
 from experiments.analysis.formats.figures import points
 from experiments.analysis.formats.wording import PUBLISHED, own_caption
 from experiments.analysis.table import columns
@@ -174,3 +174,6 @@ def _published_line(paper: PublishedView) -> str:
         "",
     ]
     return " & ".join(f"\\textit{{{cell}}}" if cell and "$" not in cell else cell for cell in cells) + " \\\\"
+
+
+FORMAT = Format("latex", "booktabs, with a macro for each figure", as_latex, place=5)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from experiments.analysis import Table
-from experiments.analysis.formats import figures
+from experiments.analysis.formats import Format, figures
 from experiments.analysis.formats.figures import UNKNOWN, points
 from experiments.analysis.formats.wording import PUBLISHED, own_caption
 from experiments.analysis.table import columns
@@ -23,7 +23,7 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 def as_markdown(stored: Table) -> str:
     """A caption, one table with the paper's groups as rows of their own, and the commands that fill what is missing."""
     rows = stored.views()
-    scores = [f"{one.label} {one.measure}".strip() for one in columns.columns_of(stored.table)]
+    scores = [escaped(f"{one.label} {one.measure}") for one in columns.columns_of(stored.table)]
     heads = ["row", *COSTS, *scores, "Overall", *WORDS]
     lines = [line(heads), line(["---", *["---:"] * (len(heads) - 1 - len(WORDS)), *["---"] * len(WORDS)])]
     for heading, group in groupby(rows, key=lambda row: row.heading):
@@ -99,3 +99,8 @@ def _published_line(paper: PublishedView) -> str:
 def line(cells: Sequence[str] | Iterable[str]) -> str:
     """A line of a table."""
     return "| " + " | ".join(cells) + " |"
+
+
+FORMAT = Format(
+    "md", "Markdown, for a pull request or a page: differences, blind twins, the published rows", as_markdown, place=1
+)

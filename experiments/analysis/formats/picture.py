@@ -1,7 +1,7 @@
 """The table's answer as one SVG picture: a line a row, its interval and the paper's difference on one scale."""
 
 from experiments.analysis import Table
-from experiments.analysis.formats import figures
+from experiments.analysis.formats import Format, figures
 from experiments.analysis.formats.strip import AXIS_HEIGHT, HEIGHT, Limits, axis_marks, ground, in_words, mark, scale_of
 from experiments.analysis.formats.wording import seeds_in_words
 from experiments.analysis.table.build import unverified_in_words
@@ -69,3 +69,6 @@ def _line(row: RowView, limits: Limits, top: int) -> str:
 
 def _text(x: int, y: int, said: str, attributes: str = "") -> str:
     return f'<text x="{x}" y="{y}"{attributes}>{escape(said)}</text>'
+
+
+FORMAT = Format("svg", "the picture of the intervals of Overall", as_svg, place=7)

@@ -1,0 +1,6 @@
+"""The runs that a table is worked out from: the file that `report --from` makes the table of again."""
+
+from experiments.analysis.formats import Format
+from experiments.analysis.table.runs_file import as_runs
+
+FORMAT = Format("runs", "a line a run; --from makes the table again from such a file, with no store", as_runs, place=8)
