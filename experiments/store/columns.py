@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from experiments.common.plain_text import visible
-from experiments.evaluation.benchmark import published
-from experiments.store.names import COSTS, OVERALL, PAIRED_STEP_TIME, blind
+from experiments.store.names import BENCHMARKS, COSTS, OVERALL, PAIRED_STEP_TIME, blind
 from experiments.store.stored_run import StoredRun
 
 LONGEST_LABEL = 24  # characters: it heads a column
@@ -20,7 +19,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TAKEN = {OVERALL, *COSTS, PAIRED_STEP_TIME}  # what a run stores beside its scores
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
     """One column of scores: a benchmark, the metric it is stored under, and how it is headed."""
 
@@ -80,7 +79,7 @@ def further_columns(run: StoredRun) -> tuple[Column, ...]:
     Raises:
         ValueError: what it says of them cannot be read.
     """
-    return from_tag(run.tags.get(published(), ""))
+    return from_tag(run.tags.get(BENCHMARKS, ""))
 
 
 def _column(entry: Any) -> Column:

@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from experiments.common.plain_text import visible, visible_lines
-from experiments.evaluation.benchmark import published
 from experiments.store.columns import further_columns
 from experiments.store.digests import Digests, params_hash
-from experiments.store.names import DIGESTS, HASHED
+from experiments.store.names import BENCHMARKS, DIGESTS, HASHED
 from experiments.store.stored_run import StoredRun
 
 NEEDED = ("ablation", "scale", "seed", "spec_hash", "baseline_hash")  # tags that every reader asks for
@@ -102,7 +101,7 @@ def fault(run: StoredRun) -> str | None:
     try:
         further_columns(run)
     except ValueError as error:
-        return f"its tag `{published()}` cannot be read: {shown(error, longest=LONGEST_REASON)}"
+        return f"its tag `{BENCHMARKS}` cannot be read: {shown(error, longest=LONGEST_REASON)}"
     if run.seed < 0:
         return f"its seed is `{shown(run.tags['seed'])}`, no number"
     for name, number in run.metrics.items():

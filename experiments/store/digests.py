@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
-from experiments.evaluation.benchmark import published
-from experiments.store.names import COMPONENTS, CONFIG_DIR, HOST, RESUMED, TAGS
+from experiments.store.names import BENCHMARKS, COMPONENTS, CONFIG_DIR, HOST, RESUMED, TAGS
 
 ALGORITHM = "sha256"  # the value of the tag that a run begins with
-OUR_TAGS = (*(tag for tag in TAGS if tag != HOST), COMPONENTS, CONFIG_DIR, RESUMED, published())
+OUR_TAGS = (*(tag for tag in TAGS if tag != HOST), COMPONENTS, CONFIG_DIR, RESUMED, BENCHMARKS)
 _SEAL = 16  # digits of the hash that the tag begins with
 
 

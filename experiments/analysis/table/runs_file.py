@@ -21,12 +21,11 @@ from experiments.analysis.table.load import UNREADABLE, Table
 from experiments.common.plain_text import read_back, written
 from experiments.common.problems import UserError, wrong_value
 from experiments.data.world.queries import OKVQA_NAME
-from experiments.evaluation.benchmark import published
 from experiments.published.table3 import BASELINE
 from experiments.published.table3 import COLUMNS as SCORES
 from experiments.store import damage
 from experiments.store.columns import Column, from_tag, further_columns
-from experiments.store.names import COMPONENTS, CONFIG_DIR, COSTS, OVERALL, PAIRED_STEP_TIME, blind
+from experiments.store.names import BENCHMARKS, COMPONENTS, CONFIG_DIR, COSTS, OVERALL, PAIRED_STEP_TIME, blind
 from experiments.store.stored_run import FINISHED, LONGEST_SEED, StoredRun, newest_first
 
 TAGS = ("scale", "ablation", "seed", "spec_hash", "baseline_hash", "git_commit", "dirty", COMPONENTS, CONFIG_DIR)
@@ -36,7 +35,7 @@ CERTIFICATE = "certificate"  # compared with the baseline's of the same seed
 # Of a score's difference from the baseline of the same seed, over examples.
 ENDS = {metric: (f"{metric}_low", f"{metric}_high") for metric in (*SCORES, OVERALL)}
 NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS, *chain.from_iterable(ENDS.values()))
-TEXTS = (*TAGS, published(), "run_id")  # cells that hold what people wrote, as `plain_text.written` writes it
+TEXTS = (*TAGS, BENCHMARKS, "run_id")  # cells that hold what people wrote, as `plain_text.written` writes it
 # Columns that files of older code lack; written where a run has them, as those of benchmarks that the published table
 # does not have.
 OPTIONAL = (PAIRED_STEP_TIME,)
@@ -54,7 +53,7 @@ def as_runs(stored: Table) -> str:
     shown = list(_all_runs(stored.runs))
     optional = [name for name in OPTIONAL if any(name in run.metrics for run in shown)]
     columns = columns_of_runs([*shown, *_all_runs(stored.behind)])[len(SCORES) :]
-    tags = (*TAGS, *((published(),) if columns else ()))
+    tags = (*TAGS, *((BENCHMARKS,) if columns else ()))
     ends = {**ENDS, **_ends(columns)}
     metrics = (*METRICS, *optional, *_metrics(columns))
     heads = (*NEEDED, *optional, *tags[len(TAGS) :], *_metrics(columns), *chain(*_ends(columns).values()))
@@ -201,7 +200,7 @@ def _run(line: Mapping[str, str | None]) -> StoredRun:
         raise ValueError("a run has a name in `ablation` and a number in `seed`")
     if known[CERTIFICATE] not in CERTIFICATES:
         raise ValueError(f"`{CERTIFICATE}` is `{known[CERTIFICATE]}`, not equal, differs or empty")
-    metrics = (*METRICS, *OPTIONAL, *_metrics(from_tag(known.get(published(), ""))))
+    metrics = (*METRICS, *OPTIONAL, *_metrics(from_tag(known.get(BENCHMARKS, ""))))
     started, ended = (_milliseconds(known[name]) for name in TIMES)
     return StoredRun(
         run_id=known["run_id"],
@@ -209,7 +208,7 @@ def _run(line: Mapping[str, str | None]) -> StoredRun:
         started=started,
         ended=ended,
         artifact_uri="",
-        tags={tag: known[tag] for tag in (*TAGS, published()) if known.get(tag)},
+        tags={tag: known[tag] for tag in (*TAGS, BENCHMARKS) if known.get(tag)},
         params={},
         metrics={metric: _figure(metric, known[metric]) for metric in metrics if known.get(metric)},
     )
