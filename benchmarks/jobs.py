@@ -40,6 +40,7 @@ def a_second(job: Job) -> Outcome:
 def main(words: list[str]) -> None:
     """Time both, and say how much memory the scheduling process has used at most."""
     from experiments.jobs.display import Lines
+    from experiments.jobs.executor import NoSettings
     from experiments.jobs.executors.local import Local
     from experiments.jobs.job import missing_jobs
     from experiments.jobs.scheduler import run_jobs
@@ -57,7 +58,7 @@ def main(words: list[str]) -> None:
         jobs = [Job(make_seeded(spec, seed)) for seed in range(count)]
         rows = []
         for name, run, some in (("do nothing", nothing, jobs), ("take a second", a_second, jobs[: 10 * workers])):
-            executor = Local(workers, run)
+            executor = Local(NoSettings(), slots=workers, run=run)
             run_jobs(jobs[:workers], executor, Lines())  # the workers are warm
             started = time.perf_counter()
             missing_jobs([job.spec for job in some])

@@ -21,10 +21,7 @@ def run(argv: list[str]) -> int:
     """Run what a command line asks for and print it; a job that fails does not keep the others from running."""
     with aside():
         parsed = parse_run(argv)
-        if parsed.needs_workers:
-            from experiments.jobs.executors.local import warm_up
-
-            warm_up()
+        parsed.warm_up()
         request = parsed.resolve()
     if request.reply is not None:
         print(request.reply)
@@ -33,7 +30,9 @@ def run(argv: list[str]) -> int:
 
     done: list[tuple[Spec, StoredRun, StoredRun | None]] = []
     with aside():
-        failures = reconcile(request.specs, lambda *one: done.append(one), workers=request.workers)
+        failures = reconcile(
+            request.specs, lambda *one: done.append(one), workers=request.workers, executor=request.executor
+        )
     finished = stored_of({spec.scale for spec in request.specs})
     if request.json:
         tables = tables_of(done, finished)

@@ -6,7 +6,8 @@ python -m experiments.table3 [scale=desk] [--rows a,b] [--seeds N] [key=value ..
   --seeds N           seeds 0 to N-1 of each row (default 1)
   --baseline-seeds N  as many of the baseline, where more of it is wanted (default: as --seeds)
   --workers N         jobs side by side, one thread each (default: one a core); timing comes after, alone
-  --executor local    where jobs run
+  --executor NAME     where jobs run; the executors stand below
+  --config-dir DIR    add the YAML files in DIR/ablation, DIR/scale and DIR/executor
   --delta POINTS      a difference of Overall that would be harmless (default 1)
   --fail-fast         stop at the first row that fails
   --dry-run           what would run and how long it would take; nothing is run
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from experiments.command import cli
 from experiments.command.cli import Flag, main, number, points, split_flags
+from experiments.command.executors import AskedExecutor
+from experiments.command.help import executors_help
 from experiments.command.rows import wanted
 from experiments.command.tables import table_of_rows
 from experiments.common.exit_codes import DONE
@@ -31,8 +34,7 @@ if TYPE_CHECKING:
     from experiments.store.stored_run import StoredRun
 
 FAIL_FAST, DRY_RUN = Flag(("--fail-fast",)), Flag(("--dry-run",))
-EXECUTOR = Flag(("--executor",), ("local",))
-FLAGS = (*cli.TABLE_FLAGS, cli.JSON, EXECUTOR, cli.WORKERS, FAIL_FAST, DRY_RUN)
+FLAGS = (*cli.TABLE_FLAGS, cli.JSON, cli.CONFIG_DIR, cli.EXECUTOR, cli.WORKERS, FAIL_FAST, DRY_RUN)
 
 
 def table3(argv: list[str]) -> int:
@@ -40,26 +42,21 @@ def table3(argv: list[str]) -> int:
     problems: list[Problem] = []
     flags, overrides = split_flags(argv, FLAGS, problems)
     if "--help" in flags:
-        print(__doc__)
+        print(__doc__, executors_help(flags.get("--config-dir"), overrides), sep="\n")
         return DONE
-    workers = number("--workers", flags, problems)
+    asked = AskedExecutor.of(flags, overrides, number("--workers", flags, problems), problems)
     seeds = number("--seeds", flags, problems) or 1
     baseline_seeds = max(seeds, number("--baseline-seeds", flags, problems) or seeds)
     delta = points("--delta", flags, HARMLESS_POINTS, problems)
-    from experiments.spec.spec import specs_of
-
-    dry = "--dry-run" in flags
     with aside():
-        sweeps = wanted(flags.get("--rows"), seeds, baseline_seeds, overrides, problems)
-        if not dry and workers != 1 and not any(sweep.problems for sweep in sweeps):
-            from experiments.jobs.executors.local import warm_up
-
-            warm_up()
-        specs = [spec for sweep in sweeps for spec in specs_of(sweep)]
-    if dry:
+        sweeps = wanted(flags.get("--rows"), seeds, baseline_seeds, overrides, problems, asked.config_dir)
+        if "--dry-run" not in flags and not any(sweep.problems for sweep in sweeps):
+            asked.warm_up()
+        specs, executor = asked.resolve(sweeps)
+    if "--dry-run" in flags:
         from experiments.jobs.forecast import forecast
 
-        print(forecast(specs, workers=workers, as_json="--json" in flags))
+        print(forecast(specs, workers=asked.workers, executor=executor, as_json="--json" in flags))
         return DONE
     from experiments.analysis.formats.terminal import printed_table
     from experiments.jobs.reconcile import reconcile, report_failures
@@ -70,7 +67,7 @@ def table3(argv: list[str]) -> int:
         runs.update({run.run_id: run for run in pair if run is not None})
 
     with aside():
-        failures = reconcile(specs, collect, workers=workers, fail_fast="--fail-fast" in flags)
+        failures = reconcile(specs, collect, workers=asked.workers, executor=executor, fail_fast="--fail-fast" in flags)
     more = baseline_seeds if "--baseline-seeds" in flags else None
     table = table_of_rows(specs, runs.values(), seeds, more, delta=delta)
     print(dumps(table, indent=1) if "--json" in flags else printed_table(table))

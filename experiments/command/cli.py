@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.command.executors import AskedExecutor
 from experiments.common.exit_codes import FAILED, REFUSED
 from experiments.common.interrupt import answered, exit_code
 from experiments.common.plain_json import dumps
@@ -20,6 +21,7 @@ from experiments.common.streams import Unwritten, standing
 from experiments.store import damage
 
 if TYPE_CHECKING:
+    from experiments.jobs.choice import Choice
     from experiments.spec.spec import Spec
     from experiments.spec.sweep import Sweep
 
@@ -38,10 +40,11 @@ HELP = Flag(("--help", "-h"))
 JSON = Flag(("--json",))
 CONFIG_DIR = Flag(("--config-dir",), ())
 WORKERS = Flag(("--workers",), ())
+EXECUTOR = Flag(("--executor",), ())  # any name: `components=` may bring it
 # What every command on a table says of it.
 TABLE_FLAGS = (HELP, *(Flag((name,), ()) for name in ("--rows", "--seeds", "--baseline-seeds", "--delta")))
 COUNTED = {"--workers": "without it, one job a core", "--seeds": "--seeds 3 runs seeds 0, 1 and 2"}  # hints
-RUN_FLAGS = (HELP, JSON, CONFIG_DIR, WORKERS, Flag(("--multirun", "-m")), Flag(("--cfg",), ("job",)))
+RUN_FLAGS = (HELP, JSON, CONFIG_DIR, EXECUTOR, WORKERS, Flag(("--multirun", "-m")), Flag(("--cfg",), ("job",)))
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Request:
     specs: "tuple[Spec, ...]" = ()  # one a job
     json: bool = False
     multirun: bool = False
-    workers: int | None = None  # processes of jobs at once; None: one a core
+    workers: int | None = None  # processes of jobs at once; None: as many as the executor has room for
+    executor: "Choice | None" = None  # None: in this process for one job at a time, else in workers
     reply: str | None = None  # help, or resolved specs
 
 
@@ -60,30 +64,28 @@ class ParsedRun:
     """A command line of `run` before a component is imported; workers can warm up meanwhile."""
 
     sweep: "Sweep | None"  # None where help is asked for
+    asked: AskedExecutor
     json: bool = False
     multirun: bool = False
-    workers: int | None = None
     only_shows: bool = False  # the resolved specs
     reply: str | None = None
 
-    @property
-    def needs_workers(self) -> bool:
-        """Whether jobs may run side by side."""
-        return self.sweep is not None and not self.sweep.problems and self.workers != 1 and not self.only_shows
+    def warm_up(self) -> None:
+        """Let workers import what jobs need, where there will be jobs."""
+        if self.sweep is not None and not self.sweep.problems and not self.only_shows:
+            self.asked.warm_up()
 
     def resolve(self) -> Request:
-        """The specs, all of them checked.
+        """The specs, all of them checked, and the executor.
 
         Raises:
             UserError: something is wrong with them.
         """
         if self.sweep is None:
             return Request(reply=self.reply)
-        from experiments.spec.spec import specs_of
-
-        specs = specs_of(self.sweep)
+        specs, executor = self.asked.resolve([self.sweep])
         reply = _resolved(specs, self.json) if self.only_shows else None
-        return Request(tuple(specs), json=self.json, multirun=self.multirun, workers=self.workers, reply=reply)
+        return Request(tuple(specs), self.json, self.multirun, self.asked.workers, executor, reply)
 
 
 def main(command: Callable[[list[str]], int], argv: Sequence[str] | None = None) -> int:
@@ -150,13 +152,13 @@ def parse_run(argv: Sequence[str]) -> ParsedRun:
     if "--help" in flags:
         from experiments.command.help import run_help
 
-        return ParsedRun(None, reply=run_help(folder))
+        return ParsedRun(None, AskedExecutor(), reply=run_help(folder, overrides))
     from experiments.spec.sweep import parse_sweep
 
     multirun = "--multirun" in flags
-    workers = number("--workers", flags, problems)
+    asked = AskedExecutor.of(flags, overrides, number("--workers", flags, problems), problems)
     sweep = parse_sweep(overrides, sweeps=multirun, config_dir=folder, problems=problems)
-    return ParsedRun(sweep, "--json" in flags, multirun, workers, only_shows="--cfg" in flags)
+    return ParsedRun(sweep, asked, "--json" in flags, multirun, only_shows="--cfg" in flags)
 
 
 def number(name: str, flags: Mapping[str, str], problems: list[Problem]) -> int | None:

@@ -1,20 +1,22 @@
 """What `python -m experiments.run --help` prints: ablations, scales, keys with their defaults, flags, exit codes.
 
-Read from the YAML files and the schema; no component is imported, so that help comes at once.
+Read from the YAML files and the schema; no component is imported but those that `components=` names, so that help comes
+at once.
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from experiments.common.plain_text import visible_lines
-from experiments.common.problems import show
+from experiments.common.problems import Problem, show
 from experiments.data.config import DATASETS
 from experiments.evaluation.config import SHOTS, EvalConfig
 from experiments.published.table3 import BASELINE, rows
 from experiments.spec.schema import DEVICES, Experiment, LMSlot, TrainConfig
-from experiments.spec.yaml_files import ABLATION, HEADER, SCALE, default_scale, known, plain_values
+from experiments.spec.yaml_files import ABLATION, EXECUTOR, HEADER, SCALE, default_scale, known, plain_values
 from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
 from experiments.store.places import LOCKS_VARIABLE
 from flamingo_core.xattn.placement import PLACEMENTS
@@ -53,7 +55,8 @@ FLAGS = {
     "--cfg job": "print the resolved spec as YAML, and run nothing",
     "--json": "print one JSON object on stdout, and nothing else",
     "--workers N": "jobs at once, of one thread each; without it, one a core",
-    "--config-dir DIR": "add the YAML files in DIR/ablation and DIR/scale",
+    "--executor NAME": "where jobs run; without it, here where one runs at a time, else as --executor local",
+    "--config-dir DIR": "add the YAML files in DIR/ablation, DIR/scale and DIR/executor",
     "-h, --help": "print this",
 }
 
@@ -78,8 +81,9 @@ EXIT_CODES = {
 }
 
 
-def run_help(config_dir: Path | None = None) -> str:
-    """The whole text."""
+def run_help(config_dir: Path | None = None, overrides: Sequence[str] = ()) -> str:
+    """The whole text; modules that `components=` names are imported, so that what they register is in it."""
+    _import_components(overrides)
     parts = [
         "python -m experiments.run [ablation=NAME] [scale=NAME] [key=value ...] [flags]\n\n"
         "Runs one ablation beside the baseline and prints the row beside the published one; without an ablation the\n"
@@ -88,11 +92,34 @@ def run_help(config_dir: Path | None = None) -> str:
         _section("scales: scale=NAME", _scales(config_dir)),
         _section("keys: key=value, with what they are by default; --cfg job shows all", _keys()),
         _section("flags, anywhere in the command", FLAGS),
+        _section("executors: --executor NAME", _executors(config_dir)),
         "examples\n" + "\n".join(f"  {example}" for example in EXAMPLES),
         _section("environment", ENVIRONMENT),
         _section("exit codes", EXIT_CODES),
     ]
     return visible_lines("\n\n".join(parts))
+
+
+def executors_help(config_dir: str | None, overrides: Sequence[str]) -> str:
+    """The executors alone, those of the modules that `components=` names among them."""
+    _import_components(overrides)
+    lines = _executors(None if config_dir is None else Path(config_dir))
+    return visible_lines(_section("executors: --executor NAME", lines))
+
+
+def _import_components(overrides: Sequence[str]) -> None:
+    """Import the modules of `components=`; one that cannot be imported is told of on stderr, and help goes on."""
+    typed = [override for override in overrides if override.partition("=")[0] == "components"]
+    if not typed:
+        return
+    from experiments.spec.overrides import parse
+    from experiments.spec.sweep import import_components
+
+    problems: list[Problem] = []
+    for override in parse(typed[:1], sweeps=False, keys=(), problems=problems):
+        import_components([str(module) for module in override.values[0]], problems)
+    for problem in problems:
+        print(visible_lines(str(problem)), file=sys.stderr)
 
 
 def _section(title: str, lines: Mapping[str, str]) -> str:
@@ -118,6 +145,17 @@ def _scales(config_dir: Path | None) -> dict[str, str]:
     return {
         name + " (default)" * (name == default): _first_comment(path) for name, path in known(SCALE, config_dir).items()
     }
+
+
+def _executors(config_dir: Path | None) -> dict[str, str]:
+    """Those that are registered, with their class's first line, and those that a YAML file is there for."""
+    from experiments.jobs.executor import EXECUTORS
+
+    lines = {name: _first_comment(path) for name, path in known(EXECUTOR, config_dir).items()}
+    for name in EXECUTORS.names():
+        said = (EXECUTORS.get(name).cls.__doc__ or "").strip().splitlines()
+        lines[name] = said[0] if said else lines.get(name, "")
+    return dict(sorted(lines.items()))
 
 
 def _keys() -> dict[str, str]:

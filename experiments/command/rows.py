@@ -17,6 +17,7 @@ def wanted(
     baseline_seeds: int,
     overrides: list[str],
     problems: list[Problem],
+    config_dir: Path | None = None,
 ) -> "list[Sweep]":
     """The named rows and the baseline (None: all published rows) on seeds 0 to `seeds` - 1, the baseline on more.
 
@@ -26,15 +27,16 @@ def wanted(
     from experiments.published import table3
     from experiments.published.table3 import BASELINE
     from experiments.spec.sweep import parse_sweep
-    from experiments.spec.yaml_files import ABLATION, known, misnamed, rename
+    from experiments.spec.yaml_files import ABLATION, check_config_dir, known, misnamed, rename
 
+    if config_dir is not None:
+        check_config_dir(config_dir, problems)
+    there = known(ABLATION, config_dir)
     names = list(table3.rows()) if rows is None else [BASELINE, *rows.split(",")]
     for name in dict.fromkeys(names):
-        if name not in known(ABLATION):
-            other = misnamed(ABLATION).get(name)
-            problems.append(
-                wrong_value("--rows", name, list(known(ABLATION)), None if other is None else rename(other))
-            )
+        if name not in there:
+            other = misnamed(ABLATION, config_dir).get(name)
+            problems.append(wrong_value("--rows", name, list(there), None if other is None else rename(other)))
     for override in overrides:
         key = override.partition("=")[0]
         if key in (ABLATION, "seed"):
@@ -45,7 +47,11 @@ def wanted(
     if baseline_seeds > seeds:
         asked.append(([BASELINE], range(seeds, baseline_seeds)))
     return [
-        parse_sweep([f"ablation={','.join(some)}", f"seed={','.join(map(str, numbers))}", *overrides], sweeps=True)
+        parse_sweep(
+            [f"ablation={','.join(some)}", f"seed={','.join(map(str, numbers))}", *overrides],
+            sweeps=True,
+            config_dir=config_dir,
+        )
         for some, numbers in asked
     ]
 

@@ -1,12 +1,13 @@
 """One attempt at a job under its lease, and what came of it."""
 
+import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from experiments.common.problems import UserError
-from experiments.jobs import lease, machine_lock
+from experiments.jobs import lease
 from experiments.jobs.job import Job
 from experiments.jobs.run import run_job
 from experiments.store import reader
@@ -25,6 +26,14 @@ class Outcome:
     reason: str = ""
     error: Exception | None = None
 
+    def portable(self) -> "Outcome":
+        """The same for another process: without its error where that would not survive the way."""
+        try:
+            pickle.loads(pickle.dumps(self.error))
+        except Exception:  # its class cannot be pickled, or wants to be made otherwise
+            return replace(self, error=None)
+        return self
+
 
 def attempt(job: Job) -> Outcome:
     """Run a job under its lease, unless another process is on it or has finished it by now.
@@ -33,7 +42,7 @@ def attempt(job: Job) -> Outcome:
         StoreError: the store cannot be used, or nothing can be written beside it.
     """
     make_store()  # a store that cannot be used is refused before anything is written beside it
-    with lease.hold(job.key) as held:
+    with job.site.hold(job.key) as held:
         if held is None:
             return Outcome("taken")
         outcome = guarded(_under_lease, job, held.left_by)
@@ -66,6 +75,6 @@ def _under_lease(job: Job, left_by: lease.Note | None) -> Outcome:
         return Outcome("done", "another process has finished it")
     if left_by is not None and left_by.state == "running":
         print(f"{job.title}: the process that was on it is gone, what it left is gone on from", file=sys.stderr)
-    with machine_lock.beside_others():
+    with job.site.beside_others():
         run_job(job)
     return Outcome("done")

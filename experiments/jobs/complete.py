@@ -7,8 +7,8 @@ from typing import Any
 
 from experiments.analysis.table import pairing
 from experiments.common.plain_json import dumps
-from experiments.jobs import machine_lock
 from experiments.jobs.job import stored_pair
+from experiments.jobs.site import THIS_MACHINE, Site
 from experiments.spec.spec import Spec
 from experiments.store import reader
 from experiments.store.error import StoreError
@@ -23,7 +23,7 @@ def is_complete(spec: Spec) -> bool:
     return _is_timed(stored, baseline) and (baseline is None or not _is_comparable(stored, baseline))
 
 
-def complete(spec: Spec) -> None:
+def complete(spec: Spec, site: Site = THIS_MACHINE) -> None:
     """Compare a finished run's certificate with its baseline's and time both, as far as that is missing.
 
     When the two trained side by side, neither could. Timing waits until no job of ours is under way; what another
@@ -41,7 +41,7 @@ def complete(spec: Spec) -> None:
     from experiments.training.timing import rounds_of, time_rows
 
     device = pick_device(spec.tree["device"])
-    with machine_lock.alone():
+    with site.alone():
         stored, baseline = stored_pair(spec)
         if _is_timed(stored, baseline):
             return

@@ -4,21 +4,22 @@ from collections.abc import Sequence
 from statistics import median
 
 from experiments.common.plain_json import dumps
+from experiments.jobs.choice import Choice, default_workers
 from experiments.jobs.job import Job, missing_jobs, steps_done
-from experiments.jobs.reconcile import default_workers
+from experiments.jobs.site import THIS_MACHINE
 from experiments.spec.spec import Spec
 from experiments.store import reader
 from experiments.store.stored_run import StoredRun
 
 
-def forecast(specs: Sequence[Spec], *, workers: int | None, as_json: bool) -> str:
+def forecast(specs: Sequence[Spec], *, workers: int | None, executor: Choice | None = None, as_json: bool) -> str:
     """The jobs that are missing, each with how long it took when it, or its scale, ran undisturbed.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    jobs = missing_jobs(specs)
-    workers = workers or default_workers(specs)
+    jobs = missing_jobs(specs, THIS_MACHINE if executor is None else executor.site)
+    workers = workers or default_workers(specs, executor)
     known = _undisturbed(jobs)
     lines = [_line(job, known) for job in jobs]
     seconds = [line["expected_s"] for line in lines]

@@ -1,22 +1,22 @@
 """One job: a spec on its seed, and which jobs are wanted, begun or stored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from experiments.common.say import say
-from experiments.jobs import lease
+from experiments.jobs.site import THIS_MACHINE, Site
 from experiments.spec.spec import Spec
 from experiments.store import reader
-from experiments.store.locate import work_folder
 from experiments.store.stored_run import StoredRun
 
 
 @dataclass(frozen=True)
 class Job:
-    """One spec on its seed; `afresh` runs it though it is stored or begun."""
+    """One spec on its seed, and the site it runs at; `afresh` runs it though it is stored or begun."""
 
     spec: Spec
     afresh: bool = False
+    site: Site = field(default=THIS_MACHINE, compare=False, repr=False)
 
     @property
     def key(self) -> tuple[str, int]:
@@ -29,19 +29,19 @@ class Job:
         return self.spec.title
 
 
-def wanted_jobs(specs: Sequence[Spec]) -> list[Job]:
+def wanted_jobs(specs: Sequence[Spec], site: Site = THIS_MACHINE) -> list[Job]:
     """What is needed to compare these specs with their baselines: baselines first, each job once."""
     wanted: dict[tuple[str, int], Job] = {}
     for job in (
-        *(Job(spec.baseline) for spec in specs if is_compared(spec)),
-        *(Job(spec, afresh=spec.tree["rerun"]) for spec in specs),
+        *(Job(spec.baseline, site=site) for spec in specs if is_compared(spec)),
+        *(Job(spec, afresh=spec.tree["rerun"], site=site) for spec in specs),
     ):
         if job.key not in wanted or job.afresh:
             wanted[job.key] = job
     return list(wanted.values())
 
 
-def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
+def missing_jobs(specs: Sequence[Spec], site: Site = THIS_MACHINE) -> list[Job]:
     """What of it is not stored; what is stored is said.
 
     Raises:
@@ -49,12 +49,12 @@ def missing_jobs(specs: Sequence[Spec]) -> list[Job]:
     """
     missing = []
     stored = reader.finished_jobs(scale for scale in {spec.scale for spec in specs})
-    for job in wanted_jobs(specs):
+    for job in wanted_jobs(specs, site):
         run = None if job.afresh else stored.get((*job.key, job.spec.name, job.spec.baseline_hash))
         if run is None or not reader.is_whole(run):
             missing.append(job)
         else:
-            lease.forget(job.key)
+            site.forget(job.key)
             say(f"{job.title}: finished run {run.run_id} is stored, nothing is run (rerun=true would)")
     return missing
 
@@ -66,7 +66,7 @@ def is_compared(spec: Spec) -> bool:
 
 def steps_done(job: Job) -> int:
     """Up to which step the newest checkpoint of a job has come; 0 where there is none."""
-    checkpoints = work_folder(*job.key).glob("step-*.safetensors")
+    checkpoints = job.site.work_folder(job.key).glob("step-*.safetensors")
     return max((int(file.stem.removeprefix("step-")) for file in checkpoints), default=0)
 
 

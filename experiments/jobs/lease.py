@@ -93,13 +93,15 @@ class Lease:
 
 
 @contextmanager
-def hold(key: tuple[str, int]) -> Iterator[Lease | None]:
+def hold(key: tuple[str, int], folder: Path | None = None) -> Iterator[Lease | None]:
     """Take the lease of a job (spec hash, seed); None where another process has it.
+
+    Leases lie in `folder`, by default beside the store.
 
     Raises:
         StoreError: nothing can be written beside the store.
     """
-    file = _file(key)
+    file = _file(key, folder)
     lock, lease = file_lock(_lock_file(file)), None
     with errors(locate()):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -118,9 +120,9 @@ def hold(key: tuple[str, int]) -> Iterator[Lease | None]:
         lock.release()
 
 
-def look(key: tuple[str, int]) -> Note | None:
+def look(key: tuple[str, int], folder: Path | None = None) -> Note | None:
     """How the last attempt at a job stands; None where there was none, or it is done."""
-    file = _file(key)
+    file = _file(key, folder)
     read = _read(file)
     if read is None or read.state != "running" or _beats_elsewhere(read):
         return read
@@ -138,17 +140,17 @@ def look(key: tuple[str, int]) -> Note | None:
     return _lost(read)
 
 
-def forget(key: tuple[str, int]) -> None:
+def forget(key: tuple[str, int], folder: Path | None = None) -> None:
     """Remove what a process left that was killed between storing a job and giving its lease back."""
-    if _file(key).exists():
-        with hold(key) as lease:
+    if _file(key, folder).exists():
+        with hold(key, folder) as lease:
             if lease is not None:
                 lease.end("done")
 
 
-def _file(key: tuple[str, int]) -> Path:
+def _file(key: tuple[str, int], folder: Path | None = None) -> Path:
     spec_hash, seed = key
-    return locate().places.leases / f"{spec_hash}-{seed}.json"
+    return (folder or locate().places.leases) / f"{spec_hash}-{seed}.json"
 
 
 def _lock_file(file: Path) -> Path:

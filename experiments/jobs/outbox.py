@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from experiments.common.plain_json import dumps
 from experiments.common.say import say
-from experiments.jobs import lease
+from experiments.jobs.site import THIS_MACHINE, Site
 from experiments.store.digests import file_hash, text_hash
 from experiments.store.error import StoreError
 from experiments.store.lifecycle import Git, Spec, git_state, reopen_run, start_run
@@ -117,7 +117,7 @@ def keep(
     ).write(folder)
 
 
-def deliver(folder: Path) -> Waiting | None:
+def deliver(folder: Path, site: Site = THIS_MACHINE) -> Waiting | None:
     """Store what waits in a work folder, and remove the folder; None where nothing waits there.
 
     Results that were damaged meanwhile are told of and not stored: the job goes on from its last checkpoint.
@@ -125,7 +125,7 @@ def deliver(folder: Path) -> Waiting | None:
     Raises:
         StoreError: the store cannot be used; what waits still does.
     """
-    with _alone(folder) as there:
+    with _alone(folder, site) as there:
         if not there:
             return None
         try:
@@ -147,25 +147,25 @@ def deliver(folder: Path) -> Waiting | None:
         return waiting
 
 
-def deliver_all() -> None:
+def deliver_all(site: Site = THIS_MACHINE) -> None:
     """Store what waits beside this store, whichever command it was left by, and say so.
 
     Raises:
         StoreError: something waits, and the store cannot be used.
     """
-    work = locate().places.work
+    work = site.work
     for left in work.glob(f"{_DONE}*"):
         shutil.rmtree(left, ignore_errors=True)
     for file in sorted(work.glob(f"*/{LIST_FILE}")):
         if not _is_for(file, _server()):
             continue
         try:
-            delivered = deliver(file.parent)
+            delivered = deliver(file.parent, site)
         except StoreError:
             say(f"the results in {file.parent} still wait for the store")
             raise
         if delivered is not None:
-            lease.forget((delivered.spec.hash, delivered.spec.seed))
+            site.forget((delivered.spec.hash, delivered.spec.seed))
             say(f"{delivered.title}: its results waited in {file.parent}, run {delivered.run_id} has them now")
 
 
@@ -181,14 +181,12 @@ def remove(folder: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
+def _alone(folder: Path, site: Site) -> Iterator[bool]:
     """Hold the lock of a folder; False where nothing waits in it, maybe not any more."""
-    from experiments.common.locks import file_lock
-
     if not (folder / LIST_FILE).is_file():
         yield False
         return
-    lock = file_lock(folder / _LOCK_FILE)
+    lock = site.lock(folder / _LOCK_FILE)
     try:
         lock.acquire()
     except FileNotFoundError:  # whoever had it has stored everything and removed the folder

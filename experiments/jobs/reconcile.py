@@ -1,22 +1,19 @@
 """From what is wanted to what is stored: run what is missing, then compare each row with its baseline."""
 
-import socket
 import sys
 from collections.abc import Callable, Sequence
 
-from experiments.common.cores import usable_cores
 from experiments.common.exit_codes import DONE, FAILED
 from experiments.common.plain_text import visible
-from experiments.jobs import lease
 from experiments.jobs.attempt import Outcome, attempt
+from experiments.jobs.choice import Choice, by_default, default_workers
 from experiments.jobs.complete import complete, is_complete
 from experiments.jobs.display import make_display
-from experiments.jobs.executor import Executor, Failure
-from experiments.jobs.executors.in_process import InProcess
-from experiments.jobs.executors.local import Local
+from experiments.jobs.executor import Failure, Run
 from experiments.jobs.job import Job, missing_jobs, stored_pair, wanted_jobs
 from experiments.jobs.outbox import deliver_all
 from experiments.jobs.scheduler import run_jobs
+from experiments.jobs.site import THIS_MACHINE, Site
 from experiments.spec.spec import Spec
 from experiments.store import reader
 from experiments.store.lifecycle import mark_killed
@@ -27,35 +24,35 @@ Collect = Callable[[Spec, StoredRun, StoredRun | None], object]
 
 
 def reconcile(
-    specs: Sequence[Spec], collect: Collect, *, workers: int | None, fail_fast: bool = False
+    specs: Sequence[Spec],
+    collect: Collect,
+    *,
+    workers: int | None,
+    executor: Choice | None = None,
+    fail_fast: bool = False,
 ) -> list[Failure]:
     """Run what is missing of specs and their baselines, then compare and collect each; what failed.
 
-    A row whose baseline failed is kept, and not collected. Timing comes last, with no job of ours beside it.
+    A row whose baseline failed is kept, and not collected. Timing comes last, with no job of ours beside it. Without an
+    `executor`, jobs run in this process where there is one job or one worker, else in workers of this machine.
 
     Raises:
         StoreError: the store cannot be used.
         KeyboardInterrupt: stopped; the same command goes on.
     """
-    deliver_all()
-    mark_lost_runs()
-    workers = workers or default_workers(specs)
-    failures = _run(missing_jobs(specs), workers, attempt, fail_fast=fail_fast)
+    site = THIS_MACHINE if executor is None else executor.site
+    deliver_all(site)
+    mark_lost_runs(site)
+    workers = workers or default_workers(specs, executor)
+    failures = _run(missing_jobs(specs, site), workers, attempt, executor, fail_fast=fail_fast)
     if failures and fail_fast:
         return list(failures.values())
     done = [spec for spec in specs if not any(job.key in failures for job in wanted_jobs([spec]))]
-    untimed = _run([Job(spec) for spec in done if not is_complete(spec)], workers, _complete, at_once=1)
+    jobs = [Job(spec, site=site) for spec in done if not is_complete(spec)]
+    untimed = _run(jobs, workers, _complete, executor, at_once=site.machines)
     for spec in done:
         collect(spec, *stored_pair(spec))
     return [*failures.values(), *untimed.values()]
-
-
-def default_workers(specs: Sequence[Spec]) -> int:
-    """A one-thread process a core; on a GPU one job at a time, because they would fight over it."""
-    from experiments.training.build import pick_device
-
-    on_cpu = all(pick_device(spec.tree["device"]).type == "cpu" for spec in specs)
-    return usable_cores() if on_cpu else 1
 
 
 def report_failures(failures: Sequence[Failure]) -> int:
@@ -67,13 +64,12 @@ def report_failures(failures: Sequence[Failure]) -> int:
     return FAILED if failures else DONE
 
 
-def mark_lost_runs() -> None:
-    """Mark runs of this machine as KILLED that are RUNNING in the store while nobody is on their job."""
-    host = socket.gethostname()
+def mark_lost_runs(site: Site = THIS_MACHINE) -> None:
+    """Mark runs of a site's machines as KILLED that are RUNNING in the store while nobody is on their job."""
     for run in reader.runs(status="RUNNING"):
-        if run.tags.get(HOST, host) != host:
+        if HOST in run.tags and not site.watches(run.tags[HOST]):
             continue
-        note = lease.look(run.job)
+        note = site.look(run.job)
         if note is None or not note.live:
             mark_killed(run.run_id)
             said = f"{run.row} seed {run.seed}: run {run.run_id} was left running, it is marked KILLED"
@@ -81,23 +77,24 @@ def mark_lost_runs() -> None:
 
 
 def _complete(job: Job) -> Outcome:
-    complete(job.spec)
+    complete(job.spec, job.site)
     return Outcome("done")
 
 
 def _run(
     jobs: Sequence[Job],
     workers: int,
-    run: Callable[[Job], Outcome],
+    run: Run,
+    named: Choice | None,
     *,
     at_once: int | None = None,
     fail_fast: bool = False,
 ) -> dict[tuple[str, int], Failure]:
-    """In this process where there is one job or one worker, else in workers, `at_once` of them or all."""
-    apart = min(workers, len(jobs)) > 1
-    executor: Executor = Local(min(at_once or workers, len(jobs)), run) if apart else InProcess(run)
+    """Run jobs on the executor that was named or on the default one, at most `workers` and `at_once` side by side."""
+    choice = named or by_default(min(workers, len(jobs)))
+    executor = choice.make(slots=max(1, min(at_once or workers, workers, len(jobs))), run=run)
     try:
-        with make_display(jobs, live=apart) as display:
+        with make_display(jobs, live=choice.cls.apart) as display:
             return run_jobs(jobs, executor, display, fail_fast=fail_fast)
     finally:
         executor.close()

@@ -13,11 +13,12 @@ from experiments.common.say import say
 from experiments.jobs import outbox
 from experiments.jobs.complete import against_baseline, write_certificate
 from experiments.jobs.job import Job
+from experiments.jobs.site import Site
 from experiments.spec.spec import Spec
 from experiments.store import reader
 from experiments.store.error import StoreError
 from experiments.store.lifecycle import resume_run, start_run
-from experiments.store.locate import locate, work_folder
+from experiments.store.locate import locate
 from experiments.store.names import PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
 from experiments.store.writer import RunWriter
 
@@ -42,17 +43,17 @@ def run_job(job: Job) -> None:
         NonFiniteLoss: training went wrong; the run is marked FAILED.
         KeyboardInterrupt: stopped; the run is marked KILLED and goes on when the job is asked for again.
     """
-    folder = work_folder(*job.key)
+    folder = job.site.work_folder(job.key)
     if job.afresh:
         outbox.remove(folder)
-    elif outbox.deliver(folder) is not None:
+    elif outbox.deliver(folder, job.site) is not None:
         say(f"{job.title}: its results waited in {folder} and are stored now")
         return
     with StopRequest() as stop:
         prepared = prepare(job, folder, stop)
         try:
             train(prepared, stop)
-            deliver(prepared, evaluate(prepared, stop))
+            deliver(prepared, evaluate(prepared, stop), job.site)
         except BaseException as error:
             _end(prepared.run, "FAILED" if _is_its_own_fault(error) else "KILLED")
             raise
@@ -143,7 +144,7 @@ def evaluate(job: Prepared, stop: StopRequest) -> "Evaluation":
     return evaluation.evaluate(job.model, job.spec, job.prompts, job.features, stop=stop)
 
 
-def deliver(job: Prepared, evaluation: "Evaluation") -> None:
+def deliver(job: Prepared, evaluation: "Evaluation", site: Site) -> None:
     """Write all results into the work folder, then from there into the store.
 
     Raises:
@@ -161,12 +162,12 @@ def deliver(job: Prepared, evaluation: "Evaluation") -> None:
     costs = planned_costs(job.spec, job.model.config, job.features)
     costs["train_step_time_s"] = median(progressed.step_times_s)
     outbox.keep(job.folder, job.spec, job.run, losses=progressed.losses, metrics={**costs, **evaluation.scores})
-    _store_results(job.folder, job.spec.title)
+    _store_results(job.folder, job.spec.title, site)
 
 
-def _store_results(folder: Path, title: str) -> None:
+def _store_results(folder: Path, title: str, site: Site) -> None:
     try:
-        delivered = outbox.deliver(folder)
+        delivered = outbox.deliver(folder, site)
     except StoreError:
         say(f"{title}: its results wait in {folder}; the next command stores them, and runs nothing of it again")
         raise

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from experiments.common.interrupt import How
 from experiments.common.problems import UserError
-from experiments.jobs import lease
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Display
 from experiments.jobs.executor import Ended, Executor, Failure, Said
@@ -109,7 +108,7 @@ class _Scheduler:
             raise KeyboardInterrupt
         elif outcome.kind == "taken":
             if not attempts.ask_again_at:
-                note = lease.look(job.key)
+                note = job.site.look(job.key)
                 self._display.note(f"{job.title} waits: {note.described() if note else 'another process is on it'}")
             attempts.ask_again_at = time.monotonic() + ASK_AGAIN_S
             self._display.waits(job)
@@ -124,7 +123,7 @@ class _Scheduler:
 
     def _fail(self, job: Job, outcome: Outcome, attempts: _Attempts) -> None:
         error = outcome.error
-        if error is not None and (isinstance(error, (StoreError, UserError)) or is_of_the_disk(error)):
+        if error is not None and (isinstance(error, (StoreError, UserError)) or is_of_the_disk(error, job.site.work)):
             raise error
         attempts.failed += 1
         # A loss that is not finite comes again: seed and spec decide it.

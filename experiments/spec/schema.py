@@ -107,14 +107,19 @@ def make_schema() -> type[Experiment]:
         branches: list[tuple[str, Any, Any]] = []
         for name in registry.names(slot):
             config = registry.component(slot, name).config
-            _check_component(slot, name, config, taken)
+            check_component(slot, name, config, taken)
             branches.append((name, config | None, field(default=None)))
         slots.append((slot, make_dataclass(f"{slot}_slot", branches, bases=(base,), kw_only=True, slots=True)))
     model = make_dataclass("Model", slots, kw_only=True, slots=True)
     return make_dataclass("ExperimentWithModel", [("model", model)], bases=(Experiment,), kw_only=True, slots=True)
 
 
-def _check_component(slot: str, name: str, config: Any, taken: set[str]) -> None:
+def check_component(slot: str, name: str, config: Any, taken: set[str]) -> None:
+    """Check the name and the config class of a component; `taken` are keys that it stands beside.
+
+    Raises:
+        ValueError: the name is no word of its own, or the config is no dataclass that can be read from YAML.
+    """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 

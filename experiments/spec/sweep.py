@@ -132,10 +132,8 @@ def _checked(
     return checked
 
 
-def _load_components(modules: Sequence[str], problems: list[Problem]) -> type:
-    """Import components from outside, then make the schema of all that is registered."""
-    from experiments.spec.schema import make_schema
-
+def import_components(modules: Sequence[str], problems: list[Problem]) -> None:
+    """Import modules from outside, which register what they bring; one that cannot be imported is a problem."""
     for module in modules:
         try:
             with redirect_stdout(sys.stderr):
@@ -144,6 +142,13 @@ def _load_components(modules: Sequence[str], problems: list[Problem]) -> type:
             allowed = f"modules that can be imported ({type(error).__name__}: {' '.join(str(error).split())})"
             hint = "is its folder on PYTHONPATH, or the working directory?"
             problems.append(wrong_value("components", module, allowed, hint))
+
+
+def _load_components(modules: Sequence[str], problems: list[Problem]) -> type:
+    """Import components from outside, then make the schema of all that is registered."""
+    from experiments.spec.schema import make_schema
+
+    import_components(modules, problems)
     try:
         with uncollected():  # the first look at the registry imports every component
             return make_schema()

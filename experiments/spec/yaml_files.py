@@ -17,12 +17,12 @@ from experiments.spec.overrides import check_value
 
 CONF = Path(__file__).parents[1] / "conf"
 HEADER = "# @package _global_"
-ABLATION, SCALE = "ablation", "scale"
+ABLATION, SCALE, EXECUTOR = "ablation", "scale", "executor"
 SUFFIX = ".yaml"  # Hydra takes no other
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 NO_ABLATION = "leave `ablation` out for the baseline alone"
-_AN = {ABLATION: "an ablation", SCALE: "a scale"}
+_AN = {ABLATION: "an ablation", SCALE: "a scale", EXECUTOR: "an executor"}  # the folders of `--config-dir`
 
 
 def known(group: str, config_dir: Path | None = None) -> dict[str, Path]:
@@ -66,10 +66,10 @@ def check_config_dir(config_dir: Path, problems: list[Problem]) -> None:
     if not config_dir.is_dir():
         problems.append(wrong_value("--config-dir", config_dir, "a directory that exists"))
         return
-    names = [(group, name) for group in (ABLATION, SCALE) for name in _stems(config_dir / group)]
+    names = [(group, name) for group in _AN for name in _stems(config_dir / group)]
     if not names:
-        allowed = "a directory with ablation/*.yaml or scale/*.yaml in it"
-        others = [path for group in (ABLATION, SCALE) for path in misnamed(group, config_dir).values()]
+        allowed = "a directory with ablation/*.yaml, scale/*.yaml or executor/*.yaml in it"
+        others = [path for group in _AN for path in misnamed(group, config_dir).values()]
         problems.append(wrong_value("--config-dir", config_dir, allowed, rename(others[0]) if others else None))
     for group, name in names:
         file = config_dir / group / f"{name}.yaml"

@@ -12,19 +12,22 @@ from experiments.store.locate import locate
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
-def is_of_the_disk(error: BaseException | None) -> bool:
-    """Whether nothing else could be written or read either, or the file at fault is one of ours."""
+def is_of_the_disk(error: BaseException | None, *more: Path) -> bool:
+    """Whether nothing else could be written or read either, or the file at fault is one of ours.
+
+    Folders of ours are those of the store, and `more`.
+    """
     if not isinstance(error, OSError):
         return False
-    return isinstance(error, NoLocks) or error.errno in OF_THE_DISK or _is_ours(error.filename)
+    return isinstance(error, NoLocks) or error.errno in OF_THE_DISK or _is_ours(error.filename, more)
 
 
-def _is_ours(name: object) -> bool:
+def _is_ours(name: object, more: tuple[Path, ...]) -> bool:
     """Whether a file lies among checkpoints, results or features; a cache may hold more, which a row reads itself."""
     if not isinstance(name, str | bytes | os.PathLike):
         return False
     file = Path(os.fsdecode(name))
-    return any(file.is_relative_to(folder) for folder in _our_folders())
+    return any(file.is_relative_to(folder) for folder in (*_our_folders(), *more))
 
 
 def _our_folders() -> list[Path]:

@@ -12,7 +12,7 @@ from experiments.common.checkout import ROOT
 from experiments.store.connection import open_for_writing, use_store
 from experiments.store.digests import ALGORITHM, Digests, text_hash
 from experiments.store.error import StoreError
-from experiments.store.locate import locate, work_folder
+from experiments.store.locate import locate
 from experiments.store.names import (
     BENCHMARKS,
     COMPONENTS,
@@ -37,7 +37,6 @@ __all__ = [
     "resume_run",
     "start_run",
     "use_store",
-    "work_folder",
 ]
 
 UNKNOWN = "unknown"

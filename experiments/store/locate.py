@@ -72,11 +72,6 @@ def locate() -> Store:
     raise _bad_uri(uri, "for another database, start `mlflow server --backend-store-uri ...` and give its http address")
 
 
-def work_folder(spec_hash: str, seed: int) -> Path:
-    """Where a job keeps its checkpoints, and its results until they are logged. Creates nothing."""
-    return locate().places.work / f"{spec_hash}-{seed}"
-
-
 def _is_text(path: str) -> bool:
     """Whether a name of the system's is text."""
     try:

@@ -54,7 +54,7 @@ def _meet(file: str, all_here: Barrier) -> None:
 def test_eight_processes_that_make_one_new_store_at_once_all_succeed(tmp_path: Path) -> None:
     """One store, one experiment, eight finished runs, each of which ended at a time of its own."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["experiments.jobs.executors.local_preload"])
+    context.set_forkserver_preload(["experiments.jobs.preload"])
     all_here, file = context.Barrier(8), tmp_path / "new" / "mlflow.db"
     several = [context.Process(target=_meet, args=(str(file), all_here)) for _ in range(8)]
     for process in several:

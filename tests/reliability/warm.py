@@ -52,7 +52,7 @@ class WarmProcess:
 
     def __init__(self) -> None:
         context = get_context("forkserver")
-        context.set_forkserver_preload(["experiments.jobs.executors.local_preload"])
+        context.set_forkserver_preload(["experiments.jobs.preload"])
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self._process.start()

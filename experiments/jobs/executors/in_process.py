@@ -1,19 +1,20 @@
 """Jobs of this process, one after the other."""
 
-from collections.abc import Callable
-
 from experiments.common.interrupt import How
-from experiments.jobs.attempt import Outcome, attempt, guarded
-from experiments.jobs.executor import Ended, Event
+from experiments.jobs.attempt import Outcome, guarded
+from experiments.jobs.executor import Ended, Event, Executor, NoSettings, Run, register_executor
 from experiments.jobs.job import Job
 
 
-class InProcess:
-    """One job after the other in this process: nothing is forked, and what is printed goes where it always goes."""
+@register_executor("in_process")
+class InProcess(Executor):
+    """One job after the other, in the process of the command: what a job prints goes where it always goes."""
 
-    slots = 1
+    apart = False
 
-    def __init__(self, run: Callable[[Job], Outcome] = attempt):
+    def __init__(self, settings: NoSettings, *, slots: int = 1, run: Run):
+        assert slots == 1, "a process runs one job at a time"
+        self.slots = slots
         self._run = run
         self._job: Job | None = None
         self._stopped = False

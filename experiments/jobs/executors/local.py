@@ -11,7 +11,6 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
@@ -22,40 +21,39 @@ from typing import TYPE_CHECKING
 
 from experiments.common.cores import usable_cores
 from experiments.common.interrupt import How, StopRequest, answered, ask, forget, held_back, let_in
-from experiments.jobs.attempt import Outcome, attempt, guarded
-from experiments.jobs.executor import Ended, Event, Said
+from experiments.jobs.attempt import Outcome, guarded
+from experiments.jobs.executor import Ended, Event, Executor, NoSettings, Run, Said, register_executor
 from experiments.jobs.job import Job
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-PRELOADED = ["experiments.jobs.executors.local_preload"]
+PRELOADED = ["experiments.jobs.preload"]
 READ_AT_ONCE = 65536
 LONGEST_NAME = 103  # bytes of a socket's name: 107 on Linux, 103 on macOS
 LONGEST_IN_IT = len("/pymp-12345678/listener-12345678")  # as `multiprocessing` names a folder and a socket
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
-Run = Callable[[Job], Outcome]
 
+@register_executor("local")
+class Local(Executor):
+    """Worker processes of this machine, of one thread each; one that is gone is replaced when it is needed."""
 
-def warm_up() -> None:
-    """Start importing what workers need while this process goes on, where there are cores for it."""
-    from multiprocessing import forkserver
-
-    with suppress(OSError):  # no folder for its socket: whoever needs a worker is told
-        _context()
-        if usable_cores() > 1:
-            with held_back():  # the server does nothing when asked to stop: it ends with this process
-                forkserver.ensure_running()
-
-
-class Local:
-    """Worker processes, at most `slots`; a worker that is gone is replaced when it is needed."""
-
-    def __init__(self, slots: int, run: Run = attempt):
+    def __init__(self, settings: NoSettings, *, slots: int, run: Run):
         self.slots = slots
         self._run = run
         self._workers: list[_Worker] = []
+
+    @classmethod
+    def warm_up(cls) -> None:
+        """Start importing what workers need while this process goes on, where there are cores for it."""
+        from multiprocessing import forkserver
+
+        with suppress(OSError):  # no folder for its socket: whoever needs a worker is told
+            _context()
+            if usable_cores() > 1:
+                with held_back():  # the server does nothing when asked to stop: it ends with this process
+                    forkserver.ensure_running()
 
     def start(self, job: Job) -> None:
         """Hand the job to a free worker, or to a new one."""
@@ -227,12 +225,7 @@ def _work(connection: Connection, output: int, environment: dict[str, str], run:
 
 def _send(connection: Connection, outcome: Outcome) -> None:
     connection.send(replace(outcome, error=None))
-    try:
-        connection.send(outcome.error)
-    except ConnectionError:
-        raise
-    except Exception:  # an error that does not survive the way
-        connection.send(None)
+    connection.send(outcome.portable().error)
 
 
 def _receive(connection: Connection) -> Outcome:
@@ -241,7 +234,7 @@ def _receive(connection: Connection) -> Outcome:
         return replace(outcome, error=connection.recv())
     except (EOFError, ConnectionError):
         raise
-    except Exception:  # its class wants to be made otherwise, or is not known here
+    except Exception:  # its class is not known here
         return outcome
 
 

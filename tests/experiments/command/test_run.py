@@ -273,7 +273,7 @@ def test_a_command_that_waits_for_a_job_stops_too(store_file, monkeypatch, capsy
         waits.set()
 
     @contextlib.contextmanager
-    def nobody(key):
+    def nobody(*_):
         yield None
 
     monkeypatch.setattr("experiments.jobs.lease.look", taken)

@@ -48,7 +48,10 @@ def test_only_what_is_missing_is_run(store_file, capsys):
     [
         (("--rows", "xattn_every_4rd"), ("`--rows` is `xattn_every_4rd`", "did you mean `xattn_every_4th`?")),
         (("--seeds", "0"), ("`--seeds` is `0`",)),
-        (("--seeds", "many", "--executor", "ray"), ("`--seeds` is `many`", "`--executor` is `ray`; allowed: local")),
+        (
+            ("--seeds", "many", "--executor", "ray"),
+            ("`--seeds` is `many`", "`--executor` is `ray`; allowed: in_process, local"),
+        ),
         (("seed=1", "ablation=xattn_vanilla"), ("did you mean `--seeds`?", "did you mean `--rows`?")),
         (("scale=huge",), ("`scale` is `huge`", "allowed: desk, smol, tiny")),
     ],

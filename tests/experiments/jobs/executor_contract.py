@@ -4,19 +4,29 @@ The jobs are functions of this module, so that a process that knows nothing of t
 """
 
 import os
+import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
 
 import pytest
+from filelock import Timeout
 
 from experiments.jobs.attempt import Outcome
-from experiments.jobs.executor import Ended, Event, Executor, Said
+from experiments.jobs.choice import Choice, default_workers
+from experiments.jobs.executor import EXECUTORS, Ended, Event, Executor, Run, Said
 from experiments.jobs.job import Job
+from experiments.jobs.site import Site
+from experiments.store.error import URI_VARIABLE
+from experiments.store.places import LOCKS_VARIABLE
 from tests.experiments.commands import tiny_spec
 
 PATIENCE_S = 60.0
+SOON_S = 0.1  # whoever can begin has begun by then
+KEY = ("0123456789abcdef", 3)  # of a job that there is not
 
 
 class CannotTravel(Exception):
@@ -25,6 +35,13 @@ class CannotTravel(Exception):
     def __init__(self, what: str):
         super().__init__(what)
         self.lock = threading.Lock()
+
+
+def rest() -> None:
+    """In short sleeps: a signal that comes just before one begins does not end it."""
+    ended = time.monotonic() + PATIENCE_S
+    while time.monotonic() < ended:
+        time.sleep(0.05)
 
 
 def talk(job: Job) -> Outcome:
@@ -52,7 +69,7 @@ def die(job: Job) -> Outcome:
 
 def wait_for_stop(job: Job) -> Outcome:
     print("ready", flush=True)
-    time.sleep(PATIENCE_S)
+    rest()
     return Outcome("done")
 
 
@@ -60,10 +77,10 @@ def resist_once(job: Job) -> Outcome:
     """The first Ctrl-C is answered late, as by a job that writes its checkpoint; the second at once."""
     try:
         print("ready", flush=True)
-        time.sleep(PATIENCE_S)
+        rest()
     except KeyboardInterrupt:
         print("saving", flush=True)
-        time.sleep(PATIENCE_S)
+        rest()
     return Outcome("done")
 
 
@@ -80,6 +97,11 @@ def two_at_once(job: Job) -> Outcome:
 
 def jobs(count: int) -> list[Job]:
     return [Job(tiny_spec(f"seed={seed}")) for seed in range(count)]
+
+
+def has_a_lease(site: Site) -> bool:
+    with site.hold(KEY) as held:
+        return held is not None
 
 
 def run_all(executor: Executor, wanted: list[Job]) -> list[Event]:
@@ -109,22 +131,117 @@ def wait_until_said(executor: Executor, line: str, times: int = 1) -> None:
 
 
 class ExecutorContract:
-    """Inherit, and say how the executor is made."""
+    """Inherit, and say under which name the executor is registered, and its settings if it has any.
 
-    def make(self, run: Callable[[Job], Outcome]) -> Executor:
-        raise AssertionError("the class that inherits says how")
+    The store and the machine's locks of these tests are in a temporary folder.
+    """
+
+    name: ClassVar[str]
+    settings: ClassVar[Mapping[str, Any]] = {}
+    apart: ClassVar[bool] = False
+
+    @pytest.fixture(autouse=True)
+    def own_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv(URI_VARIABLE, f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}")
+        monkeypatch.setenv(LOCKS_VARIABLE, str(tmp_path))
 
     @pytest.fixture
-    def running(self):
+    def choice(self) -> Choice:
+        registered = EXECUTORS.get(self.name)
+        return Choice(registered.cls, registered.settings(**self.settings))
+
+    @pytest.fixture
+    def running(self, choice):
         made = []
 
-        def make(run: Callable[[Job], Outcome]) -> Executor:
-            made.append(self.make(run))
+        def make(run: Run) -> Executor:
+            made.append(choice.make(slots=2 if self.apart else 1, run=run))
             return made[-1]
 
         yield make
         for executor in made:
             executor.close()
+
+    def test_it_says_whether_its_jobs_run_apart(self, choice):
+        """A display shows a board of jobs that run apart, and nothing beside one that prints here."""
+        assert choice.cls.apart == self.apart
+
+    def test_it_has_room_for_as_many_jobs_as_it_was_asked_for(self, choice):
+        """Making one starts no job, and closing it at once is no error."""
+        for slots in (1, 2) if self.apart else (1,):
+            executor = choice.make(slots=slots, run=talk)
+            assert executor.slots == slots
+            executor.close()
+
+    def test_warming_up_twice_is_as_once(self, choice):
+        """A command may be called again in a process that is warm."""
+        choice.cls.warm_up()
+        choice.cls.warm_up()
+
+    def test_its_site_has_room_for_jobs(self, choice):
+        """Workers by default and timing passes at once: one or more."""
+        assert default_workers([tiny_spec()], choice) >= 1
+        assert choice.site.machines >= 1
+
+    def test_its_site_travels_with_a_job(self, choice):
+        """Wherever a job is unpickled, it finds the same folders."""
+        job = pickle.loads(pickle.dumps(Job(tiny_spec(), site=choice.site)))
+        assert job.site.work_folder(job.key) == choice.site.work_folder(job.key)
+
+    def test_jobs_have_work_folders_of_their_own(self, choice):
+        """One a seed and spec, all under the site's; asking makes none."""
+        keys = [("a" * 16, 0), ("a" * 16, 1), ("b" * 16, 0)]
+        folders = [choice.site.work_folder(key) for key in keys]
+        assert len(set(folders)) == 3
+        assert {folder.parent for folder in folders} == {choice.site.work}
+        assert not any(folder.exists() for folder in folders)
+
+    def test_one_attempt_at_a_time_has_a_lease(self, choice):
+        """A second one gets none while the first lives, and what it was left as can be told until the job is done."""
+        site = choice.site
+        assert site.look(KEY) is None
+        with site.hold(KEY) as held:
+            assert held is not None and held.left_by is None
+            assert site.look(KEY).live and site.watches(site.look(KEY).host)
+            with site.hold((KEY[0], KEY[1] + 1)) as other:
+                assert other is not None
+            with ThreadPoolExecutor(1) as elsewhere:
+                assert elsewhere.submit(has_a_lease, site).result(PATIENCE_S) is False
+            held.end("stopped")
+        assert site.look(KEY).state == "stopped"
+        with site.hold(KEY) as held:
+            assert held.left_by.state == "stopped"
+            held.end("done")
+        assert site.look(KEY) is None
+
+    def test_a_lease_that_was_left_is_forgotten(self, choice):
+        """That of a job which is stored all the same."""
+        with choice.site.hold(KEY) as held:
+            held.end("failed")
+        choice.site.forget(KEY)
+        assert choice.site.look(KEY) is None
+
+    def test_a_lock_is_held_once(self, choice, tmp_path):
+        """By whoever stores what waits in a folder."""
+        with choice.site.lock(tmp_path / "a.lock"), pytest.raises(Timeout):
+            choice.site.lock(tmp_path / "a.lock").acquire(timeout=0)
+
+    def test_a_timing_pass_has_its_machine(self, choice):
+        """It begins after the jobs there have ended, and jobs begin after it."""
+        entered = threading.Event()
+
+        def enter(how):
+            with how():
+                entered.set()
+
+        for first, then in ((choice.site.beside_others, choice.site.alone), (choice.site.alone, choice.site.alone)):
+            entered.clear()
+            with first():
+                waiting = threading.Thread(target=enter, args=(then,))
+                waiting.start()
+                assert not entered.wait(SOON_S)
+            waiting.join(PATIENCE_S)
+            assert entered.is_set()
 
     def test_every_job_ends_once(self, running):
         """As many ends as jobs, whatever the number of slots."""
@@ -149,6 +266,8 @@ class ExecutorContract:
 
 class ApartContract(ExecutorContract):
     """The same for executors whose jobs run in processes of their own: what kills one does not reach this one."""
+
+    apart = True
 
     def test_lines_come_in_their_order_before_the_end(self, running):
         """Each job's own, and no other's."""

@@ -11,6 +11,7 @@ import pytest
 from experiments.command.cli import main
 from experiments.jobs.attempt import Outcome
 from experiments.jobs.display import Lines
+from experiments.jobs.executor import NoSettings
 from experiments.jobs.executors.local import Local
 from experiments.jobs.reconcile import mark_lost_runs
 from experiments.jobs.scheduler import RETRIES, run_jobs
@@ -91,7 +92,7 @@ def hungry(job) -> Outcome:
 
 def test_out_of_memory_in_a_worker_fails_one_job(store_file, capsys):
     """It is tried again, then given up with the system's words; the others are done."""
-    executor = Local(2, hungry)
+    executor = Local(NoSettings(), slots=2, run=hungry)
     try:
         (failure,) = run_jobs(jobs(4), executor, Lines()).values()
     finally:
@@ -103,7 +104,7 @@ def test_out_of_memory_in_a_worker_fails_one_job(store_file, capsys):
 
 def test_a_worker_that_the_system_kills_each_time_is_given_up(store_file):
     """As by the kernel when memory runs out: it does not come further, so it is not begun for ever."""
-    executor = Local(2, killed)
+    executor = Local(NoSettings(), slots=2, run=killed)
     try:
         (failure,) = run_jobs(jobs(3), executor, Lines()).values()
     finally:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.common.checkout import ROOT
+from experiments.jobs.site import THIS_MACHINE
 from experiments.store import connection, lifecycle, locate, names, patience, reader
 from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE, StoreError
 from experiments.store.lifecycle import start_run
@@ -40,9 +41,10 @@ def test_the_store_does_not_depend_on_the_working_directory(tmp_path: Path) -> N
     """Anywhere, in a new process, `use_store` names the repository's store, tells MLflow so, and creates nothing."""
     existed = locate.DEFAULT_FILE.exists()
     code = (
-        "from experiments.store import use_store; from experiments.store.locate import work_folder; uri = use_store()\n"
+        "from experiments.store import use_store; from experiments.jobs.site import THIS_MACHINE; uri = use_store()\n"
+        "work = THIS_MACHINE.work_folder(('abc', 2))\n"
         "import os, mlflow; assert mlflow.get_tracking_uri() == uri == os.environ['MLFLOW_TRACKING_URI']\n"
-        "assert os.environ['MLFLOW_DISABLE_TELEMETRY'] == 'true'; print(uri); print(work_folder('abc', 2))"
+        "assert os.environ['MLFLOW_DISABLE_TELEMETRY'] == 'true'; print(uri); print(work)"
     )
     process = python(code, cwd=tmp_path)
     out, err = process.communicate(timeout=120)
@@ -57,9 +59,9 @@ def test_the_store_does_not_depend_on_the_working_directory(tmp_path: Path) -> N
 def test_the_work_folder_is_beside_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints lie beside the sqlite file, and under `.cache` for a server; asking makes no folder."""
     monkeypatch.setenv(URI, "sqlite:////nowhere/at all/mlflow.db")
-    assert lifecycle.work_folder("abc", 1) == Path("/nowhere/at all/work/abc-1")
+    assert THIS_MACHINE.work_folder(("abc", 1)) == Path("/nowhere/at all/work/abc-1")
     monkeypatch.setenv(URI, "https://team.example:5000/")
-    assert lifecycle.work_folder("abc", 1) == ROOT / ".cache" / "work" / "abc-1"
+    assert THIS_MACHINE.work_folder(("abc", 1)) == ROOT / ".cache" / "work" / "abc-1"
     assert locate.locate().uri == "https://team.example:5000"
 
 

@@ -3,20 +3,16 @@
 import importlib
 import sys
 
-from experiments.jobs.executors.in_process import InProcess
-from experiments.jobs.executors.local import Local
 from experiments.store import connection
 from tests.experiments.jobs.executor_contract import ApartContract, ExecutorContract
 
 
-class TestHere(ExecutorContract):
-    def make(self, run):
-        return InProcess(run)
+class TestInProcess(ExecutorContract):
+    name = "in_process"
 
 
 class TestLocal(ApartContract):
-    def make(self, run):
-        return Local(2, run)
+    name = "local"
 
 
 def test_what_cannot_be_imported_ahead_ends_no_server(monkeypatch):
@@ -26,5 +22,5 @@ def test_what_cannot_be_imported_ahead_ends_no_server(monkeypatch):
         raise RuntimeError("no home")
 
     monkeypatch.setattr(connection, "import_mlflow", fails)
-    monkeypatch.delitem(sys.modules, "experiments.jobs.executors.local_preload", raising=False)
-    importlib.import_module("experiments.jobs.executors.local_preload")
+    monkeypatch.delitem(sys.modules, "experiments.jobs.preload", raising=False)
+    importlib.import_module("experiments.jobs.preload")

@@ -1,0 +1,70 @@
+"""The flag `--executor`: refused as soon as its name is known to be wrong, warmed up early, chosen with the specs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.common.problems import Problem, UserError, refuse
+
+if TYPE_CHECKING:
+    from experiments.jobs.choice import Choice
+    from experiments.spec.spec import Spec
+    from experiments.spec.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class AskedExecutor:
+    """What a command line says about where its jobs run."""
+
+    name: str | None = None  # None: in this process, or in workers of this machine
+    workers: int | None = None
+    config_dir: Path | None = None
+
+    @classmethod
+    def of(
+        cls, flags: Mapping[str, str], overrides: Sequence[str], workers: int | None, problems: list[Problem]
+    ) -> "AskedExecutor":
+        """The flags' executor; a name is a problem here unless `components=` may still bring it."""
+        name = flags.get("--executor")
+        config_dir = Path(flags["--config-dir"]) if "--config-dir" in flags else None
+        if name is not None and not any(override.partition("=")[0] == "components" for override in overrides):
+            from experiments.jobs.choice import unknown
+            from experiments.jobs.executor import EXECUTORS
+
+            if name not in EXECUTORS.names():
+                problems.append(unknown(name, config_dir))
+        return cls(name, workers, config_dir)
+
+    def warm_up(self) -> None:
+        """Let an executor that is known by now start on its workers, while components are imported here."""
+        from experiments.jobs.executor import EXECUTORS
+
+        name = self.name or ("in_process" if self.workers == 1 else "local")
+        if name in EXECUTORS.names():
+            EXECUTORS.get(name).cls.warm_up()
+
+    def resolve(self, sweeps: "Sequence[Sweep]") -> "tuple[list[Spec], Choice | None]":
+        """The specs of a command and its executor; None where the default is to be taken.
+
+        Raises:
+            UserError: something is wrong with either; all of it is named.
+        """
+        from experiments.spec.spec import specs_of
+
+        specs: list[Spec] = []
+        problems: list[Problem] = []
+        try:
+            specs = [spec for sweep in sweeps for spec in specs_of(sweep)]
+        except UserError as error:
+            problems += error.problems
+        choice = None
+        if self.name is not None and not any(problem.key == "components" for problem in problems):
+            from experiments.jobs.choice import choose
+
+            try:
+                choice = choose(self.name, workers=self.workers, config_dir=self.config_dir)
+            except UserError as error:
+                problems += error.problems
+        refuse(problems)
+        return specs, choice
