@@ -21,10 +21,9 @@ from experiments.spec.resolve import component_files
 from experiments.spec.spec import make_spec
 from experiments.store import reader
 from flamingo_core import registry
+from tests.docs.page import blocks, of_components
 from tests.experiments.commands import QUICK, run_here, tiny_spec
 
-PAGE = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
-FENCED = re.compile(r"(?P<before>.*?)^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 MODULE, ROW, TEST = "my/module.py", "my_conf/ablation/my_row.yaml", "my/test_module.py"
 CONTRACTS = {"resampler": "ResamplerContract", "xattn": "XattnContract", "vision": "VisionContract"}
 
@@ -34,14 +33,13 @@ def read_page() -> tuple[dict[str, dict[str, str]], list[str]]:
     files: dict[str, dict[str, str]] = {}
     found: list[dict[str, str]] = []
     commands = []
-    for block in FENCED.finditer(PAGE):
-        if block["language"] == "bash":
-            commands.append(block["text"].strip())
+    for path, text in blocks(of_components()):
+        if path == "bash":
+            commands.append(text)
             continue
-        path = re.findall(r"`([\w/]+\.(?:py|yaml))`", block["before"])[-1]
         if path == MODULE:
             found.append({})
-        found[-1][path] = block["text"]
+        found[-1][path] = text
     for example in found:
         (slot,) = yaml.safe_load(example[ROW])["model"]
         files[slot] = example

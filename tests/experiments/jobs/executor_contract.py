@@ -6,6 +6,7 @@ The jobs are functions of this module, so that a process that knows nothing of t
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -47,6 +48,14 @@ def rest() -> None:
 def talk(job: Job) -> Outcome:
     for number in range(3):
         print(f"{job.title} says {number}", flush=True)
+    return Outcome("done")
+
+
+def use_a_text_file(job: Job) -> Outcome:
+    for file in (sys.stdout, sys.stderr):
+        file.write(f"{file.isatty()} ")
+        file.writelines(["a ", "line\n"])
+        file.flush()
     return Outcome("done")
 
 
@@ -277,6 +286,11 @@ class ApartContract(ExecutorContract):
             assert [event.line for event in told[:-1]] == [f"baseline seed {seed} says {number}" for number in range(3)]
             assert isinstance(told[-1], Ended)
 
+    def test_what_a_job_prints_to_is_a_text_file(self, running):
+        """As progress bars and libraries ask of it; it is no terminal."""
+        events = run_all(running(use_a_text_file), jobs(1))
+        assert [event.line for event in events if isinstance(event, Said)] == ["False a line"] * 2
+
     def test_a_killed_process_has_lost_its_job(self, running):
         """It is told apart from a failure, what it said last is heard, and the others go on."""
         events = run_all(running(die), jobs(3))
@@ -288,6 +302,7 @@ class ApartContract(ExecutorContract):
         monkeypatch.setenv("MARKS", str(tmp_path))
         executor = running(two_at_once)
         events = run_all(executor, jobs(6))
+        assert set(kinds(events).values()) == {"done"}, "they find the mark's folder in the command's environment"
         counts = {int(event.line.removeprefix("running ")) for event in events if isinstance(event, Said)}
         assert counts <= set(range(1, executor.slots + 1))
         assert executor.slots in counts
