@@ -1,4 +1,4 @@
-"""What assumes one machine is asked of the site of the executor: a command at another one leaves nothing at this one."""
+"""What assumes one machine is asked of the executor's site: a command at another one leaves nothing at this one."""
 
 import pytest
 
