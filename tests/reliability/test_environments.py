@@ -176,7 +176,8 @@ def test_sockets_have_short_names_wherever_temporary_files_lie(tmp_path: Path) -
     long = tmp_path / ("t" * 100)
     long.mkdir()
     code = (
-        "from multiprocessing.util import get_temp_dir; from experiments.jobs.executors import local; local.PRELOADED = []\n"
+        "from multiprocessing.util import get_temp_dir\n"
+        "from experiments.jobs.executors import local; local.PRELOADED = []\n"
         "process = local._context().Process(target=print, args=('hello',)); process.start(); process.join()\n"
         "print(get_temp_dir())"
     )
