@@ -96,6 +96,23 @@ class Flamingo(PreTrainedModel, GenerationMixin):
         return self
 
     @torch.no_grad()
+    def preprocess(self, media: Sequence[Any]) -> Tensor:
+        """Arrays of uint8, (F, 3, h, w) each -> pixels (N, F, 3, H, W) that `encode_media` takes; runs while loading.
+
+        Media of one size stay as they are: the encoder resizes and normalises them together. Others are first brought
+        to the encoder's size by its own `preprocess`.
+
+        Raises:
+            ValueError: sizes differ, and the encoder has no `preprocess`.
+        """
+        tensors = [torch.as_tensor(medium) for medium in media]
+        if len({tensor.shape for tensor in tensors}) > 1:
+            own = getattr(self.vision, "preprocess", None)
+            if own is None:
+                raise ValueError(f"media differ in size, and {type(self.vision).__name__} has no `preprocess`")
+            tensors = [own(tensor) for tensor in tensors]
+        return torch.stack(tensors) if tensors else torch.zeros((0, 1, 3, 1, 1), dtype=torch.uint8)
+
     def encode_media(self, media: Tensor) -> Tensor:
         """Pixels (N, F, 3, H, W) -> features (N, F, S, V), without a graph: the encoder is frozen."""
         pixels = media.flatten(0, 1)  # (N*F, 3, H, W)

@@ -26,18 +26,16 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finish
     from experiments.analysis.table.build import build
     from experiments.analysis.table.pair_cache import forgiving
     from experiments.analysis.table.select import beside
-    from experiments.data.world.scenes import parse_id
-    from experiments.data.world.world import World, save_picture
+    from experiments.data.picture import save_picture
 
-    world = World(spec.data.world)
-    folder = locate().places.pictures / f"{world.config.image_size}px"
+    sources, folder = spec.sources(), locate().places.pictures
 
-    def picture_file(medium: str) -> Path | None:
-        parse_id(medium)  # it comes from the store: what is no medium names no file
-        path = folder / f"{medium}.png"
+    def picture_file(benchmark: str, medium: str) -> Path | None:
+        source = sources.of(benchmark)
+        path = folder / f"{source.picture_name(medium)}.png"  # an id comes from the store: what is none names no file
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_picture(world, medium, path)
+            save_picture(source, medium, path)
         except OSError:  # a full disk, a folder that is not ours: the row is printed all the same
             return None
         return path

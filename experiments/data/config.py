@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from experiments.common.rules import ABOVE_ZERO, Checked, allow, at_least
+from experiments.common.rules import ABOVE_ZERO, ADDED, Checked, allow, at_least
 from experiments.data.world.config import WorldConfig
 
+WORLD = "world"  # the source that every role has unless it names another
+_A_SOURCE = {**ADDED, **allow("the name of a source", lambda value: isinstance(value, str))}
 DATASETS = ("m3w", "align", "ltip", "laion", "vtp")
 
 
@@ -14,6 +16,14 @@ class DatasetConfig(Checked):
 
     batch_size: int = field(metadata=at_least(1))
     loss_weight: float = field(metadata=ABOVE_ZERO)
+    source: str = field(default=WORLD, metadata=_A_SOURCE)  # where its documents come from
+
+
+@dataclass(kw_only=True, slots=True)
+class QueriesConfig(Checked):
+    """Where a benchmark's queries and demonstrations come from."""
+
+    source: str = field(default=WORLD, metadata=_A_SOURCE)
 
 
 @dataclass(kw_only=True, slots=True)

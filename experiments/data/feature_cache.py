@@ -1,6 +1,6 @@
-"""Features of media on disk, encoded once for all runs and processes that share an encoder and a world.
+"""Features of media on disk, encoded once for all runs and processes that share an encoder and a source.
 
-A file holds one source of media of one split. It is named by everything its content depends on, and carries a hash of
+A file holds one block of a source's media. It is named by everything its content depends on, and carries a hash of
 its content: one that was cut short or altered is noticed when it is opened, and made again. One that is whole is read
 without a lock; where none can be made, features are held in memory. Timing never reads it.
 
@@ -23,11 +23,7 @@ import numpy as np
 from experiments.common.locks import NoLocks, file_lock
 from experiments.common.outside_code import imported_hash
 from experiments.common.progress import Progress
-from experiments.data.config import DATASETS
-from experiments.data.world.config import WorldConfig
-from experiments.data.world.documents import num_media
-from experiments.data.world.scenes import parse_id
-from experiments.data.world.world import VERSION, World
+from experiments.data.source import Source, Sources
 from experiments.store.error import CACHE_VARIABLE
 from experiments.store.places import cache_folder
 
@@ -40,13 +36,42 @@ ENCODE_BATCH = 64  # media encoded at once
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # to be made by the user; any other fault costs time alone
 
 
-class FeatureCache:
-    """What a model's frozen encoder makes of the world's media: float16 on disk, the model's precision when read."""
+class Features:
+    """Features by role: a model's frozen encoder over the sources of a spec."""
 
     def __init__(
         self,
         model: "Flamingo",
-        world: World,
+        sources: Sources,
+        *,
+        folder: Path | None = None,
+        more_in: Path | None = None,
+        components: Sequence[str] = (),
+    ):
+        """Arguments as those of `FeatureCache`."""
+        self._sources = sources
+        self._make = lambda source: FeatureCache(model, source, folder=folder, more_in=more_in, components=components)
+        self._caches: dict[int, FeatureCache] = {}
+
+    def of_role(self, role: str) -> "FeatureCache":
+        """The features of a role's source."""
+        source = self._sources.of(role)
+        if id(source) not in self._caches:
+            self._caches[id(source)] = self._make(source)
+        return self._caches[id(source)]
+
+    def of(self, role: str, ids: Sequence[str]) -> "Tensor":
+        """Ids -> (N, F, S, V) on the model's device, all of them pictures or all of them clips."""
+        return self.of_role(role).of(ids)
+
+
+class FeatureCache:
+    """Features of one source's media by a model's frozen encoder: float16 on disk, the model's precision when read."""
+
+    def __init__(
+        self,
+        model: "Flamingo",
+        source: Source,
         *,
         folder: Path | None = None,
         more_in: Path | None = None,
@@ -56,51 +81,63 @@ class FeatureCache:
 
         `components` are the modules from outside that the command names.
         """
-        self.world = world
+        self.source = source
         self._model = model
-        key = _key(model, world, components)
+        key = _key(model, source, components)
         self._folder = (folder or cache_folder() / "features") / key
         self._more = [] if more_in is None else [more_in / key]
         self._told = False
-        self._open: dict[tuple[str, str], Tensor] = {}  # float16 (N, F, S, V) by split and source
+        self._open: dict[str, Tensor] = {}  # float16 (N, F, S, V) by block
 
     def prepare(self, ids: Iterable[str]) -> None:
-        """Open the files in which these media are; those that are not there are made.
+        """Open the blocks in which these media are; those that are not there are made.
 
         Raises:
             OSError: there is no space for them.
         """
-        for split, source in dict.fromkeys(parse_id(medium)[:2] for medium in ids):
-            self._file(split, source)
+        blocks = (self.source.block(medium) for medium in ids)
+        for name in dict.fromkeys(block[0] for block in blocks if block is not None):
+            self._block(name)
 
     def of(self, ids: Sequence[str]) -> "Tensor":
-        """Ids -> (N, F, S, V) on the model's device, all of them pictures or all of them clips."""
+        """Ids -> (N, F, S, V) on the model's device, all of them pictures or all of them clips.
+
+        Media of no block are encoded each time.
+        """
         import torch
 
-        places: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for place, medium in enumerate(ids):
-            split, source, index = parse_id(medium)
-            places.setdefault((split, source), []).append((place, index))
         rows: list[Tensor] = [torch.empty(0)] * len(ids)
-        for (split, source), some in places.items():
-            held = self._file(split, source)
+        places: dict[str, list[tuple[int, int]]] = {}
+        loose: dict[str, list[int]] = {}
+        for place, medium in enumerate(ids):
+            block = self.source.block(medium)
+            if block is None:
+                loose.setdefault(medium, []).append(place)
+            else:
+                places.setdefault(block[0], []).append((place, block[1]))
+        for name, some in places.items():
+            held = self._block(name)
             for place, index in some:
                 rows[place] = held[index]
+        if loose:
+            for encoded, at in zip(self._encode(list(loose)), loose.values(), strict=True):
+                for place in at:
+                    rows[place] = encoded
         return torch.stack(rows).to(self._model.device, self._model.dtype)
 
-    def _file(self, split: str, source: str) -> "Tensor":
-        if (split, source) not in self._open:
-            self._open[split, source] = self._load_or_make(split, source)
-        return self._open[split, source]
+    def _block(self, name: str) -> "Tensor":
+        if name not in self._open:
+            self._open[name] = self._load_or_make(name)
+        return self._open[name]
 
-    def _load_or_make(self, split: str, source: str) -> "Tensor":
-        count = _count(self.world.config, split, source)
-        name = f"{split}-{source}-{count}.safetensors"
+    def _load_or_make(self, block: str) -> "Tensor":
+        ids = self.source.block_media(block)
+        name = f"{block}-{len(ids)}.safetensors"
         for folder in (self._folder, *self._more):
             whole = _load_whole(folder / name, tell=True)
             if whole is not None:
                 return whole
-        return self._make(self._folder / name, [f"{split}/{source}/{index}" for index in range(count)])
+        return self._make(self._folder / name, ids)
 
     def _make(self, path: Path, ids: list[str]) -> "Tensor":
         """Encode and write a file, where no other process has made it meanwhile; what cannot be kept is encoded only.
@@ -159,14 +196,18 @@ class FeatureCache:
         import torch
 
         encoded = []
-        label = f"encoding {source}"
-        with Progress(label, len(ids), "medium") as progress:
+        with Progress(f"encoding {source}", len(ids), "medium") as progress:
             for start in range(0, len(ids), ENCODE_BATCH):
                 some = ids[start : start + ENCODE_BATCH]
-                pixels = torch.from_numpy(self.world.media(some)).to(self._model.device)
-                encoded.append(self._model.encode_media(pixels).to("cpu", torch.float16))
+                encoded.append(self._encode(some))
                 progress.advance(by=len(some))
         return torch.cat(encoded)
+
+    def _encode(self, ids: Sequence[str]) -> "Tensor":
+        import torch
+
+        pixels = self._model.preprocess(self.source.media(ids)).to(self._model.device)
+        return self._model.encode_media(pixels).to("cpu", torch.float16)
 
 
 def _load_whole(path: Path, *, tell: bool = False) -> "Tensor | None":
@@ -200,14 +241,7 @@ def _name(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
-def _count(config: WorldConfig, split: str, source: str) -> int:
-    """How many media of a source there are in a split."""
-    if split == "train" and source in DATASETS:
-        return num_media(config, source)
-    return {"support": config.support, "val": config.val_queries, "test": config.queries}[split]
-
-
-def _key(model: "Flamingo", world: World, components: Sequence[str]) -> str:
+def _key(model: "Flamingo", source: Source, components: Sequence[str]) -> str:
     """16 digits that move with the encoder's weights, code and config, with the pictures, and with what computes."""
     import torch
 
@@ -223,7 +257,7 @@ def _key(model: "Flamingo", world: World, components: Sequence[str]) -> str:
         type(model.vision).__qualname__,
         hashlib.sha256(Path(code).read_bytes()).hexdigest() if code else "",
         {key: value for key, value in asdict(config).items() if key != "path"},
-        [VERSION, world.config.image_size, world.config.frames],
+        source.pixels_version(),
         [torch.__version__, model.device.type],
     ]
     if not registry.component("vision", model.config.vision["name"]).built_in:

@@ -4,22 +4,25 @@ A batch is decided by (seed, data set, step) alone: what else is in the mixture,
 training resumed change nothing. B examples, T tokens, N media in all examples together, F frames, H x W pixels.
 """
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from experiments.data.batch import Batch
 from experiments.data.config import DataConfig
 from experiments.data.document import Document, layout
 from experiments.data.draws import generator
+from experiments.data.pixels import stacked
+from experiments.data.source import Sources
 from experiments.data.tokenizer import encode, image_token_id
-from experiments.data.world.documents import document, num_documents
-from experiments.data.world.world import World
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from experiments.data.feature_cache import FeatureCache
+    from experiments.data.feature_cache import Features
 
 IGNORED = -100  # the label of a token that is not learned
 _INTERLEAVED = ("m3w",)
@@ -28,18 +31,28 @@ _INTERLEAVED = ("m3w",)
 class Mixture:
     """Batches of every data set of the mixture, in the order of the mixture."""
 
-    def __init__(self, data: DataConfig, *, seed: int, tokenizer: "PreTrainedTokenizerBase"):
-        self.datasets = tuple(data.mixture)
-        self.world = World(data.world)
+    def __init__(self, data: DataConfig, sources: Sources, *, seed: int, tokenizer: "PreTrainedTokenizerBase"):
+        self.datasets, self.sources = tuple(data.mixture), sources
         self._data, self._seed, self._tokenizer = data, seed, tokenizer
         self._image_token = image_token_id(tokenizer)
         self._orders: dict[tuple[str, int], np.ndarray] = {}
 
-    def batch(self, dataset: str, step: int, *, features: "FeatureCache | None" = None) -> Batch:
-        """What a step reads of one data set: its next examples in the epoch's order, with pixels or their features."""
+    def batch(
+        self,
+        dataset: str,
+        step: int,
+        *,
+        features: "Features | None" = None,
+        preprocess: "Callable[[Sequence[npt.NDArray[np.uint8]]], Tensor]" = stacked,
+    ) -> Batch:
+        """The examples that a step reads of one data set, the next in the epoch's order, with pixels or features.
+
+        `preprocess` is the encoder's: (F, 3, h, w) each -> (N, F, 3, H, W). Without it media must have one size.
+        """
         import torch
 
-        documents = [document(self._data.world, dataset, index) for index in self._indices(dataset, step)]
+        source = self.sources.of(dataset)
+        documents = [source.document(dataset, index) for index in self._indices(dataset, step)]
         rows = [self._row(dataset, step, example) for example in documents]
         shape = len(rows), max(len(ids) for ids, _, _ in rows)
         input_ids = np.full(shape, self._tokenizer.pad_token_id, dtype=np.int64)  # (B, T)
@@ -58,15 +71,15 @@ class Mixture:
             attention_mask=torch.from_numpy(attention_mask),
             labels=torch.from_numpy(labels),
             text_time=torch.from_numpy(text_time),
-            media=torch.from_numpy(self.world.media(media_ids)) if features is None else None,
-            media_features=None if features is None else features.of(media_ids),
+            media=preprocess(source.media(media_ids)) if features is None else None,
+            media_features=None if features is None else features.of(dataset, media_ids),
             media_counts=torch.tensor([len(example.media) for example in documents]),
             media_ids=media_ids,
         )
 
     def _indices(self, dataset: str, step: int) -> list[int]:
         """Examples of a step: every epoch is a permutation of its own, and steps go through epochs end to end."""
-        size, count = getattr(self._data, dataset).batch_size, num_documents(self._data.world, dataset)
+        size, count = getattr(self._data, dataset).batch_size, self.sources.of(dataset).count(dataset)
         places = [divmod(place, count) for place in range(step * size, (step + 1) * size)]
         return [int(self._order(dataset, epoch, count)[place]) for epoch, place in places]
 

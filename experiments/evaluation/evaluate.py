@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments.common.interrupt import StopRequest
 from experiments.common.progress import Progress
-from experiments.data.config import DataConfig
-from experiments.data.feature_cache import FeatureCache
+from experiments.data.feature_cache import Features
+from experiments.data.source import Sources
 from experiments.data.tokenizer import tokenizer_of
-from experiments.data.world.world import World
 from experiments.evaluation.benchmark import BENCHMARKS
 from experiments.evaluation.config import EvalConfig
 from experiments.evaluation.decode import answer
@@ -40,9 +39,8 @@ class Spec(Protocol):
     def model(self) -> dict[str, Any]:
         """The four slots."""
 
-    @property
-    def data(self) -> DataConfig:
-        """Where queries come from."""
+    def sources(self) -> Sources:
+        """Where queries come from, by role."""
 
     @property
     def eval(self) -> EvalConfig:
@@ -59,9 +57,9 @@ class Evaluation:
 
 def all_prompts(spec: Spec, *, split: str = "test") -> dict[str, list[Prompt]]:
     """Every prompt of every benchmark: the same for all rows of a seed."""
-    world = World(spec.data.world)
+    sources = spec.sources()
     return {
-        name: build_prompts(world, name, seed=spec.seed, shots=spec.eval.shots, split=split)
+        name: build_prompts(sources.of(name), name, seed=spec.seed, shots=spec.eval.shots, split=split)
         for name in spec.eval.benchmarks
     }
 
@@ -72,7 +70,7 @@ def prompts_hash(prompts: dict[str, list[Prompt]]) -> str:
 
 
 def evaluate(
-    model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], features: FeatureCache, *, stop: StopRequest
+    model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], features: Features, *, stop: StopRequest
 ) -> Evaluation:
     """Ask every prompt twice, the second time with another query's medium in place of its own.
 
@@ -109,13 +107,14 @@ def _ask(
     spec: Spec,
     benchmark: str,
     prompts: list[Prompt],
-    features: FeatureCache,
+    features: Features,
     after_batch: Callable[[int], None],
 ) -> "pd.DataFrame":
     import pandas as pd
 
     tokenizer, chosen = tokenizer_of(spec.model["lm"]["path"]), BENCHMARKS.get(benchmark)
     texts, references = [prompt.text for prompt in prompts], [list(prompt.query.answers) for prompt in prompts]
+    cache = features.of_role(benchmark)
     columns: dict[str, list] = {
         "id": [prompt.query.id for prompt in prompts],
         "medium": [prompt.query.medium for prompt in prompts],
@@ -124,8 +123,8 @@ def _ask(
         "demonstrations": [[shown.completion for shown in prompt.demonstrations] for prompt in prompts],
         "references": references,
     }
-    for prefix, media in (("", [prompt.media for prompt in prompts]), ("blind_", blind_media(prompts))):
-        answers = answer(model, tokenizer, texts, media, features, spec.eval, after_batch=after_batch)
+    for prefix, media in (("", [prompt.media for prompt in prompts]), ("blind_", blind_media(prompts, cache.source))):
+        answers = answer(model, tokenizer, texts, media, cache, spec.eval, after_batch=after_batch)
         scored = [chosen.scored_part(prompt.query, text) for prompt, text in zip(prompts, answers, strict=True)]
         columns[f"{prefix}answer"] = answers
         columns[f"{prefix}score"] = score_examples(benchmark, scored, references)

@@ -7,19 +7,14 @@ A demonstration reads `<image> question answer <EOC>`, or `<image> caption <EOC>
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from experiments.data.document import Chunk, layout
 from experiments.data.draws import generator
 from experiments.data.marks import IMAGE
 from experiments.data.query import Query
-from experiments.data.world.lengths import TEXT_ONLY_DEMONSTRATIONS
-from experiments.data.world.queries import queries, support
+from experiments.data.source import TEXT_ONLY_DEMONSTRATIONS, Source
 from experiments.evaluation.benchmark import BENCHMARKS, Benchmark
 from experiments.store.names import BLIND_OFFSET
-
-if TYPE_CHECKING:
-    from experiments.data.world.world import World
 
 
 @dataclass(frozen=True)
@@ -33,7 +28,7 @@ class Prompt:
     hash: str  # sha256 of text and media
 
 
-def build_prompts(world: "World", benchmark: str, *, seed: int, shots: int, split: str = "test") -> list[Prompt]:
+def build_prompts(source: Source, benchmark: str, *, seed: int, shots: int, split: str = "test") -> list[Prompt]:
     """The prompts of a benchmark. Fewer shots are the first ones of more shots.
 
     With 0 shots the prompt holds two demonstrations without their pictures, as the paper does.
@@ -43,27 +38,31 @@ def build_prompts(world: "World", benchmark: str, *, seed: int, shots: int, spli
         ValueError: the support set is too small for so many shots.
     """
     chosen = BENCHMARKS.get(benchmark)
-    pool = support(world, chosen.role)
+    pool = source.support(chosen.role)
     return [
         _prompt(chosen, query, _demonstrations(query, pool, seed=seed, shots=shots), shots)
-        for query in queries(world, chosen.role, split)
+        for query in source.queries(chosen.role, split)
     ]
 
 
-def blind_media(prompts: list[Prompt]) -> list[tuple[str, ...]]:
-    """The media of every prompt of a benchmark with the query's own replaced by that of a query further on.
+def blind_media(prompts: Sequence[Prompt], source: Source, *, split: str = "test") -> list[tuple[str, ...]]:
+    """The media of every prompt of a benchmark with the query's own replaced by its blind twin.
 
-    Demonstrations stay as they are. Takes all prompts of the benchmark, in order.
+    A derangement over distinct media: each becomes the one `BLIND_OFFSET` places on in the source's order of them, the
+    same for every row and seed. Demonstrations stay as they are. Takes all prompts of the benchmark, in order.
 
     Raises:
-        ValueError: so many prompts that the rotation returns each query its own medium.
+        ValueError: all queries share one medium, so that there is no other.
     """
-    if prompts and BLIND_OFFSET % len(prompts) == 0:
-        raise ValueError(
-            f"{len(prompts)} queries cannot be rotated by {BLIND_OFFSET}; allowed: other than 1 and {BLIND_OFFSET}"
-        )
-    others = [prompts[(place + BLIND_OFFSET) % len(prompts)] for place in range(len(prompts))]
-    return [(*prompt.media[:-1], other.query.medium) for prompt, other in zip(prompts, others, strict=True)]
+    if not prompts:
+        return []
+    media = list(dict.fromkeys(prompt.query.medium for prompt in prompts))
+    if len(media) == 1:
+        raise ValueError(f"all queries of `{prompts[0].query.benchmark}` show {media[0]}; allowed: two media or more")
+    order = [media[place] for place in source.twin_order(prompts[0].query.benchmark, split, len(media))]
+    offset = BLIND_OFFSET % len(order) or 1
+    twins = {medium: order[(place + offset) % len(order)] for place, medium in enumerate(order)}
+    return [(*prompt.media[:-1], twins[prompt.query.medium]) for prompt in prompts]
 
 
 def _demonstrations(query: Query, pool: Sequence[Query], *, seed: int, shots: int) -> tuple[Query, ...]:

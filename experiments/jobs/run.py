@@ -23,7 +23,7 @@ from experiments.store.names import PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
 from experiments.store.writer import RunWriter
 
 if TYPE_CHECKING:
-    from experiments.data.feature_cache import FeatureCache
+    from experiments.data.feature_cache import Features
     from experiments.data.mixture import Mixture
     from experiments.evaluation.evaluate import Evaluation
     from experiments.evaluation.prompts import Prompt
@@ -70,7 +70,7 @@ class Prepared:
     trainer: "Trainer"
     mixture: "Mixture"
     prompts: "dict[str, list[Prompt]]"
-    features: "FeatureCache"
+    features: "Features"
     certificate: dict[str, Any]
     progressed: "Progressed"
     run: RunWriter
@@ -78,7 +78,7 @@ class Prepared:
 
 def prepare(job: Job, folder: Path, stop: StopRequest) -> Prepared:
     """Build model and data, encode the media, load the newest checkpoint, and open the run."""
-    from experiments.data.feature_cache import FeatureCache
+    from experiments.data.feature_cache import Features
     from experiments.evaluation.evaluate import all_prompts, prompts_hash
     from experiments.training.build import build_mixture, build_model, pick_device
     from experiments.training.certificate import certify, joined
@@ -90,15 +90,17 @@ def prepare(job: Job, folder: Path, stop: StopRequest) -> Prepared:
     model, mixture, prompts = build_model(spec, device), build_mixture(spec), all_prompts(spec)
     certificate = certify(model, mixture, spec, prompts=prompts_hash(prompts)).plain()
     trainer, places = Trainer(model, spec), locate().places
-    features = FeatureCache(
+    features = Features(
         model,
-        mixture.world,
+        mixture.sources,
         folder=places.features,
         more_in=places.more_features,
         components=spec.tree["components"],
     )
-    features.prepare([f"train/{dataset}/0" for dataset in mixture.datasets])
-    features.prepare(medium for some in prompts.values() for prompt in some for medium in prompt.media)
+    for dataset in mixture.datasets:
+        features.of_role(dataset).prepare(mixture.sources.of(dataset).document(dataset, 0).media)
+    for benchmark, some in prompts.items():
+        features.of_role(benchmark).prepare(medium for prompt in some for medium in prompt.media)
     stop.check()  # encoding takes long, and nothing is begun yet
     progressed, problems = load_newest(folder, model, trainer.optimizer, spec.train_hash)
     for problem in problems:

@@ -23,6 +23,7 @@ class Absent:
 
 
 ABSENT = Absent()
+CHOOSES = (".name", ".source")  # ends of the keys that choose a branch
 
 
 def diff(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -56,7 +57,7 @@ def guard(
                 problems.append(_without_effect(name, key, row, overrides))
     declared = {key for name in names for key in changes[name]}
     covered = tuple(
-        f"{key.removesuffix('name')}{side}." for key in declared & found.keys() for side in _branches(key, found)
+        f"{key.rpartition('.')[0]}.{side}." for key in declared & found.keys() for side in _branches(key, found)
     )
     for key, (old, new) in found.items():
         if key not in declared and not key.startswith(covered):
@@ -65,8 +66,8 @@ def guard(
 
 
 def _branches(key: str, found: Mapping[str, tuple[Any, Any]]) -> tuple[str, ...]:
-    """The branches a changed `name` brings and takes with it; none for any other key."""
-    return tuple(map(str, found[key])) if key.startswith("model.") and key.endswith(".name") else ()
+    """The branches a changed `name` or `source` brings and takes with it; none for any other key."""
+    return tuple(map(str, found[key])) if key.endswith(CHOOSES) else ()
 
 
 def _misdeclared(names: Sequence[str], changes: Changes, keys: set[str]) -> Iterator[Problem]:

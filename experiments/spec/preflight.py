@@ -1,19 +1,19 @@
 """Checks of a resolved spec that need more than its schema: the machine, the world, and the model that it describes."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.common.large_imports import uncollected
-from experiments.common.problems import Problem, UserError, did_you_mean, refuse, show, wrong_value
-from experiments.data.config import DataConfig
-from experiments.data.world.config import WorldConfig
+from experiments.common.problems import Problem, UserError, refuse, show, wrong_value
+from experiments.data.config import WORLD
+from experiments.data.source import Sources
 from experiments.evaluation.benchmark import BENCHMARKS
 from experiments.evaluation.score import try_benchmark
 from experiments.published.table3 import BASELINE
 from experiments.spec.component_check import try_parts
 from experiments.spec.resolve import RECORD_FILE, read_record
+from experiments.spec.sources import asked_role, read_by, sources_of
 from experiments.spec.yaml_files import leaves
 
 
@@ -37,30 +37,47 @@ def check_fit(tree: Mapping[str, Any]) -> None:
     Raises:
         UserError: something of it does not.
     """
-    from experiments.data.world.queries import support
-    from experiments.data.world.vocabulary import words
-    from experiments.data.world.world import World
+    from experiments.data.tokenizer import tokenizer_of
 
     problems: list[Problem] = []
-    model, world, shots = tree["model"], tree["data"]["world"], tree["eval"]["shots"]
-    for slot, field_name, least, why in (
-        ("lm", "vocab_size", len(words()), "the words of the world"),
-        ("resampler", "max_frames", world["frames"], "`data.world.frames`"),
-    ):
-        name = model[slot]["name"]
-        size = model[slot][name].get(field_name)
-        if size is not None and size < least and model[slot].get("path") is None:
-            key = f"model.{slot}.{name}.{field_name}"
-            problems.append(wrong_value(key, size, f"{least} or more, {why}", f"did you mean `{least}`?"))
-    # A demonstration never shows the kind that a question of knowledge is about.
-    kinds = Counter(kind for example in support(World(WorldConfig(**world)), "okvqa") for kind in example.shown)
-    most = world["support"] - max(kinds.values())
-    if shots > most:
-        hint = f"raise `data.world.support`, now {world['support']}"
-        problems.append(
-            wrong_value("eval.shots", shots, f"at most {most}: demonstrations are drawn from the support set", hint)
-        )
-    refuse(problems)
+    model, shots, sources = tree["model"], tree["eval"]["shots"], sources_of(tree)
+    _check_vocabulary(model, problems)
+    tokenizer = tokenizer_of(None)
+    for section, role in read_by(tree):
+        frames = sources.of(role).limits(asked_role(section, role), tokenizer).frames
+        why = "`data.world.frames`" if sources.name_of(role) == WORLD else f"those of `{section}.{role}.source`"
+        _check_frames(model, frames, why, problems)
+        if section == "eval":
+            _check_shots(shots, role, sources, tree, problems)
+    refuse(list(dict.fromkeys(problems)))
+
+
+def _check_vocabulary(model: Mapping[str, Any], problems: list[Problem]) -> None:
+    from experiments.data.world.vocabulary import words
+
+    name, least = model["lm"]["name"], len(words())
+    size = model["lm"][name].get("vocab_size")
+    if size is not None and size < least and model["lm"].get("path") is None:
+        key, allowed = f"model.lm.{name}.vocab_size", f"{least} or more, the words of the world"
+        problems.append(wrong_value(key, size, allowed, f"did you mean `{least}`?"))
+
+
+def _check_frames(model: Mapping[str, Any], frames: int, why: str, problems: list[Problem]) -> None:
+    name = model["resampler"]["name"]
+    size = model["resampler"][name].get("max_frames")
+    if size is not None and size < frames:
+        key, hint = f"model.resampler.{name}.max_frames", f"did you mean `{frames}`?"
+        problems.append(wrong_value(key, size, f"{frames} or more, {why}", hint))
+
+
+def _check_shots(shots: int, role: str, sources: Sources, tree: Mapping[str, Any], problems: list[Problem]) -> None:
+    most = sources.of(role).demonstrations(asked_role("eval", role))
+    if shots <= most:
+        return
+    allowed, hint = f"at most {most}: demonstrations are drawn from the support set", f"give `{role}` more support"
+    if sources.name_of(role) == WORLD:
+        hint = f"raise `data.world.support`, now {tree['data']['world']['support']}"
+    problems.append(wrong_value("eval.shots", shots, allowed, hint))
 
 
 def check_benchmarks(tree: Mapping[str, Any]) -> None:
@@ -69,18 +86,20 @@ def check_benchmarks(tree: Mapping[str, Any]) -> None:
     Raises:
         UserError: one is not.
     """
-    from experiments.data.world.queries import ROLES, sample
-
     problems: list[Problem] = []
+    sources = sources_of(tree)
     for name in tree["eval"]["benchmarks"]:
         benchmark = BENCHMARKS.get(name)
-        if benchmark.role not in ROLES:
-            text = f"benchmark `{name}` asks for queries of `{benchmark.role}`; allowed: {', '.join(ROLES)}"
-            hint = did_you_mean(benchmark.role, ROLES) or "its attribute `role` says whose queries it takes"
-            problems.append(Problem(text=text, hint=hint, key="eval.benchmarks", value=name, allowed=", ".join(ROLES)))
-        elif not BENCHMARKS.built_in(name):
+        try:
+            some = sources.of(name).queries(benchmark.role, "test")[:3]
+        except ValueError as error:
+            text = f"benchmark `{name}` asks for queries of `{benchmark.role}`: {' '.join(str(error).split())}"
+            hint = f"`eval.{name}.source` says where they come from, the benchmark's `role` whose they are"
+            problems.append(Problem(text=text, hint=hint, key="eval.benchmarks", value=name))
+            continue
+        if not BENCHMARKS.built_in(name):
             try:
-                try_benchmark(benchmark, sample(benchmark.role, "test", 3))
+                try_benchmark(benchmark, some)
             except Exception as error:
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 text = f"benchmark `{name}` cannot ask or score queries of `{benchmark.role}`: {reason}"
@@ -147,7 +166,7 @@ def check_build(tree: Mapping[str, Any], ablations: Sequence[str], overrides: Ma
             text = f"the model cannot be built{own}: {reason}"
         hint = f"chosen are {chosen}, by {'+'.join(ablations) or BASELINE}; debug=true shows where it fails"
         raise UserError([Problem(text=text, hint=hint, key=key)]) from error
-    try_parts(built, image_size=world["image_size"], frames=world["frames"])
+    try_parts(built, image_size=world["image_size"], frames=max(_frames(tree)))
     size, path = built.config.vocab_size, model["lm"]["path"]
     try:
         least = len(tokenizer_of(path))
@@ -161,21 +180,24 @@ def check_build(tree: Mapping[str, Any], ablations: Sequence[str], overrides: Ma
         raise UserError([Problem(text=text, hint=hint, key="model.lm.path", value=path, allowed=allowed)])
 
 
-def check_positions(tree: Mapping[str, Any], data: DataConfig) -> None:
-    """Every text must find room in the language model, on whatever seed: from the world's grammar, nothing is drawn.
+def check_positions(tree: Mapping[str, Any]) -> None:
+    """Every text must find room in the language model, on whatever seed: by the limits that sources state.
 
     Raises:
         UserError: the model has fewer positions than a training text or a prompt with its answer can have tokens.
     """
-    from experiments.data.tokenizer import most_tokens_a_word, tokenizer_of
-    from experiments.data.world.lengths import longest_prompt, longest_training_text
+    from experiments.data.tokenizer import tokenizer_of
     from flamingo_core import registry
 
-    choice, new = tree["model"]["lm"], tree["eval"]["max_new_tokens"]
+    choice, new, shots = tree["model"]["lm"], tree["eval"]["max_new_tokens"], tree["eval"]["shots"]
     name, path = choice["name"], choice["path"]
     sizes = registry.component("lm", name).cls.transformers_config(registry.make_config("lm", choice), path)
-    spelt = most_tokens_a_word(tokenizer_of(path))
-    trained, asked = spelt * longest_training_text(data), spelt * longest_prompt(tree["eval"]["shots"])
+    tokenizer, sources = tokenizer_of(path), sources_of(tree)
+    limits = [
+        (section, sources.of(role).limits(asked_role(section, role), tokenizer)) for section, role in read_by(tree)
+    ]
+    trained = max(limit.document for section, limit in limits if section == "data")
+    asked = max(limit.prompt(shots) for section, limit in limits if section == "eval")
     least = max(trained, asked + new)
     if sizes.max_position_embeddings >= least:
         return
@@ -202,3 +224,10 @@ def weights_problem(error: Exception, model: Mapping[str, Any]) -> Problem | Non
             value = model[slot][field_name] if slot == "lm" else model[slot][vision].get(field_name)
             return Problem(text=f"`{key}`{reason.removeprefix(named)}", hint=hint, key=key, value=value)
     return None
+
+
+def _frames(tree: Mapping[str, Any]) -> list[int]:
+    from experiments.data.tokenizer import tokenizer_of
+
+    tokenizer, sources = tokenizer_of(None), sources_of(tree)
+    return [sources.of(name).limits(asked_role(section, name), tokenizer).frames for section, name in read_by(tree)]

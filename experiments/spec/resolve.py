@@ -6,10 +6,9 @@ A resolved spec is plain nested data. What it is known by, its hash, is taken he
 import hashlib
 import inspect
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -17,15 +16,18 @@ from experiments.common.checkout import ROOT
 from experiments.common.outside_code import imported_hash
 from experiments.common.problems import Problem, UserError, did_you_mean, wrong_value
 from experiments.common.rules import broken_rules
+from experiments.data.config import WORLD
+from experiments.data.source import SOURCES
 from experiments.evaluation.benchmark import BENCHMARKS
 from experiments.evaluation.config import wrong_ceilings
 from experiments.spec.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot
+from experiments.spec.sources import choose_sources, read_by, roles
+from experiments.spec.unsaid import UNSAID, default_of, reworded, unsaid
 from experiments.spec.yaml_files import leaves
 from experiments.store.names import RESULTS_VERSION, is_path
 from experiments.store.places import in_cache
 
 RECORD_FILE = "parts.json"  # beside frozen parts that were made here: what they are, and their hashes
-UNSAID = "???"  # OmegaConf's mark for a value that no YAML gives
 
 
 def resolve(
@@ -58,6 +60,7 @@ def resolve(
     _find_files(model, overrides, scale, problems)
     if not any(problem.key.startswith(("eval.benchmarks", "eval.ceilings")) for problem in problems):
         problems += wrong_ceilings(tree["eval"]["benchmarks"], tree["eval"]["ceilings"])
+    choose_sources(tree, scale, problems)
     order = ("seed", "device", "compare", "rerun", "components", "model", "train", "data", "eval")
     return {key: tree[key] for key in order}
 
@@ -136,16 +139,20 @@ def component_files(model: Mapping[str, Any], components: Sequence[str] = ()) ->
     return hashes
 
 
-def benchmark_files(names: Sequence[str], components: Sequence[str] = ()) -> dict[str, str]:
-    """The same of the benchmarks from outside among `names`.
+def outside_files(tree: Mapping[str, Any]) -> dict[str, str]:
+    """The same of the benchmarks and sources from outside that a resolved spec reads.
 
     Raises:
         UserError: a class is in no file.
     """
     hashes: dict[str, str] = {}
-    for name in names:
+    for name in tree["eval"]["benchmarks"]:
         if not BENCHMARKS.built_in(name):
-            hashes |= _file_of(type(BENCHMARKS.get(name)), f"eval.benchmarks.{name}", name, components)
+            hashes |= _file_of(type(BENCHMARKS.get(name)), f"eval.benchmarks.{name}", name, tree["components"])
+    for section, role in read_by(tree):
+        name = tree[section].get(role, {}).get("source", WORLD)
+        if not SOURCES.built_in(name):
+            hashes |= _file_of(SOURCES.get(name).cls, f"{section}.{role}.source", name, tree["components"])
     return hashes
 
 
@@ -158,15 +165,6 @@ def _file_of(cls: type, key: str, name: str, components: Sequence[str]) -> dict[
         raise UserError([wrong_value(key, name, "components whose class is in a file", hint)]) from error
     imported = imported_hash(cls.__module__, components)
     return hashes if imported is None else {**hashes, f"{key} imports": imported}
-
-
-def reworded(error: Exception, prefix: str, config: type) -> Problem:
-    """A component's own complaint about its config, with its fields named by their keys."""
-    own = {entry.name for entry in fields(config)}
-    text = "; ".join(str(error).removeprefix(f"{config.__name__}: ").splitlines())
-    named = [word for word in re.findall(r"`(\w+)` is", text) if word in own]
-    text = re.sub(r"`(\w+)`", lambda match: f"`{prefix}{match[1]}`" if match[1] in own else match[0], text)
-    return Problem(text=text, key=f"{prefix}{named[0]}" if named else prefix.rstrip("."))
 
 
 def _chosen_branch(
@@ -193,13 +191,13 @@ def _chosen_branch(
         if own.get("path") is not None:
             problems += [_idle_size(key, value, slot) for key, value in overrides.items() if key.startswith(prefix)]
     config, branch = registry.component(slot, name).config, dict(choice.get(name) or {})
-    unsaid = [entry.name for entry in fields(config) if branch.get(entry.name, _default(entry)) == UNSAID]
-    if len(branch) == 0 and unsaid:
+    missing = [entry.name for entry in fields(config) if branch.get(entry.name, default_of(entry)) == UNSAID]
+    if len(branch) == 0 and missing:
         filled = [other for other in known if choice.get(other)]
-        problems.append(_no_sizes(slot, name, scale, unsaid, filled))
+        problems.append(_no_sizes(slot, name, scale, missing, filled))
     else:
-        problems += [_unsaid(prefix + key, scale) for key in unsaid]
-    if unsaid:
+        problems += [unsaid(prefix + key, scale) for key in missing]
+    if missing:
         return own
     try:
         return {**own, name: asdict(config(**branch))}
@@ -212,11 +210,11 @@ def _check_section(config: type, values: Mapping[str, Any], prefix: str, scale: 
     """Every value is said, and allowed by its rule; then the dataclass itself has its say."""
     before, hints = len(problems), get_type_hints(config)
     for entry in fields(config):
-        value = values.get(entry.name, _default(entry))
+        value = values.get(entry.name, default_of(entry))
         if is_dataclass(hints[entry.name]) and isinstance(value, Mapping):
             _check_section(hints[entry.name], value, f"{prefix}{entry.name}.", scale, problems)
         elif value == UNSAID:
-            problems.append(_unsaid(prefix + entry.name, scale))
+            problems.append(unsaid(prefix + entry.name, scale))
     for name, value, rule in broken_rules(config, values):
         if value != UNSAID:
             hint = did_you_mean(value, rule.choices) if rule.choices else None
@@ -258,26 +256,15 @@ def _idle_size(key: str, value: Any, slot: str) -> Problem:
     return wrong_value(key, value, allowed, f"take it out, or build a model without weights: model.{slot}.path=null")
 
 
-def _no_sizes(slot: str, name: str, scale: str, unsaid: list[str], filled: list[str]) -> Problem:
+def _no_sizes(slot: str, name: str, scale: str, missing: list[str], filled: list[str]) -> Problem:
     allowed = ", ".join(filled) or "none"
     return Problem(
         text=f"`model.{slot}.name` is `{name}`, for which scale `{scale}` has no sizes; with sizes: {allowed}",
-        hint=f"fill `model.{slot}.{name}` in the scale's file, or give its keys: {', '.join(unsaid)}",
+        hint=f"fill `model.{slot}.{name}` in the scale's file, or give its keys: {', '.join(missing)}",
         key=f"model.{slot}.name",
         value=name,
         allowed=allowed,
     )
-
-
-def _unsaid(key: str, scale: str) -> Problem:
-    hint = f"say it in the file of scale `{scale}`, or on the command line: {key}=..."
-    return Problem(text=f"`{key}` has no value at scale `{scale}`", hint=hint, key=key)
-
-
-def _default(entry: Field) -> Any:
-    if entry.default_factory is not MISSING:
-        return entry.default_factory()
-    return UNSAID if entry.default is MISSING else entry.default
 
 
 def _added_keys(tree: Mapping[str, Any]) -> Iterator[str]:
@@ -289,6 +276,12 @@ def _added_keys(tree: Mapping[str, Any]) -> Iterator[str]:
         yield from _added(SLOT_BASES.get(slot, Slot), choice, f"model.{slot}.")
         name = choice["name"]
         yield from _added(registry.component(slot, name).config, choice.get(name, {}), f"model.{slot}.{name}.")
+    for section, role, config in roles(tree):
+        said = tree[section].get(role, {})
+        yield from _added(config, said, f"{section}.{role}.")
+        name = said.get("source", WORLD)
+        if name != WORLD and name in SOURCES.names():
+            yield from _added(SOURCES.get(name).config, said.get(name, {}), f"{section}.{role}.{name}.")
 
 
 def _added(config: type, values: Mapping[str, Any], prefix: str) -> Iterator[str]:
@@ -296,7 +289,7 @@ def _added(config: type, values: Mapping[str, Any], prefix: str) -> Iterator[str
     for entry in fields(config):
         if entry.name not in values:
             continue
-        default = _default(entry)
+        default = default_of(entry)
         if is_dataclass(default) and not isinstance(default, type):
             default = asdict(default)
         if entry.metadata.get("added") and values[entry.name] == default:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Any
 
 from experiments.common.rules import ABOVE_ZERO, DECAY, FRACTION, NOT_NEGATIVE, SWITCH, Checked, allow, at_least, one_of
-from experiments.data.config import DataConfig
+from experiments.data.config import DATASETS, WORLD, DataConfig, DatasetConfig, QueriesConfig
+from experiments.data.source import SOURCES
+from experiments.evaluation.benchmark import BENCHMARKS
 from experiments.evaluation.config import EvalConfig
 from flamingo_core.xattn.placement import PLACEMENTS, block_layers
 
@@ -75,7 +77,7 @@ class LMSlot(Slot):
 
 @dataclass(kw_only=True, slots=True)
 class Experiment:
-    """An experiment without its model, which `make_schema` adds: that much is known without importing a component."""
+    """An experiment without what registered classes add (`make_schema`): so much is known before one is imported."""
 
     seed: int = field(default=0, metadata=allow("whole numbers from 0 to 4294967295", lambda value: 0 <= value < 2**32))
     device: str = field(default="auto", metadata=one_of(*DEVICES))
@@ -93,39 +95,76 @@ SLOT_BASES: Mapping[str, type[Slot]] = {"xattn": XattnSlot, "lm": LMSlot}
 
 
 def make_schema() -> type[Experiment]:
-    """`Experiment` with `model`: for each slot its own keys, and one branch for each registered component.
+    """`Experiment` with `model`, and with the branches of every slot and role: one a registered class.
 
     Raises:
-        ValueError: the config of a component is no dataclass that can be read from YAML.
+        ValueError: the config of a registered class is no dataclass that can be read from YAML.
     """
+    sections = [("model", _model()), ("data", _data()), ("eval", _eval())]
+    return make_dataclass("ExperimentWithModel", sections, bases=(Experiment,), kw_only=True, slots=True)
+
+
+def _model() -> type:
+    """For each slot its own keys, and a branch for each component."""
     from flamingo_core import registry
 
     slots = []
     for slot in registry.SLOTS:
-        base = SLOT_BASES.get(slot, Slot)
-        taken = {entry.name for entry in fields(base)}
-        branches: list[tuple[str, Any, Any]] = []
-        for name in registry.names(slot):
-            config = registry.component(slot, name).config
-            check_component(slot, name, config, taken)
-            branches.append((name, config | None, field(default=None)))
-        slots.append((slot, make_dataclass(f"{slot}_slot", branches, bases=(base,), kw_only=True, slots=True)))
-    model = make_dataclass("Model", slots, kw_only=True, slots=True)
-    return make_dataclass("ExperimentWithModel", [("model", model)], bases=(Experiment,), kw_only=True, slots=True)
+        configs = {name: registry.component(slot, name).config for name in registry.names(slot)}
+        slots.append((slot, _with_branches(slot, SLOT_BASES.get(slot, Slot), configs)))
+    return make_dataclass("Model", slots, kw_only=True, slots=True)
 
 
-def check_component(slot: str, name: str, config: Any, taken: set[str]) -> None:
-    """Check the name and the config class of a component; `taken` are keys that it stands beside.
+def _data() -> type:
+    """For each data set its own keys, and a branch for each source."""
+    roles = [(role, _with_branches(role, DatasetConfig, _source_configs())) for role in DATASETS]
+    return make_dataclass("Data", roles, bases=(DataConfig,), kw_only=True, slots=True)
+
+
+def _eval() -> type:
+    """The keys of evaluation, and for each benchmark those of its source."""
+    taken = {entry.name for entry in fields(EvalConfig)}
+    roles = []
+    for name in BENCHMARKS.names():
+        role = _with_branches(name, QueriesConfig, _source_configs())
+        _check_name(f"benchmark `{name}`", name, taken)
+        roles.append((name, role, field(default_factory=role)))
+    return make_dataclass("Eval", roles, bases=(EvalConfig,), kw_only=True, slots=True)
+
+
+def _source_configs() -> dict[str, type]:
+    """By name, but for the world's: its keys are those of `data.world`, whichever role it serves."""
+    return {name: SOURCES.get(name).config for name in SOURCES.names() if name != WORLD}
+
+
+def _with_branches(where: str, base: type, configs: Mapping[str, Any]) -> type:
+    taken = {entry.name for entry in fields(base)}
+    branches: list[tuple[str, Any, Any]] = []
+    for name, config in configs.items():
+        check_component(where, name, config, taken)
+        branches.append((name, config | None, field(default=None)))
+    return make_dataclass(f"{where}_slot", branches, bases=(base,), kw_only=True, slots=True)
+
+
+def check_component(kind: str, name: str, config: Any, taken: set[str]) -> None:
+    """Check the name and the config class of what is registered; `taken` are keys that it stands beside.
 
     Raises:
         ValueError: the name is no word of its own, or the config is no dataclass that can be read from YAML.
     """
+    _check_name(f"{kind} `{name}`", name, taken)
+    _check_config(f"{kind} `{name}`", config)
+
+
+def _check_name(who: str, name: str, taken: set[str]) -> None:
+    if not name.isidentifier() or name in taken:
+        raise ValueError(f"{who}: a component's name is one word in letters, digits and `_`, not {', '.join(taken)}")
+
+
+def _check_config(who: str, config: Any) -> None:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    who = f"{slot} `{name}`"
-    if not name.isidentifier() or name in taken:
-        raise ValueError(f"{who}: a component's name is one word in letters, digits and `_`, not {', '.join(taken)}")
     called = getattr(config, "__name__", repr(config))
     if not isinstance(config, type) or not is_dataclass(config):
         raise ValueError(f"{who}: its config is `{called}`; allowed: {A_CONFIG}")

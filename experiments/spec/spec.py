@@ -5,21 +5,24 @@ Everything that is wrong with a command is found before anything runs, and repor
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from experiments.common.problems import Problem, UserError, refuse, show
 from experiments.data.config import DATASETS, DataConfig, DatasetConfig
+from experiments.data.source import Sources
 from experiments.data.world.config import WorldConfig
 from experiments.evaluation.benchmark import BENCHMARKS
 from experiments.evaluation.config import EvalConfig, default_benchmarks
 from experiments.published.table3 import BASELINE, group_of
 from experiments.spec.guard import guard
 from experiments.spec.preflight import check_benchmarks, check_build, check_fit, check_positions, check_shipped
-from experiments.spec.resolve import UNSAID, benchmark_files, component_files, frozen_files, resolve, spec_hash
+from experiments.spec.resolve import component_files, frozen_files, outside_files, resolve, spec_hash
 from experiments.spec.schema import OUTSIDE_HASH, TrainConfig
+from experiments.spec.sources import data_hash, sources_of
 from experiments.spec.sweep import Sweep, SweepPoint, parse_sweep, points
+from experiments.spec.unsaid import UNSAID
 from experiments.spec.yaml_files import ABLATION, SCALE, compose_files, known, leaves
 from experiments.store.columns import as_tag
 
@@ -92,7 +95,16 @@ class Spec:
     @property
     def eval(self) -> EvalConfig:
         """How it is evaluated."""
-        return EvalConfig(**self.tree["eval"])
+        own = {entry.name for entry in fields(EvalConfig)}
+        return EvalConfig(**{key: value for key, value in self.tree["eval"].items() if key in own})
+
+    def sources(self) -> Sources:
+        """Where documents and queries come from, by role."""
+        return sources_of(self.tree)
+
+    def data_hash(self) -> str:
+        """The hash of everything that training and evaluation read."""
+        return data_hash(self.tree)
 
     @property
     def benchmarks(self) -> str | None:
@@ -177,8 +189,10 @@ def specs_of(sweep: Sweep) -> list[Spec]:
 def data_config(tree: Mapping[str, Any]) -> DataConfig:
     """The data section of a resolved spec as its dataclasses."""
     data = tree["data"]
-    sets = {name: DatasetConfig(**data[name]) for name in DATASETS}
-    return DataConfig(mixture=list(data["mixture"]), world=WorldConfig(**data["world"]), **sets)
+    own = {entry.name for entry in fields(DatasetConfig)}
+    sets = {name: DatasetConfig(**{key: data[name][key] for key in own if key in data[name]}) for name in DATASETS}
+    world = WorldConfig(**data["world"])
+    return DataConfig(mixture=list(data["mixture"]), world=world, **sets)
 
 
 @dataclass(frozen=True)
@@ -221,19 +235,12 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
     check_shipped(tree["model"], frozen, job.scale)
     design = json.dumps([tree["model"], tree["data"], tree["eval"]], sort_keys=True)
     if design not in checked:
-        check_fit(tree)
         check_benchmarks(tree)
+        check_fit(tree)
         check_build(tree, job.ablations, job.overrides)
-        check_positions(tree, data_config(tree))
+        check_positions(tree)
         checked.add(design)
-    from experiments.data.world.world import fingerprint
-
-    files = {
-        **frozen,
-        **component_files(tree["model"], tree["components"]),
-        **benchmark_files(tree["eval"]["benchmarks"], tree["components"]),
-    }
-    data = fingerprint(data_config(tree))
+    files = {**frozen, **component_files(tree["model"], tree["components"]), **outside_files(tree)}
     before, now = leaves(draft.files), leaves(tree)
     made_a_difference = [
         f"{key}={show(now[key])}"
@@ -248,8 +255,8 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
         ablations=job.ablations,
         changes={name: list(keys) for name, keys in draft.files["changes"].items()},
         overrides=tuple(sorted(made_a_difference)),
-        hash=spec_hash(tree, files=files, data=data),
-        train_hash=spec_hash(tree, files=files, data=data, training=True),
+        hash=spec_hash(tree, files=files, data=data_hash(tree)),
+        train_hash=spec_hash(tree, files=files, data=data_hash(tree, training=True), training=True),
         config_dir=str(config_dir.resolve()) if config_dir is not None and _needs_own_files(job) else None,
         against=against,
     )

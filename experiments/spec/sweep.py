@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.common.large_imports import uncollected
 from experiments.common.problems import Problem, UserError, wrong_value
+from experiments.data.config import WORLD
 from experiments.published.table3 import BASELINE, in_order
 from experiments.spec.overrides import GROUPS, Override, check_value, key_names, parse
 from experiments.spec.preflight import check_device
@@ -43,7 +44,7 @@ class Sweep:
     scales: tuple[str, ...]
     ablations: tuple[tuple[str, ...], ...]
     overrides: Mapping[str, Override]
-    values: Mapping[str, list[Any]]  # checked, by key: of every key that takes no component
+    values: Mapping[str, list[Any]]  # checked, by key, but for those that depend on what is registered
     keys: tuple[str, ...]  # that could be meant
     config_dir: Path | None
     problems: tuple[Problem, ...]  # found so far: more may be wrong with keys that take components
@@ -114,9 +115,18 @@ def points(sweep: Sweep, problems: list[Problem]) -> tuple[list[SweepPoint], typ
 
 
 def _late(overrides: Mapping[str, Override]) -> dict[str, Override]:
-    """Those that are checked once components are imported: of the model, and what modules from outside can add to."""
+    """Those that are checked once components are imported: of the model and of sources, and what modules can add to."""
     outside = ("eval.benchmarks",) if "components" in overrides else ()
-    return {key: override for key, override in overrides.items() if key.split(".")[0] == "model" or key in outside}
+    return {key: override for key, override in overrides.items() if _is_of_slot(key) or key in outside}
+
+
+def _is_of_slot(key: str) -> bool:
+    """Whether a key is of a slot of the model, or of a role's source."""
+    section, *parts = key.split(".")
+    if section == "model":
+        return True
+    of_role = section == "eval" or (section == "data" and parts[:1] != [WORLD])
+    return of_role and len(parts) > 1 and parts[0] != "ceilings" and parts[1] not in ("batch_size", "loss_weight")
 
 
 def _checked(

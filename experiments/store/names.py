@@ -70,7 +70,7 @@ PREDICTION_COLUMNS = (
     "blind_score",
 )
 
-# The query's medium in a blind evaluation is that of the query so many places on in the same benchmark.
+# The query's medium in a blind evaluation is the one so many places on in the source's order of distinct media.
 BLIND_OFFSET = 17
 
 
@@ -85,5 +85,5 @@ def loss(dataset: str) -> str:
 
 
 def is_path(key: str) -> bool:
-    """Whether a key of a spec says where a file lies: what is in the file is in the spec's hash, its place is not."""
-    return key.startswith("model.") and key.endswith(".path")
+    """Whether a key of a spec says where files lie: what is in them is in the spec's hash, their place is not."""
+    return key.endswith(".path") and key.startswith(("model.", "data.", "eval."))

@@ -58,9 +58,8 @@ def build_model(spec: Spec, device: torch.device) -> Flamingo:
 
 def build_mixture(spec: Spec, *, seed: int | None = None) -> Mixture:
     """The spec's training data in the order of its seed, or of another one."""
-    return Mixture(
-        spec.data, seed=spec.seed if seed is None else seed, tokenizer=tokenizer_of(spec.model["lm"]["path"])
-    )
+    tokenizer = tokenizer_of(spec.model["lm"]["path"])
+    return Mixture(spec.data, spec.sources(), seed=spec.seed if seed is None else seed, tokenizer=tokenizer)
 
 
 def shape_of(batch: Batch, image_size: int) -> BatchShape:

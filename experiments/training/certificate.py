@@ -13,7 +13,6 @@ from typing import Any
 
 from experiments.data.mixture import Mixture
 from experiments.data.tokenizer import tokenizer_of
-from experiments.data.world.world import fingerprint
 from experiments.spec.spec import Spec
 from experiments.training.trained_batches import before_the_first
 from flamingo_core.flamingo import Flamingo
@@ -58,7 +57,7 @@ def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str) -> C
             **{slot: _digest(f"{k}{v}" for k, v in _below(slot, weights).items()) for slot in ("lm", "vision")},
             "tokenizer": _tokenizer_hash(spec),
         },
-        data=fingerprint(spec.data),
+        data=spec.data_hash(),
         environment={**environment(model), "eval_batch_size": str(spec.eval.batch_size)},
         changes=spec.changed_keys,
     )

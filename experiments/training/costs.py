@@ -3,7 +3,7 @@
 import json
 from functools import lru_cache
 
-from experiments.data.feature_cache import FeatureCache
+from experiments.data.feature_cache import Features
 from experiments.spec.spec import Spec
 from experiments.training.build import build_mixture, shape_of
 from flamingo_core.config import FlamingoConfig
@@ -14,7 +14,7 @@ from flamingo_core.cost import BatchShape, Cost, estimate
 COUNTED_STEPS, COUNTED_SEED = 4, 0
 
 
-def planned_costs(spec: Spec, config: FlamingoConfig, features: FeatureCache) -> dict[str, float]:
+def planned_costs(spec: Spec, config: FlamingoConfig, features: Features) -> dict[str, float]:
     """By MLflow name: parameters, and FLOPs of a whole step, the mean over `COUNTED_STEPS` that all seeds share."""
     mixture, image_size = build_mixture(spec, seed=COUNTED_SEED), spec.data.world.image_size
     shapes = tuple(

@@ -1,15 +1,17 @@
 """The training loop: batches, step, schedule, checkpoints. Losses and times are kept, and stored outside the step."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from experiments.common.interrupt import StopRequest
 from experiments.common.progress import Progress
-from experiments.data.feature_cache import FeatureCache
+from experiments.data.feature_cache import Features
 from experiments.data.mixture import Mixture
+from experiments.data.pixels import stacked
 from experiments.spec.spec import Spec
 from experiments.training import checkpoint, trained_batches
 from experiments.training.checkpoint import Progressed
@@ -18,11 +20,20 @@ from experiments.training.optimizer import lr_factor, make_optimizer, set_learni
 from flamingo_core.flamingo import Flamingo
 
 
-def draw_step(mixture: Mixture, spec: Spec, step: int, *, features: FeatureCache | None = None) -> list[WeightedBatch]:
+def draw_step(
+    mixture: Mixture,
+    spec: Spec,
+    step: int,
+    *,
+    features: Features | None = None,
+    preprocess: Callable[[Sequence[Any]], torch.Tensor] = stacked,
+) -> list[WeightedBatch]:
     """One batch of every data set in the mixture, with the weight of its loss."""
     data = spec.data
     return [
-        WeightedBatch(mixture.batch(dataset, step, features=features), getattr(data, dataset).loss_weight)
+        WeightedBatch(
+            mixture.batch(dataset, step, features=features, preprocess=preprocess), getattr(data, dataset).loss_weight
+        )
         for dataset in mixture.datasets
     ]
 
@@ -47,7 +58,7 @@ def train(
     mixture: Mixture,
     spec: Spec,
     *,
-    features: FeatureCache,
+    features: Features,
     folder: Path,
     progressed: Progressed,
     before_checkpoint: Callable[[Progressed], None],

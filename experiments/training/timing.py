@@ -54,7 +54,7 @@ class _Side:
     def __init__(self, spec: Spec, device: torch.device):
         self.model = build_model(spec, device)
         mixture = build_mixture(spec)
-        self.batches = [draw_step(mixture, spec, round_) for round_ in range(ROUNDS)]
+        self.batches = [draw_step(mixture, spec, round_, preprocess=self.model.preprocess) for round_ in range(ROUNDS)]
         self.trainer = Trainer(self.model, spec)
 
     def timed_step(self, round_: int) -> float:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 
 from experiments.data.batch import Batch
-from experiments.data.feature_cache import FeatureCache
+from experiments.data.feature_cache import Features
 from experiments.data.mixture import Mixture
 
 
@@ -18,7 +18,7 @@ def add(hashes: dict[str, str], batch: Batch) -> None:
     hashes[batch.dataset] = hashlib.sha256((hashes[batch.dataset] + batch.fingerprint()).encode()).hexdigest()
 
 
-def drawn_again(mixture: Mixture, steps: int, *, features: FeatureCache) -> dict[str, str]:
+def drawn_again(mixture: Mixture, steps: int, *, features: Features) -> dict[str, str]:
     """The hashes of so many steps that are done, for a checkpoint that does not hold them: batches are drawn again."""
     hashes = before_the_first(mixture.datasets)
     for step in range(steps):

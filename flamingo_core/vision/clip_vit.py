@@ -12,7 +12,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from flamingo_core.config import check_positive
 from flamingo_core.pretrained import check_weights, load_model, on_meta
 from flamingo_core.registry import register
-from flamingo_core.vision.pixels import prepare_pixels
+from flamingo_core.vision.pixels import prepare_pixels, resized
 
 
 @dataclass(kw_only=True, slots=True)
@@ -55,6 +55,10 @@ class ClipVit(nn.Module):
         self.width: int = sizes.hidden_size
         self.image_size: int = sizes.image_size
         self.num_features: int = (sizes.image_size // sizes.patch_size) ** 2
+
+    def preprocess(self, medium: Tensor) -> Tensor:
+        """(F, 3, h, w) of uint8 -> (F, 3, I, I): one of several media that differ in size."""
+        return resized(medium, self.image_size)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode pictures of any size; they are resized to the encoder's own."""

@@ -20,7 +20,7 @@ from torch.nn.functional import avg_pool2d, batch_norm, conv2d, gelu, pad
 from flamingo_core.config import check_positive
 from flamingo_core.pretrained import on_meta, stored_shapes
 from flamingo_core.registry import register
-from flamingo_core.vision.pixels import prepare_pixels
+from flamingo_core.vision.pixels import prepare_pixels, resized
 
 GELU_GAIN = 1.7015043497085571  # deviation of a unit normal over that of its GELU, as in DeepMind's code
 SE_GAIN = 2.0  # a gate starts near one half
@@ -103,6 +103,10 @@ class NFNet(nn.Module):
         self.final_conv = ScaledStdConv(in_channels, config.width, 1)
         if config.path is not None:
             self._load(Path(config.path))
+
+    def preprocess(self, medium: Tensor) -> Tensor:
+        """(F, 3, h, w) of uint8 -> (F, 3, I, I): one of several media that differ in size."""
+        return resized(medium, self.image_size)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode pictures of any size; they are resized to the encoder's own."""

@@ -9,6 +9,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 
+def resized(medium: Tensor, image_size: int) -> Tensor:
+    """(F, 3, h, w) of uint8, or floats in 0..1 -> (F, 3, I, I) floats in 0..1; the aspect is not kept."""
+    pixels = medium if medium.is_floating_point() else medium.float() / 255
+    return interpolate(pixels, size=(image_size, image_size), mode="bilinear", antialias=True, align_corners=False)
+
+
 def prepare_pixels(pixels: Tensor, image_size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """(N, 3, H, W) in 0..1 -> (N, 3, I, I), resized where it has another size, then normalised a channel."""
     if tuple(pixels.shape[-2:]) != (image_size, image_size):

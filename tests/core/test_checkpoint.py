@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from flamingo_core import checkpoint
+from flamingo_core import checkpoint, whole_file
 from flamingo_core.flamingo import Flamingo
 from tests.core import build
 
@@ -89,13 +89,13 @@ def test_a_file_of_someone_else_is_refused(tmp_path):
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     """The new file appears by renaming, so a reader never sees half of one."""
     file = tmp_path / "weights.safetensors"
-    checkpoint.write_whole(file, b"old")
+    whole_file.write_whole(file, b"old")
 
     def no_rename(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint.os, "replace", no_rename)
+    monkeypatch.setattr(whole_file.os, "replace", no_rename)
     with pytest.raises(OSError, match="disk full"):
-        checkpoint.write_whole(file, b"new")
+        whole_file.write_whole(file, b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
     assert file.read_bytes() == b"old"

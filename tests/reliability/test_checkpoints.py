@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.data.sources.world import WorldSource
 from experiments.training import checkpoint
 from experiments.training.build import build_model
 from experiments.training.checkpoint import Progressed
@@ -112,15 +113,14 @@ def test_their_order_is_that_of_steps_not_of_clocks(folder: Path) -> None:
 def test_features_of_another_source_are_not_taken_for_these(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A whole file in the place of another of the same size is told of, and made again."""
     from experiments.data.feature_cache import FeatureCache
-    from experiments.data.world.world import World
     from tests.experiments.data.tiny_world import tiny_config
 
     model, _ = build()
     ids = ["test/coco/1", "test/vqav2/1"]
-    first = FeatureCache(model, World(tiny_config(image_size=24)), folder=tmp_path).of(ids)
+    first = FeatureCache(model, WorldSource(tiny_config(image_size=24)), folder=tmp_path).of(ids)
     (coco,), (vqa,) = tmp_path.glob("*/test-coco-*.safetensors"), tmp_path.glob("*/test-vqav2-*.safetensors")
     coco.write_bytes(vqa.read_bytes())
-    assert torch.equal(FeatureCache(model, World(tiny_config(image_size=24)), folder=tmp_path).of(ids), first)
+    assert torch.equal(FeatureCache(model, WorldSource(tiny_config(image_size=24)), folder=tmp_path).of(ids), first)
     assert "holds other features; encoding again" in capsys.readouterr().err
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from experiments.data.feature_cache import FeatureCache
-from experiments.data.world.world import World
+from experiments.data.sources.world import WorldSource
 from experiments.store import reader
 from experiments.store.error import URI_VARIABLE
 from experiments.training.build import build_model
@@ -77,7 +77,7 @@ def test_a_disk_that_fills_up_stops_a_run_and_the_same_command_goes_on(
 def test_a_feature_cache_that_does_not_fit_leaves_no_half(small_disk: Path) -> None:
     """The error is the disk's own; with space it is made."""
     model = build_model(tiny_spec(), torch.device("cpu"))
-    cache = FeatureCache(model, World(tiny_config(image_size=24)), folder=small_disk)
+    cache = FeatureCache(model, WorldSource(tiny_config(image_size=24)), folder=small_disk)
     with nearly_full(small_disk, 3_000), pytest.raises(OSError, match="No space"):
         cache.of(["train/m3w/0"])
     assert not [path for path in small_disk.rglob("*safetensors*") if path.suffix != ".lock"]

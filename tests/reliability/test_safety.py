@@ -108,7 +108,7 @@ def test_a_stored_prediction_names_no_file(medium: str, tmp_path: Path, monkeypa
     spec, written = tiny_spec(), []
     monkeypatch.setattr(
         "experiments.analysis.formats.terminal.printed_row",
-        lambda *a, picture_file: written.append(picture_file(medium)),
+        lambda *a, picture_file: written.append(picture_file("coco", medium)),
     )
     monkeypatch.setattr("experiments.analysis.table.build.build", lambda *a, **b: {})
     with pytest.raises(ValueError, match="no medium"):
@@ -129,7 +129,7 @@ def test_a_hostile_answer_is_printed_as_text(store_run, capsys: pytest.CaptureFi
     from experiments.analysis.formats.terminal import printed_row
     from experiments.analysis.table.build import build
 
-    text = printed_row(build([run], scale="tiny", seeds=[0]), run, None, picture_file=lambda _: Path("picture.png"))
+    text = printed_row(build([run], scale="tiny", seeds=[0]), run, None, picture_file=lambda *_: Path("picture.png"))
     assert "touch hacked" in text and "\x1b" not in text and "\x07" not in text
 
 

@@ -49,12 +49,12 @@ def printed_row(
     row: StoredRun,
     baseline: StoredRun | None = None,
     *,
-    picture_file: Callable[[str], Path | None] | None = None,
+    picture_file: Callable[[str, str], Path | None] | None = None,
     width: int | None = None,
 ) -> str:
     """The row that one run is, beside its baseline of the same seed where it has one, and beside the paper's.
 
-    `table` is built from just these runs; `picture_file` says where a medium's picture is, if anywhere.
+    `table` is built from just these runs; `picture_file` says where a benchmark's medium is as a picture, if anywhere.
     `row` may be the baseline.
     """
     if row.row == BASELINE:

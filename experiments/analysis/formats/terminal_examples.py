@@ -35,7 +35,7 @@ class Example:
 def predictions_block(
     row: StoredRun,
     baseline: StoredRun | None,
-    picture_file: Callable[[str], Path | None] | None,
+    picture_file: Callable[[str, str], Path | None] | None,
     benchmarks: Sequence[Column],
 ) -> list[str]:
     """The printed lines, none where no predictions of these benchmarks are stored."""
@@ -114,11 +114,11 @@ def _flips(benchmark: Column, answers: dict[str, Any]) -> bool:
     return not benchmark.graded and len({answer["score"] >= RIGHT_FROM for answer in answers.values()}) > 1
 
 
-def _printed(example: Example, picture_file: Callable[[str], Path | None] | None, width: int) -> list[str]:
+def _printed(example: Example, picture_file: Callable[[str, str], Path | None] | None, width: int) -> list[str]:
     any_run = next(iter(example.answers.values()))
     question = any_run["prompt"].rsplit(IMAGE, 1)[-1].strip() or "(a caption)"
     medium = any_run["medium"]
-    file = None if picture_file is None else picture_file(medium)
+    file = None if picture_file is None else picture_file(example.benchmark.name, medium)
     picture = medium if file is None else relative(file)
     facts = {
         "picture": picture,

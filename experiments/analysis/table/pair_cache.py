@@ -28,7 +28,6 @@ from experiments.store.error import StoreError
 from experiments.store.locate import Store, locate
 from experiments.store.names import CERTIFICATE_FILE, PREDICTIONS_FOLDER
 from experiments.store.stored_run import StoredRun
-from flamingo_core.whole_file import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,6 +171,8 @@ def load(file: Path) -> Pairs:
 
 def save(file: Path, pairs: Pairs) -> None:
     """Write the whole file or nothing: one line a pair, under a line that says of what code and which lines."""
+    from flamingo_core.whole_file import write_whole  # whoever only reads imports nothing of the core
+
     lines = [{"row": row, "baseline": baseline, **known} for (row, baseline), known in pairs.items()]
     body = "".join(dumps(line) + "\n" for line in lines).encode()
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ holds it against drawn texts.
 
 from collections.abc import Iterable
 
-from experiments.data.config import DataConfig
+from experiments.data.world.config import WorldConfig
 from experiments.data.world.vocabulary import (
     ALT_OPENINGS,
     BACKGROUNDS,
@@ -19,25 +19,20 @@ from experiments.data.world.vocabulary import (
     fact_question,
 )
 
-# Without shots a prompt still shows the form of an answer: two demonstrations in text alone, as in the paper.
-TEXT_ONLY_DEMONSTRATIONS = 2
-
 _BOS = _IMAGE = _EOC = 1
 
 
-def longest_training_text(data: DataConfig) -> int:
-    """Words of the longest example that a step can read: a page of as many pictures as it may have, or a pair."""
-    media = data.world.max_media if "m3w" in data.mixture else 1
-    return _BOS + media * _turn()
+def longest_document(config: WorldConfig, role: str) -> int:
+    """Words of the longest example of a data set: a page of as many pictures as it may have, or a pair."""
+    return _BOS + (config.max_media if role == "m3w" else 1) * longest_turn()
 
 
-def longest_prompt(shots: int) -> int:
-    """Words of the longest prompt that a benchmark can ask with."""
-    shown = shots * _turn() or TEXT_ONLY_DEMONSTRATIONS * (_turn() - _IMAGE)
-    return _BOS + shown + _IMAGE + _question()
+def longest_query() -> int:
+    """Words of the longest query, with its medium's mark and what a prompt begins with."""
+    return _BOS + _IMAGE + _question()
 
 
-def _turn() -> int:
+def longest_turn() -> int:
     """A medium with its text, up to the end of the chunk."""
     asked = _question() + _answer()
     return _IMAGE + max(_caption(), _alt_text(), asked) + _EOC

@@ -6,12 +6,11 @@ N media, F frames, H x W pixels.
 import hashlib
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from experiments.data.config import DATASETS, DataConfig
+from experiments.data.config import DATASETS
 from experiments.data.world.config import WorldConfig
 from experiments.data.world.documents import document, num_documents
 from experiments.data.world.queries import ROLES, sample
@@ -24,7 +23,6 @@ from experiments.data.world.vocabulary import FACTS, KINDS, fact, words
 VERSION = 1
 
 _CACHE_BYTES = 128 * 2**20
-_SMALLEST_SHOWN = 192  # pixels a saved picture is high at least
 
 
 class World:
@@ -63,29 +61,19 @@ class World:
             self._drawn_bytes -= self._drawn.pop(next(iter(self._drawn))).nbytes
 
 
-def save_picture(world: World, medium_id: str, path: Path | str) -> None:
-    """Write a PNG of a picture, or of a clip's frames side by side, enlarged to at least 192 pixels of height."""
-    from PIL import Image
-
-    frames = world.media([medium_id])[0].transpose(2, 0, 3, 1)  # (H, F, W, 3)
-    strip = frames.reshape(frames.shape[0], -1, 3)
-    factor = -(-_SMALLEST_SHOWN // strip.shape[0])
-    Image.fromarray(np.kron(strip, np.ones((factor, factor, 1), dtype=np.uint8))).save(path)
-
-
-def fingerprint(data: DataConfig) -> str:
+def fingerprint(config: WorldConfig) -> str:
     """sha256 of the world: its sizes, words and facts, and texts and scenes of every data set and benchmark.
 
     Reads the first examples, not all of them, and no pixels (their last bit may differ between machines). It does not
     depend on the mixture: which data sets are used is for the spec to say.
     """
-    world = World(data.world)
-    parts: list[object] = [VERSION, asdict(data.world), words()]
+    world = World(config)
+    parts: list[object] = [VERSION, asdict(config), words()]
     parts.append([fact(kind, relation) for kind in range(len(KINDS)) for relation in range(len(FACTS))])
     examples = [
-        document(data.world, dataset, index)
+        document(config, dataset, index)
         for dataset in DATASETS
-        for index in range(min(4, num_documents(data.world, dataset)))
+        for index in range(min(4, num_documents(config, dataset)))
     ]
     parts += [(example.id, [asdict(chunk) for chunk in example.chunks]) for example in examples]
     shown = [medium for example in examples for medium in example.media]

@@ -14,7 +14,7 @@ import torch
 from experiments.common.checkout import ROOT
 from experiments.common.locks import NoLocks
 from experiments.data.feature_cache import FeatureCache
-from experiments.data.world.world import World
+from experiments.data.sources.world import WorldSource
 from experiments.jobs import lease, machine_lock, outbox
 from experiments.store.error import StoreError
 from experiments.store.lifecycle import make_store
@@ -104,7 +104,7 @@ def test_a_cache_without_locks_is_told_of_and_not_kept(
     """It can be made again, so a job goes on without: what is encoded stays in memory."""
     no_locks()
     model = build_model(tiny_spec(), torch.device("cpu"))
-    FeatureCache(model, World(tiny_config(image_size=24)), folder=tmp_path).prepare(["train/m3w/0"])
+    FeatureCache(model, WorldSource(tiny_config(image_size=24)), folder=tmp_path).prepare(["train/m3w/0"])
     assert "has no locks (No locks available), nothing encoded is kept" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.safetensors"))
 

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from experiments.data.feature_cache import FeatureCache
-from experiments.data.world.world import World
+from experiments.data.sources.world import WorldSource
 from experiments.spec.spec import make_spec
 from experiments.training.build import build_model
 from experiments.training.timing import time_rows
@@ -26,18 +27,18 @@ def model():
 @pytest.fixture
 def cache(model, tmp_path):
     """An empty cache of its own."""
-    return FeatureCache(model, World(tiny_config(image_size=24)), folder=tmp_path)
+    return FeatureCache(model, WorldSource(tiny_config(image_size=24)), folder=tmp_path)
 
 
 def again(cache, tmp_path):
     """The same cache as another process opens it."""
-    return FeatureCache(cache._model, World(cache.world.config), folder=tmp_path)
+    return FeatureCache(cache._model, WorldSource(cache.source.config), folder=tmp_path)
 
 
 @pytest.mark.parametrize("ids", [PICTURES, CLIPS, PICTURES[:1]])
 def test_it_says_what_the_encoder_says(cache, model, ids):
     """In the order asked for, to the precision of float16."""
-    encoded = model.encode_media(torch.from_numpy(cache.world.media(ids)))
+    encoded = model.encode_media(torch.from_numpy(np.stack(cache.source.media(ids))))
     torch.testing.assert_close(cache.of(ids), encoded, rtol=2e-3, atol=2e-3)
 
 
@@ -56,14 +57,18 @@ def test_what_is_whole_is_read_without_a_lock(cache, tmp_path, monkeypatch):
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr("filelock.FileLock", None)
     assert torch.equal(again(cache, tmp_path).of(PICTURES), first)
-    elsewhere = FeatureCache(cache._model, World(cache.world.config), folder=tmp_path / "empty", more_in=tmp_path)
+    elsewhere = FeatureCache(
+        cache._model, WorldSource(cache.source.config), folder=tmp_path / "empty", more_in=tmp_path
+    )
     assert torch.equal(elsewhere.of(PICTURES), first)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_without_a_folder_to_write_in_it_says_so_once_and_encodes(cache, capsys):
     """The same features, whether they are kept or not."""
-    nowhere = FeatureCache(cache._model, World(cache.world.config), folder=Path("/proc/nothing/can/be/made/here"))
+    nowhere = FeatureCache(
+        cache._model, WorldSource(cache.source.config), folder=Path("/proc/nothing/can/be/made/here")
+    )
     assert torch.equal(nowhere.of(PICTURES), cache.of(PICTURES))
     assert capsys.readouterr().err.count("cannot be written to") == 1
 
@@ -92,7 +97,7 @@ def test_its_key_moves_with_weights_and_pictures(cache, model, tmp_path):
         moved = build_model(make_spec("scale=tiny"), CPU)
         next(moved.vision.parameters()).view(-1)[0] += 1e-3
     keys = {
-        FeatureCache(each, World(tiny_config(**sizes)), folder=tmp_path)._folder
+        FeatureCache(each, WorldSource(tiny_config(**sizes)), folder=tmp_path)._folder
         for each, sizes in [
             (model, {"image_size": 24}),
             (moved, {"image_size": 24}),
@@ -106,8 +111,9 @@ def test_its_key_moves_with_weights_and_pictures(cache, model, tmp_path):
 
 def test_what_trains_does_not_move_its_key(tmp_path):
     """Rows of other blocks, other seeds and longer training share one encoder's features."""
+    world = WorldSource(tiny_config())
     keys = {
-        FeatureCache(build_model(make_spec("scale=tiny", *words), CPU), World(tiny_config()), folder=tmp_path)._folder
+        FeatureCache(build_model(make_spec("scale=tiny", *words), CPU), world, folder=tmp_path)._folder
         for words in (["seed=1"], ["ablation=xattn_every_4th"], ["ablation=resampler_mlp"], ["train.steps=3"])
     }
     assert len(keys) == 1

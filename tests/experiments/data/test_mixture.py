@@ -10,7 +10,7 @@ from experiments.data.document import layout
 from experiments.data.mixture import IGNORED, Mixture
 from experiments.data.tokenizer import build_tokenizer, encode, eoc_token_id, image_token_id
 from experiments.data.world.documents import document, num_documents
-from tests.experiments.data.tiny_world import tiny_data
+from tests.experiments.data.tiny_world import tiny_data, tiny_sources
 
 TOKENIZER = build_tokenizer()
 IMAGE_ID, EOC_ID = image_token_id(TOKENIZER), eoc_token_id(TOKENIZER)
@@ -19,7 +19,8 @@ STEPS = range(12)
 
 def mixture(datasets: tuple[str, ...] = DATASETS, seed: int = 0) -> Mixture:
     """A mixture of the tiny world."""
-    return Mixture(tiny_data(datasets), seed=seed, tokenizer=TOKENIZER)
+    data = tiny_data(datasets)
+    return Mixture(data, tiny_sources(data), seed=seed, tokenizer=TOKENIZER)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,9 @@ def test_an_epoch_reads_every_example_once(dataset):
 def test_the_batch_size_is_the_data_sets_own():
     """Another batch size cuts the same stream of examples elsewhere."""
     data = tiny_data()
-    larger = Mixture(replace(data, m3w=DatasetConfig(batch_size=8, loss_weight=1.0)), seed=0, tokenizer=TOKENIZER)
+    larger = Mixture(
+        replace(data, m3w=DatasetConfig(batch_size=8, loss_weight=1.0)), tiny_sources(data), seed=0, tokenizer=TOKENIZER
+    )
     ids = [mixture().batch("m3w", step).example_ids for step in (2, 3)]
     assert larger.batch("m3w", 1).example_ids == ids[0] + ids[1]
 

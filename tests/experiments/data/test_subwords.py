@@ -32,7 +32,7 @@ from experiments.training import trained_batches
 from experiments.training.build import build_mixture, model_config
 from tests.experiments.commands import QUICK, run_here, tiny_spec
 from tests.experiments.data import subwords
-from tests.experiments.data.tiny_world import tiny_data, tiny_world
+from tests.experiments.data.tiny_world import tiny_data, tiny_source, tiny_sources
 
 STEPS = 6
 
@@ -51,7 +51,7 @@ def tokenizer(directory):
 
 def batches(tokenizer, dataset):
     """The first batches of a data set."""
-    mixture = Mixture(tiny_data(DATASETS), seed=0, tokenizer=tokenizer)
+    mixture = Mixture(tiny_data(DATASETS), tiny_sources(tiny_data()), seed=0, tokenizer=tokenizer)
     return [mixture.batch(dataset, step) for step in range(STEPS)]
 
 
@@ -140,7 +140,7 @@ class Echo:
 @pytest.mark.parametrize("benchmark", [benchmark.name for benchmark in published()])
 def test_a_model_that_goes_on_as_texts_do_gives_the_worlds_own_answers(benchmark, shots, tokenizer):
     """A prompt's tokens begin those of the whole text, and what follows them decodes to the completion exactly."""
-    prompts = build_prompts(tiny_world(), benchmark, seed=0, shots=shots)
+    prompts = build_prompts(tiny_source(), benchmark, seed=0, shots=shots)
     whole = [encode(tokenizer, f"{prompt.text} {prompt.query.completion} <EOC>")[0] for prompt in prompts]
     model = Echo(tokenizer, whole)
     texts, media = [prompt.text for prompt in prompts], [prompt.media for prompt in prompts]

@@ -14,7 +14,7 @@ from experiments.data.world.queries import queries, support
 from experiments.data.world.text import lm_document
 from experiments.evaluation.benchmark import published
 from experiments.evaluation.prompts import build_prompts
-from tests.experiments.data.tiny_world import tiny_config, tiny_world
+from tests.experiments.data.tiny_world import tiny_config, tiny_source, tiny_world
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def texts():
     found += [lm_document(world, index) for index in range(1500)]
     for benchmark in published():
         for shots in (0, 4):
-            found += [prompt.text for prompt in build_prompts(world, benchmark.name, seed=0, shots=shots)]
+            found += [prompt.text for prompt in build_prompts(tiny_source(), benchmark.name, seed=0, shots=shots)]
         examples = [*queries(world, benchmark.name), *support(world, benchmark.name)]
         found += [text for query in examples for text in (query.completion, *query.answers)]
     return found

@@ -1,10 +1,14 @@
 """The smallest world that has everything, for the tests of data and prompts."""
 
+from dataclasses import asdict
 from typing import Any
 
-from experiments.data.config import DataConfig, DatasetConfig
+from experiments.data.config import DATASETS, DataConfig, DatasetConfig
+from experiments.data.source import Choice, Sources
+from experiments.data.sources.world import WorldSource
 from experiments.data.world import vocabulary
 from experiments.data.world.config import WorldConfig
+from experiments.data.world.queries import ROLES
 from experiments.data.world.world import World
 
 
@@ -39,6 +43,16 @@ def tiny_data(mixture: tuple[str, ...] = ("m3w", "align", "ltip", "vtp"), **size
 def tiny_world(**sizes: int) -> World:
     """The world itself."""
     return World(tiny_config(**sizes))
+
+
+def tiny_source(**sizes: int) -> WorldSource:
+    """The world as a source."""
+    return WorldSource(tiny_config(**sizes))
+
+
+def tiny_sources(data: DataConfig) -> Sources:
+    """The world in every role."""
+    return Sources(dict.fromkeys((*DATASETS, *ROLES), Choice("world", asdict(data.world))))
 
 
 def fact_asked(question: str) -> tuple[int, str] | None:

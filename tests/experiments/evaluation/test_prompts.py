@@ -1,12 +1,15 @@
 """Few-shot prompts, their demonstrations and their blind twins."""
 
+from dataclasses import replace
+
 import pytest
 
-from experiments.data.world.queries import CAPTIONING, queries, support
+from experiments.data.source import Source
+from experiments.data.world.queries import CAPTIONING
 from experiments.evaluation.benchmark import published
 from experiments.evaluation.prompts import TEXT_ONLY_DEMONSTRATIONS, blind_media, build_prompts
 from experiments.store.names import BLIND_OFFSET
-from tests.experiments.data.tiny_world import tiny_world
+from tests.experiments.data.tiny_world import tiny_source
 
 NAMES = [benchmark.name for benchmark in published()]
 
@@ -14,15 +17,15 @@ NAMES = [benchmark.name for benchmark in published()]
 @pytest.fixture(scope="module")
 def world():
     """A tiny world."""
-    return tiny_world()
+    return tiny_source()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_prompt_depends_on_seed_and_query_only(world, name):
     """A larger benchmark, and a second call, leave each query's prompt as it was."""
     prompts = build_prompts(world, name, seed=3, shots=4)
-    assert prompts == build_prompts(tiny_world(queries=40), name, seed=3, shots=4)[: len(prompts)]
-    assert [prompt.query for prompt in prompts] == queries(world, name)
+    assert prompts == build_prompts(tiny_source(queries=40), name, seed=3, shots=4)[: len(prompts)]
+    assert [prompt.query for prompt in prompts] == world.queries(name, "test")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,7 +41,7 @@ def test_another_seed_draws_other_demonstrations(world, name):
 @pytest.mark.parametrize("shots", [0, 4, 8, 16, 32])
 def test_marks_and_media_agree(world, name, shots):
     """As many `<image>` marks as media, one a shot and the query's last; demonstrations come from the support set."""
-    pool = support(world, name)
+    pool = world.support(name)
     for prompt in build_prompts(world, name, seed=0, shots=shots):
         assert prompt.text.split().count("<image>") == len(prompt.media) == shots + 1
         assert prompt.media[-1] == prompt.query.medium
@@ -86,7 +89,7 @@ def test_a_demonstration_of_a_fact_never_shows_the_querys_kind(world, shots):
 def test_blind_takes_another_querys_medium_and_leaves_the_demonstrations(world, name):
     """Only the last medium changes, to that of the query 17 places on; no query keeps its own; all are used once."""
     prompts = build_prompts(world, name, seed=0, shots=4)
-    blind = blind_media(prompts)
+    blind = blind_media(prompts, world)
     assert [media[:-1] for media in blind] == [prompt.media[:-1] for prompt in prompts]
     assert all(media[-1] != prompt.query.medium for media, prompt in zip(blind, prompts, strict=True))
     assert [media[-1] for media in blind] == [
@@ -95,11 +98,27 @@ def test_blind_takes_another_querys_medium_and_leaves_the_demonstrations(world, 
     assert {media[-1] for media in blind} == {prompt.query.medium for prompt in prompts}
 
 
-@pytest.mark.parametrize("count", [1, BLIND_OFFSET])
-def test_a_rotation_that_changes_nothing_is_refused(world, count):
-    """Where the rotation would return each query its own medium, it raises rather than calls that blind."""
-    with pytest.raises(ValueError, match=str(count)):
-        blind_media(build_prompts(world, "coco", seed=0, shots=4)[:count])
+def test_one_medium_has_no_twin(world):
+    """Where all queries show one medium, it raises rather than calls that blind."""
+    with pytest.raises(ValueError, match="two media or more"):
+        blind_media(build_prompts(world, "coco", seed=0, shots=4)[:1], world)
+
+
+@pytest.mark.parametrize("count", [2, BLIND_OFFSET, BLIND_OFFSET + 1])
+def test_no_medium_is_its_own_twin_however_many_there_are(world, count):
+    """A derangement of the distinct media: queries that share one share its twin, which is another medium."""
+    prompts = build_prompts(world, "coco", seed=0, shots=4)[:count]
+    shared = [*prompts, replace(prompts[0], query=replace(prompts[0].query, id="again"))]
+    twins = [media[-1] for media in blind_media(shared, world)]
+    assert sorted(twins[:-1]) == sorted(prompt.query.medium for prompt in prompts) and twins[-1] == twins[0]
+    assert all(twin != prompt.query.medium for twin, prompt in zip(twins, shared, strict=True))
+
+
+def test_the_order_of_twins_is_keyed_by_benchmark_and_split():
+    """A source that says nothing of its order gets one of its own for each (benchmark, split), always the same."""
+    orders = [Source.twin_order(None, role, split, 50) for role in ("coco", "vqav2") for split in ("test", "val")]
+    assert len({tuple(order) for order in orders}) == 4 and all(sorted(order) == [*range(50)] for order in orders)
+    assert orders[0] == Source.twin_order(None, "coco", "test", 50)
 
 
 def test_the_hash_covers_text_and_media(world):
@@ -120,7 +139,7 @@ def test_the_hash_covers_text_and_media(world):
 def test_too_many_shots_are_refused(world):
     """A support set smaller than the shots raises and names the key."""
     with pytest.raises(ValueError, match=r"eval\.shots"):
-        build_prompts(tiny_world(support=10), "okvqa", seed=0, shots=16)
+        build_prompts(tiny_source(support=10), "okvqa", seed=0, shots=16)
 
 
 def test_validation_prompts_ask_other_queries_from_the_same_support(world):

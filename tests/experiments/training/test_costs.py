@@ -2,7 +2,7 @@
 
 import torch
 
-from experiments.data.feature_cache import FeatureCache
+from experiments.data.feature_cache import Features
 from experiments.data.tokenizer import tokenizer_of
 from experiments.training.build import build_mixture, build_model, model_config, shape_of
 from experiments.training.costs import COUNTED_SEED, COUNTED_STEPS, planned_costs
@@ -14,12 +14,12 @@ def test_flops_are_the_mean_over_several_steps_which_all_seeds_share(tmp_path):
     """Not those of a seed's first batch: the mean of what each of the first steps takes, the same for every seed."""
     spec = tiny_spec("seed=1")
     model, mixture = build_model(spec, torch.device("cpu")), build_mixture(spec, seed=COUNTED_SEED)
-    features = FeatureCache(model, mixture.world, folder=tmp_path)
+    features = Features(model, mixture.sources, folder=tmp_path)
     config = model_config(spec, tokenizer_of(None))
     each = [
         estimate(
             config,
-            [shape_of(mixture.batch(name, step), mixture.world.config.image_size) for name in mixture.datasets],
+            [shape_of(mixture.batch(name, step), spec.data.world.image_size) for name in mixture.datasets],
         ).flops_per_step
         for step in range(COUNTED_STEPS)
     ]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from experiments.common.interrupt import StopRequest
-from experiments.data.feature_cache import FeatureCache
+from experiments.data.feature_cache import Features
 from experiments.training import trained_batches
 from experiments.training.build import build_mixture, build_model
 from experiments.training.checkpoint import Progressed, load_newest
@@ -20,7 +20,7 @@ STEPS = 3
 def features(tmp_path_factory):
     spec = tiny_spec()
     model = build_model(spec, torch.device("cpu"))
-    return FeatureCache(model, build_mixture(spec).world, folder=tmp_path_factory.mktemp("features"))
+    return Features(model, build_mixture(spec).sources, folder=tmp_path_factory.mktemp("features"))
 
 
 def trained(spec, folder, features, progressed=None):

@@ -292,7 +292,7 @@ def test_predictions_are_the_first_that_flip(store_run: StoreRun) -> None:
         ("okvqa", "okvqa/2", True),
         ("msvdqa", "msvdqa/1", True),
     ]
-    text = printed(*runs.values(), picture_file=lambda medium: Path("/pictures") / f"{medium.replace('/', '_')}.png")
+    text = printed(*runs.values(), picture_file=lambda _, medium: Path("/pictures") / f"{medium.replace('/', '_')}.png")
     block = text[text.index("3 predictions") :].splitlines()
     assert block[7:13] == [
         "OKVQA   what is in picture 2 ?   [okvqa/2]",

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from experiments.common.checkout import ROOT
-from experiments.data.config import DATASETS
+from experiments.data.config import DATASETS, DataConfig
 from experiments.data.draws import generator
+from experiments.data.picture import save_picture
 from experiments.data.world import rendering, vocabulary, world
 from experiments.data.world.captions import FULL, caption
 from experiments.data.world.documents import document, num_documents
@@ -18,7 +19,7 @@ from experiments.data.world.rendering import render
 from experiments.data.world.scenes import SOURCES, SPLITS, TEXT_SOURCES, Scene, Thing, scene, split_of
 from experiments.data.world.text import lm_document, text_document
 from experiments.evaluation.benchmark import published
-from tests.experiments.data.tiny_world import fact_asked, tiny_data, tiny_world
+from tests.experiments.data.tiny_world import fact_asked, tiny_data, tiny_source, tiny_sources, tiny_world
 
 TRAINING = [name for name in SOURCES if name in DATASETS]
 BENCHMARK_NAMES = [benchmark.name for benchmark in published()]
@@ -50,7 +51,7 @@ def test_another_process_draws_the_same_world():
         "import hashlib; from experiments.data.world.world import fingerprint\n"
         "from tests.experiments.data.tiny_world import fact_asked, tiny_data, tiny_world\n"
         "media = tiny_world().media(['test/coco/1', 'train/align/2']).tobytes()\n"
-        "print(hashlib.sha256(media).hexdigest(), fingerprint(tiny_data()))"
+        "print(hashlib.sha256(media).hexdigest(), fingerprint(tiny_data().world))"
     )
     outputs = {
         subprocess.run(
@@ -278,7 +279,7 @@ def test_a_full_caption_of_a_picture_leaves_nothing_out():
 def test_a_saved_picture_is_large_enough_to_see(medium, tmp_path):
     """A PNG of whole-number enlargement, at least 192 pixels high; a clip's frames stand side by side."""
     drawn, path = tiny_world(), tmp_path / "picture.png"
-    world.save_picture(drawn, medium, path)
+    save_picture(tiny_source(), medium, path)
     pixels, frames = np.asarray(Image.open(path)), drawn.media([medium])[0]
     assert pixels.shape == (192, 192 * len(frames), 3)
     for number, frame in enumerate(frames):
@@ -286,21 +287,26 @@ def test_a_saved_picture_is_large_enough_to_see(medium, tmp_path):
         assert np.array_equal(shown, frame.transpose(1, 2, 0))
 
 
+def fingerprint(data: DataConfig) -> str:
+    """Of what a step reads."""
+    return tiny_sources(data).fingerprint({role: role for role in data.mixture})
+
+
 def test_the_fingerprint_moves_with_the_world_and_not_with_the_mixture(monkeypatch):
     """Every size, the version, the facts and the texts are in it; mixture, batch sizes and weights are not."""
-    base = world.fingerprint(tiny_data())
-    assert base == world.fingerprint(tiny_data(mixture=("laion",)))
+    base = fingerprint(tiny_data())
+    assert base == fingerprint(tiny_data(mixture=("laion",)))
     changed = [
-        world.fingerprint(tiny_data(**{key: value + 1}))
+        fingerprint(tiny_data(**{key: value + 1}))
         for key, value in {"image_size": 16, "frames": 3, "queries": 24, "captions": 2, "m3w_documents": 30}.items()
     ]
     assert len({base, *changed}) == len(changed) + 1
     with monkeypatch.context() as patch:
         patch.setattr(world, "VERSION", world.VERSION + 1)
-        assert world.fingerprint(tiny_data()) != base
+        assert fingerprint(tiny_data()) != base
     with monkeypatch.context() as patch:
         patch.setattr("experiments.data.world.questions.fact", lambda kind, relation: "corn")
-        assert world.fingerprint(tiny_data()) != base
+        assert fingerprint(tiny_data()) != base
     with monkeypatch.context() as patch:
         patch.setattr("experiments.data.world.documents.SHORT", FULL)
-        assert world.fingerprint(tiny_data()) != base
+        assert fingerprint(tiny_data()) != base

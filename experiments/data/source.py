@@ -1,0 +1,191 @@
+"""Where a role's documents and queries come from: the contract of a source, and the sources there are.
+
+Data sets (m3w, align, ltip, laion, vtp) and benchmarks are roles. Each names a source, as a slot of the model names a
+component: the rendered world, files of some format, or a class from outside. F frames, H x W pixels.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from experiments.common.registry import Registry
+from experiments.data.document import Document
+from experiments.data.query import Query
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+T = TypeVar("T", bound=type)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A source's class, and the dataclass that configures it."""
+
+    cls: Any
+    config: type
+
+
+SOURCES: Registry[Registered] = Registry("source", "experiments.data.sources")
+
+
+def register_source(name: str, *, config: type) -> Callable[[T], T]:
+    """Register a class with its config, as a decorator.
+
+    Raises:
+        ValueError: the name is taken, or is not one word.
+    """
+
+    def decorate(cls: T) -> T:
+        SOURCES.add(name, Registered(cls, config), module=cls.__module__)
+        return cls
+
+    return decorate
+
+
+# Without shots a prompt still shows the form of an answer: two demonstrations in text alone, as in the paper.
+TEXT_ONLY_DEMONSTRATIONS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The most that a document or a query of a role may have: buffers and positions must hold it. Counts are tokens."""
+
+    frames: int  # of a medium
+    document: int = 0  # of a training example, with `<bos>`
+    demonstration: int = 0  # of an example in a prompt, up to `<EOC>`
+    question: int = 0  # of the query, with `<bos>` and its medium's mark
+    mark: int = 1  # of a medium's mark
+
+    def prompt(self, shots: int) -> int:
+        """Tokens of the longest prompt."""
+        return self.question + (
+            shots * self.demonstration or TEXT_ONLY_DEMONSTRATIONS * (self.demonstration - self.mark)
+        )
+
+
+class Source(ABC):
+    """Documents and queries of roles. Everything it returns depends on its config and the files it names alone."""
+
+    def __init__(self, config: Any):
+        self.config = config
+
+    @abstractmethod
+    def count(self, role: str) -> int:
+        """How many documents an epoch of a data set has."""
+
+    @abstractmethod
+    def document(self, role: str, index: int) -> Document:
+        """One of them, found without looking through the others."""
+
+    @abstractmethod
+    def media(self, ids: Sequence[str]) -> list[npt.NDArray[np.uint8]]:
+        """Ids -> (F, 3, H, W) each; sizes may differ from medium to medium.
+
+        Raises:
+            ValueError: an id names no medium.
+        """
+
+    @abstractmethod
+    def limits(self, role: str, tokenizer: "PreTrainedTokenizerBase") -> Limits:
+        """What a document or query of a role has at most, known without reading them all."""
+
+    @abstractmethod
+    def fingerprint(self, role: str) -> str:
+        """A hash that moves with what the other methods return: of an index, not of pixels."""
+
+    def queries(self, role: str, split: str) -> Sequence[Query]:
+        """The queries of a benchmark, of split `test` or `val`, with ids that stay.
+
+        Raises:
+            ValueError: the source has none of this role.
+        """
+        raise ValueError(f"source `{type(self).__name__}` has no queries of `{role}`")
+
+    def support(self, role: str) -> Sequence[Query]:
+        """The examples of a benchmark that demonstrations are drawn from; none of them is a query."""
+        raise ValueError(f"source `{type(self).__name__}` has no demonstrations of `{role}`")
+
+    def demonstrations(self, role: str) -> int:
+        """How many demonstrations every query of a benchmark allows, at least; one may share the query's medium."""
+        return len(self.support(role)) - 1
+
+    def twin_order(self, role: str, split: str, count: int) -> Sequence[int]:
+        """An order of the `count` distinct media of a benchmark's queries; a blind twin's medium lies further on in it.
+
+        Keyed by (role, split), because neighbours in a file may show the same thing.
+        """
+        from experiments.data.draws import generator
+
+        return [int(place) for place in generator("blind twins", role, split).permutation(count)]
+
+    def block(self, medium: str) -> tuple[str, int] | None:
+        """The block of media that a medium's features are kept with, and its place there; None: they are not kept."""
+        return None
+
+    def block_media(self, block: str) -> list[str]:
+        """The ids of a block's media, in order."""
+        raise ValueError(f"no block `{block}`")
+
+    def pixels_version(self) -> list[Any]:
+        """What pixels depend on beside a medium's id; kept features are those of one version."""
+        return []
+
+    def picture_name(self, medium: str) -> str:
+        """A path without an ending for a picture of a medium, whatever its id holds.
+
+        Raises:
+            ValueError: the id names no medium.
+        """
+        import hashlib
+
+        return hashlib.sha256(medium.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The source of a role: its registered name, and its config as plain data."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Sources:
+    """The sources of a spec by role. Roles that say the same share one source."""
+
+    def __init__(self, choices: Mapping[str, Choice]):
+        self._choices = dict(choices)
+        self._made: list[tuple[Choice, Source]] = []
+
+    def of(self, role: str) -> Source:
+        """The source of a role, made when it is first asked for."""
+        choice = self._choices[role]
+        for other, source in self._made:
+            if other == choice:
+                return source
+        registered = SOURCES.get(choice.name)
+        source = registered.cls(registered.config(**choice.settings))
+        self._made.append((choice, source))
+        return source
+
+    def name_of(self, role: str) -> str:
+        """The registered name of a role's source."""
+        return self._choices[role].name
+
+    def fingerprint(self, asked: Mapping[str, str]) -> str:
+        """A hash of everything that is read: by the name that chooses a source, the role that the source is asked for.
+
+        A benchmark may ask its source for the queries of another one.
+        """
+        import hashlib
+        import json
+
+        said = [[name, self.name_of(name), self.of(name).fingerprint(role)] for name, role in asked.items()]
+        prints = {fingerprint for _, _, fingerprint in said}
+        if {name for _, name, _ in said} == {"world"} and len(prints) == 1:
+            return prints.pop()  # the world's is of all roles, as it was before there were other sources
+        return hashlib.sha256(json.dumps(sorted(said)).encode()).hexdigest()
