@@ -13,6 +13,7 @@ from typing import Any
 from experiments.common.plain_text import visible_lines
 from experiments.common.problems import Problem, show
 from experiments.data.config import DATASETS
+from experiments.evaluation.benchmark import BENCHMARKS
 from experiments.evaluation.config import SHOTS, EvalConfig
 from experiments.published.table3 import BASELINE, rows
 from experiments.spec.schema import DEVICES, Experiment, LMSlot, TrainConfig
@@ -21,7 +22,7 @@ from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
 from experiments.store.places import LOCKS_VARIABLE
 from flamingo_core.xattn.placement import PLACEMENTS
 
-# The keys that stay: each with what it is; COMPONENTS stands for the components of the slot.
+# The keys that stay: each with what it is. COMPONENTS stands for those of the slot, BENCHMARKS for all of them.
 KEYS = {
     "seed": "of weights, data order and prompts; -m seed=0,1,2 runs each",
     "device": f"{', '.join(DEVICES)}",
@@ -45,6 +46,7 @@ KEYS = {
     "train.objective": "accumulation (one update a step), round_robin (one a data set)",
     "train.checkpoint_every": "steps from one checkpoint to the next",
     "data.mixture": f"data sets of a step, a list of {', '.join(DATASETS)}",
+    "eval.benchmarks": "a list of BENCHMARKS; with eval.ceilings.METRIC=POINTS one counts in Overall",
     "eval.shots": f"demonstrations in a prompt: {', '.join(SHOTS)}",
     "eval.batch_size": "prompts at once; scores do not depend on it",
     "eval.beams": "1 decodes greedily",
@@ -167,7 +169,9 @@ def _keys() -> dict[str, str]:
         components = dict.fromkeys(
             one.split(".")[2] for one in said if one.startswith(f"{slot}.") and one.count(".") > 2
         )
-        lines[f"{key}={show(defaults[key])}"] = text.replace("COMPONENTS", ", ".join(components))
+        lines[f"{key}={show(defaults[key])}"] = text.replace("COMPONENTS", ", ".join(components)).replace(
+            "BENCHMARKS", ", ".join(BENCHMARKS.names())
+        )
     return lines
 
 

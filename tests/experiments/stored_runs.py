@@ -69,8 +69,9 @@ def answers(scores: list[float], *, media: list[str] | None = None, benchmark: s
 
 
 def scored(predictions: Mapping[str, pd.DataFrame]) -> dict[str, float]:
-    """The metrics that go with predictions: each score their mean, Overall from the ceilings above."""
+    """The metrics that go with published benchmarks' predictions: each score their mean, Overall as above."""
     names = {benchmark.name: benchmark.metric for benchmark in published()}
+    predictions = {name: frame for name, frame in predictions.items() if name in names}
     metrics = {names[name]: float(frame["score"].mean()) for name, frame in predictions.items()}
     metrics |= {blind(names[name]): float(frame["blind_score"].mean()) for name, frame in predictions.items()}
     if len(predictions) == len(published()):

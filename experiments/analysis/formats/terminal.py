@@ -73,6 +73,8 @@ def printed_row(
         f"Overall here divides by the {table['scale']} scale's ceilings: "
         "compare differences with the published rows, not levels."
     )
+    uncounted = columns.uncounted_in_words(columns.columns_of(table))
+    text += [f"{uncounted}."] if uncounted else []
     if row.row != BASELINE and table["left_out"]["other_designs"]:
         text.append(f"{left_out_in_words(table['left_out'])}   (tables show the newest)")
     text += [_stored_line(store), f"next: {_next(row)}"]

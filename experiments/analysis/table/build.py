@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
 from experiments.analysis.model import bootstrap
 from experiments.analysis.table import families, pair_cache, seed_warnings
-from experiments.analysis.table.columns import PlainColumn, columns_of_runs, plain, published_columns
+from experiments.analysis.table.columns import (
+    PlainColumn,
+    columns_of_runs,
+    plain,
+    published_columns,
+    uncounted_in_words,
+)
 from experiments.analysis.table.seeds import effects
 from experiments.analysis.table.select import OtherDesign, check_one_design_a_row, in_words
 from experiments.analysis.table.select import other_designs as count_designs
@@ -308,9 +314,7 @@ def _method(
     delta: float,
     columns: Sequence[Column],
 ) -> str:
-    parts = ["difference: row - baseline, paired by seed"]
-    if uncounted := [column.label for column in columns if not column.in_overall]:
-        parts.append(f"Overall without {', '.join(uncounted)}")
+    parts = [*filter(None, ("difference: row - baseline, paired by seed", uncounted_in_words(columns)))]
     if overall is not None:
         sizes = [families.in_words(family.name, family.size) for family in overall.families]
         several = ", each family by itself" if len(sizes) > 1 else ""

@@ -50,6 +50,12 @@ def columns_of_runs(runs: Iterable[StoredRun]) -> tuple[Column, ...]:
     return (*published_columns(), *(further[metric] for metric in sorted(further)))
 
 
+def uncounted_in_words(columns: Iterable[Column]) -> str:
+    """`Overall without ...`; nothing where every column is part of it."""
+    labels = [column.label for column in columns if not column.in_overall]
+    return f"Overall without {', '.join(labels)}" if labels else ""
+
+
 def plain(columns: Iterable[Column]) -> list[PlainColumn]:
     """As they stand in a table's object."""
     return [

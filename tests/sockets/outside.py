@@ -1,0 +1,39 @@
+"""A folder outside the repository whose modules can be imported."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from experiments.common.registry import Registry
+
+MODULES = ("my", "my.module")
+
+
+def lay(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write files where the page says."""
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+@contextlib.contextmanager
+def standing_in(folder: Path, *registries: Registry) -> Iterator[None]:
+    """In a folder whose modules can be imported; what they register is forgotten afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        for registry in registries:
+            registry.names()  # the built-in ones stay
+            for kept in ("_entries", "_modules"):
+                patch.setattr(registry, kept, dict(getattr(registry, kept)))
+        for name in MODULES:
+            patch.delitem(sys.modules, name, raising=False)
+        patch.chdir(folder)
+        patch.syspath_prepend(str(folder))
+        try:
+            yield
+        finally:
+            for name in MODULES:
+                sys.modules.pop(name, None)
