@@ -46,7 +46,7 @@ KEYS = {
     "train.objective": "accumulation (one update a step), round_robin (one a data set)",
     "train.checkpoint_every": "steps from one checkpoint to the next",
     "data.mixture": f"data sets of a step, a list of {', '.join(DATASETS)}",
-    "eval.benchmarks": "a list of BENCHMARKS; with eval.ceilings.METRIC=POINTS one counts in Overall",
+    "eval.benchmarks": "a list of BENCHMARKS",
     "eval.shots": f"demonstrations in a prompt: {', '.join(SHOTS)}",
     "eval.batch_size": "prompts at once; scores do not depend on it",
     "eval.beams": "1 decodes greedily",
@@ -85,14 +85,14 @@ EXIT_CODES = {
 
 def run_help(config_dir: Path | None = None, overrides: Sequence[str] = ()) -> str:
     """The whole text; modules that `components=` names are imported, so that what they register is in it."""
-    _import_components(overrides)
+    outside = _import_components(overrides)
     parts = [
         "python -m experiments.run [ablation=NAME] [scale=NAME] [key=value ...] [flags]\n\n"
         "Runs one ablation beside the baseline and prints the row beside the published one; without an ablation the\n"
         "baseline alone. What is stored already is reported, not run again.",
         _section("ablations: ablation=NAME, or [NAME,NAME] at once", _ablations(config_dir)),
         _section("scales: scale=NAME", _scales(config_dir)),
-        _section("keys: key=value, with what they are by default; --cfg job shows all", _keys()),
+        _section("keys: key=value, with what they are by default; --cfg job shows all", _keys(outside)),
         _section("flags, anywhere in the command", FLAGS),
         _section("executors: --executor NAME", _executors(config_dir)),
         "examples\n" + "\n".join(f"  {example}" for example in EXAMPLES),
@@ -109,11 +109,11 @@ def executors_help(config_dir: str | None, overrides: Sequence[str]) -> str:
     return visible_lines(_section("executors: --executor NAME", lines))
 
 
-def _import_components(overrides: Sequence[str]) -> None:
-    """Import the modules of `components=`; one that cannot be imported is told of on stderr, and help goes on."""
+def _import_components(overrides: Sequence[str]) -> bool:
+    """Import the modules of `components=` if it is given; one that cannot be is told of on stderr, and help goes on."""
     typed = [override for override in overrides if override.partition("=")[0] == "components"]
     if not typed:
-        return
+        return False
     from experiments.spec.overrides import parse
     from experiments.spec.sweep import import_components
 
@@ -122,6 +122,7 @@ def _import_components(overrides: Sequence[str]) -> None:
         import_components([str(module) for module in override.values[0]], problems)
     for problem in problems:
         print(visible_lines(str(problem)), file=sys.stderr)
+    return True
 
 
 def _section(title: str, lines: Mapping[str, str]) -> str:
@@ -160,7 +161,8 @@ def _executors(config_dir: Path | None) -> dict[str, str]:
     return dict(sorted(lines.items()))
 
 
-def _keys() -> dict[str, str]:
+def _keys(outside: bool) -> dict[str, str]:
+    """Every key; with components from `outside` those are among the ones of their slots."""
     said = plain_values()
     defaults = {**_class_defaults(), **said}
     lines = {}
@@ -169,10 +171,18 @@ def _keys() -> dict[str, str]:
         components = dict.fromkeys(
             one.split(".")[2] for one in said if one.startswith(f"{slot}.") and one.count(".") > 2
         )
-        lines[f"{key}={show(defaults[key])}"] = text.replace("COMPONENTS", ", ".join(components)).replace(
-            "BENCHMARKS", ", ".join(BENCHMARKS.names())
-        )
+        if outside and "COMPONENTS" in text:
+            components |= dict.fromkeys(_from_outside(slot.removeprefix("model.")))
+        words = text.replace("COMPONENTS", ", ".join(components)).replace("BENCHMARKS", ", ".join(BENCHMARKS.names()))
+        lines[f"{key}={show(defaults[key])}"] = words
     return lines
+
+
+def _from_outside(slot: str) -> list[str]:
+    """Components of a slot that are none of ours; looking for them imports ours."""
+    from flamingo_core import registry
+
+    return [name for name in registry.names(slot) if not registry.component(slot, name).built_in]
 
 
 def _class_defaults() -> dict[str, Any]:

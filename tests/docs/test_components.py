@@ -138,6 +138,16 @@ def test_the_three_steps_store_a_paired_run_with_its_origin(slot, runs):
 
 
 @pytest.mark.parametrize("slot", EXAMPLES)
+def test_help_lists_a_component_where_its_module_is_named(slot, tmp_path, capsys):
+    """Beside those of the slot that there are; the first comment of its row's YAML is there too."""
+    chosen = yaml.safe_load(EXAMPLES[slot][ROW])["model"][slot]["name"]
+    with standing_in(lay(tmp_path, EXAMPLES[slot])):
+        assert run_here("--help", "components=[my.module]", "--config-dir", "my_conf") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(f"  model.{slot}.name="))
+    assert line.endswith(f", {chosen}")
+
+
+@pytest.mark.parametrize("slot", EXAMPLES)
 def test_what_is_printed_has_no_published_row(slot, followed, runs):
     """The paper's baseline stands there alone, and the table's object says null."""
     lines = followed[1][slot].splitlines()

@@ -87,6 +87,14 @@ def runs(store):
     return {(run.tags["scale"], run.row): run for run in reader.runs()}
 
 
+def test_help_lists_it_where_its_module_is_named(folder, capsys):
+    """Among what `eval.benchmarks` allows; without the module it is not there."""
+    for words, listed in ((["components=[my.module]"], "coco, lenient, msvdqa"), ([], "coco, msvdqa")):
+        with standing_in(folder, BENCHMARKS):
+            assert run_here("--help", *words) == 0
+        assert f"a list of {listed}, okvqa, vatex, vqav2" in capsys.readouterr().out
+
+
 def test_the_printed_row_has_a_column_more(ran):
     """Headed with its label and measure, a figure in each line of ours, a dash in the paper's; the others stay."""
     heads, measures, *lines = ran[1][0].splitlines()[1:12]
