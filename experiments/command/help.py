@@ -94,6 +94,7 @@ def run_help(config_dir: Path | None = None, overrides: Sequence[str] = ()) -> s
         _section("scales: scale=NAME", _scales(config_dir)),
         _section("keys: key=value, with what they are by default; --cfg job shows all", _keys(outside)),
         _section("flags, anywhere in the command", FLAGS),
+        _section("sources: data.ROLE.source=NAME, eval.BENCHMARK.source=NAME", _sources()),
         _section("executors: --executor NAME", _executors(config_dir)),
         "examples\n" + "\n".join(f"  {example}" for example in EXAMPLES),
         _section("environment", ENVIRONMENT),
@@ -159,6 +160,12 @@ def _executors(config_dir: Path | None) -> dict[str, str]:
         said = (EXECUTORS.get(name).cls.__doc__ or "").strip().splitlines()
         lines[name] = said[0] if said else lines.get(name, "")
     return dict(sorted(lines.items()))
+
+
+def _sources() -> dict[str, str]:
+    from experiments.data.source import SOURCES
+
+    return {name: (SOURCES.get(name).cls.__doc__ or "").split("\n")[0] for name in SOURCES.names()}
 
 
 def _keys(outside: bool) -> dict[str, str]:
