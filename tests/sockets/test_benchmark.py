@@ -257,7 +257,7 @@ REFUSED = {
     "a role that nobody has": (
         FILES[MODULE].replace('role = "vqav2"', 'role = "vqav3"'),
         ["eval.benchmarks=[coco,okvqa,vqav2,msvdqa,vatex,lenient]"],
-        ["`vqav3`", "did you mean `vqav2`?"],
+        ["benchmark `lenient` asks for queries of `vqav3`", "allowed: coco, okvqa, vqav2", "`eval.lenient.source`"],
     ),
     "it scores nothing": (
         FILES[MODULE].replace("for answer, annotators in zip", "for answer, annotators in [] and zip"),

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from experiments.analysis.formats.terminal_examples import RIGHT_FROM
+from experiments.data.world.queries import ROLES
 from experiments.evaluation.benchmark import BENCHMARKS, Benchmark
 from experiments.evaluation.prompts import Prompt, build_prompts
 from experiments.evaluation.score import score_examples
 from experiments.store.columns import as_tag, from_tag
-from tests.experiments.data.tiny_world import tiny_world
+from tests.experiments.data.tiny_world import tiny_source
 
 NONSENSE = "qwertz"  # answers no question and describes no picture
 MARKS = ("<image>", "<EOC>")
@@ -30,9 +31,11 @@ class BenchmarkContract:
         return BENCHMARKS.get(name)
 
     @pytest.fixture
-    def prompts(self, name: str) -> list[Prompt]:
-        """Its prompts on the first queries of its role."""
-        return build_prompts(tiny_world(), name, seed=0, shots=4)[:8]
+    def prompts(self, benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch) -> list[Prompt]:
+        """Its prompts on the first queries of its role, or where the world has none of that on others of the kind."""
+        if benchmark.role not in ROLES:
+            monkeypatch.setattr(benchmark, "role", "coco" if benchmark.graded else "vqav2")
+        return build_prompts(tiny_source(), benchmark.name, seed=0, shots=4)[:8]
 
     @pytest.fixture
     def answers(self, benchmark: Benchmark, prompts: list[Prompt]) -> list[str]:
