@@ -61,9 +61,14 @@ def in_order(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name)))
 
 
-def group_of(names: tuple[str, ...]) -> str:
-    """`i` to `viii`, `baseline`, or `combination`; an ablation that the paper does not have is a group of its own."""
+def has_own_group(name: str, group: str | None) -> bool:
+    """Whether a row has a group that neither the paper nor its name says."""
+    return group not in (None, group_of(tuple(name.split("+"))))
+
+
+def group_of(names: tuple[str, ...], own: str | None = None) -> str:
+    """`i` to `viii`, `baseline`, or `combination`; of a row that the paper does not have `own`, else its name."""
     if len(names) > 1:
         return COMBINATION
     name = names[0] if names else BASELINE
-    return rows()[name].group if name in rows() else name
+    return rows()[name].group if name in rows() else own or name

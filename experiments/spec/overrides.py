@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override as HydraOverride
 
 GROUPS = ("ablation", "scale")
-HIDDEN = ("changes",)  # a key of the schema that belongs to ablation files
+HIDDEN = ("changes", "group")  # keys of the schema that belong to ablation files
 MAX_SWEEP = 1000
 
 # A value in its pieces: what is quoted, a word as names are, whatever else.

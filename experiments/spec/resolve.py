@@ -48,7 +48,7 @@ def resolve(
     tree = deepcopy(dict(said))
     for key, value in overrides.items():
         put(tree, key, value)
-    tree = {key: value for key, value in tree.items() if key not in ("changes", "debug")}
+    tree = {key: value for key, value in tree.items() if key not in ("changes", "group", "debug")}
     model = {
         slot: _chosen_branch(slot, tree["model"][slot], overrides, scale, refuse_idle, problems)
         for slot in registry.SLOTS

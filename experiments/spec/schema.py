@@ -86,6 +86,7 @@ class Experiment:
     debug: bool = field(default=False, metadata=SWITCH)
     components: list[str] = field(default_factory=list)
     changes: dict[str, list[str]] = field(default_factory=dict)  # for ablation files: what each says it changes
+    group: str | None = None  # for the file of a row that the published table does not have
     train: TrainConfig
     data: DataConfig
     eval: EvalConfig

@@ -39,6 +39,7 @@ class Spec:
     hash: str
     train_hash: str  # that of what training depends on: equal hashes, equal weights
     config_dir: str | None = None  # the absolute folder of `--config-dir`, where ablation or scale is from there
+    own_group: str | None = None  # what the file of a row says that the published table does not have
     against: "Spec | None" = field(default=None, repr=False)
 
     @property
@@ -64,8 +65,8 @@ class Spec:
 
     @property
     def group(self) -> str:
-        """`i` to `viii` of the published table, `baseline` or `combination`."""
-        return group_of(self.ablations)
+        """`i` to `viii` of the published table, `baseline` or `combination`; of another row, what its file says."""
+        return group_of(self.ablations, self.own_group)
 
     @property
     def seed(self) -> int:
@@ -257,6 +258,7 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
         overrides=tuple(sorted(made_a_difference)),
         hash=spec_hash(tree, files=files, data=data_hash(tree)),
         train_hash=spec_hash(tree, files=files, data=data_hash(tree, training=True), training=True),
+        own_group=draft.files.get("group"),
         config_dir=str(config_dir.resolve()) if config_dir is not None and _needs_own_files(job) else None,
         against=against,
     )

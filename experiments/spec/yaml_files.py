@@ -206,7 +206,7 @@ def _check_file(path: Path, schema: type, problems: list[Problem]) -> None:
         problems.append(Problem(text=f"{path} does not say where its keys belong", hint=hint, key=str(path)))
     found: list[Problem] = []
     for key, value in entries.items():
-        if key.split(".")[0] not in ("changes", "defaults"):
+        if key.split(".")[0] not in ("changes", "defaults", "group"):
             check_value(schema, key, value, found)
     problems += [
         Problem(text=f"{path}: {one.text}", hint=one.hint, key=one.key, value=one.value, allowed=one.allowed)

@@ -251,7 +251,7 @@ def _row(
     whole, on_the_whole = score(OVERALL), over_seeds.get(OVERALL)
     return Row(
         row=name,
-        group=table3.group_of(tuple(name.split("+"))),
+        group=table3.group_of(tuple(name.split("+")), next((run.tags.get("group") for run in stored), None)),
         n=len(stored),
         params_total=_count(stored, "params_total"),
         params_trainable=_count(stored, "params_trainable"),

@@ -104,7 +104,7 @@ class RowView:
     @property
     def setting(self) -> tuple[str, str]:
         """Group and setting, and the value that it changes; equal for the rows that stand under one heading."""
-        return setting_of(self.name)
+        return setting_of(self.name, self.group)
 
     @property
     def heading(self) -> str:

@@ -9,11 +9,14 @@ PAIRED = {"equal": "paired", "differs": "NOT PAIRED", None: "no certificate"}
 BORROWED = "one run, noise borrowed from other rows"
 
 
-def setting_of(name: str) -> tuple[str, str]:
-    """Group and setting as the paper has them, and the value that the rows change; rows of our own come last."""
+def setting_of(name: str, group: str) -> tuple[str, str]:
+    """Group and setting as the paper has them, and the value that the rows change; rows of our own come last.
+
+    Those stand under the group that their files name, if they name one.
+    """
     row = table3.rows().get(name)
     if row is None:
-        return OWN_ROWS, ""
+        return (group if table3.has_own_group(name, group) else OWN_ROWS), ""
     return ("Baseline", "") if name == BASELINE else (f"({row.group}) {row.setting}", row.original_value)
 
 

@@ -21,13 +21,14 @@ from experiments.analysis.table.load import UNREADABLE, Table
 from experiments.common.plain_text import read_back, written
 from experiments.common.problems import UserError, wrong_value
 from experiments.data.world.queries import OKVQA_NAME
-from experiments.published.table3 import BASELINE
+from experiments.published.table3 import BASELINE, has_own_group
 from experiments.published.table3 import COLUMNS as SCORES
 from experiments.store import damage
 from experiments.store.columns import Column, from_tag, further_columns
 from experiments.store.names import BENCHMARKS, COMPONENTS, CONFIG_DIR, COSTS, OVERALL, PAIRED_STEP_TIME, blind
 from experiments.store.stored_run import FINISHED, LONGEST_SEED, StoredRun, newest_first
 
+GROUP = "group"  # a tag that only rows need which the published table does not have, and whose file names a group
 TAGS = ("scale", "ablation", "seed", "spec_hash", "baseline_hash", "git_commit", "dirty", COMPONENTS, CONFIG_DIR)
 METRICS = (*COSTS, *SCORES, OVERALL, *map(blind, (*SCORES, OVERALL)), OKVQA_NAME)
 TIMES = ("started", "ended")  # UTC, to the millisecond
@@ -35,7 +36,7 @@ CERTIFICATE = "certificate"  # compared with the baseline's of the same seed
 # Of a score's difference from the baseline of the same seed, over examples.
 ENDS = {metric: (f"{metric}_low", f"{metric}_high") for metric in (*SCORES, OVERALL)}
 NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS, *chain.from_iterable(ENDS.values()))
-TEXTS = (*TAGS, BENCHMARKS, "run_id")  # cells that hold what people wrote, as `plain_text.written` writes it
+TEXTS = (*TAGS, BENCHMARKS, GROUP, "run_id")  # cells that hold what people wrote, as `plain_text.written` writes it
 # Columns that files of older code lack; written where a run has them, as those of benchmarks that the published table
 # does not have.
 OPTIONAL = (PAIRED_STEP_TIME,)
@@ -53,7 +54,8 @@ def as_runs(stored: Table) -> str:
     shown = list(_all_runs(stored.runs))
     optional = [name for name in OPTIONAL if any(name in run.metrics for run in shown)]
     columns = columns_of_runs([*shown, *_all_runs(stored.behind)])[len(SCORES) :]
-    tags = (*TAGS, *((BENCHMARKS,) if columns else ()))
+    grouped = any(has_own_group(run.row, run.tags.get(GROUP)) for run in _all_runs(stored.runs))
+    tags = (*TAGS, *((BENCHMARKS,) if columns else ()), *((GROUP,) if grouped else ()))
     ends = {**ENDS, **_ends(columns)}
     metrics = (*METRICS, *optional, *_metrics(columns))
     heads = (*NEEDED, *optional, *tags[len(TAGS) :], *_metrics(columns), *chain(*_ends(columns).values()))
@@ -208,7 +210,7 @@ def _run(line: Mapping[str, str | None]) -> StoredRun:
         started=started,
         ended=ended,
         artifact_uri="",
-        tags={tag: known[tag] for tag in (*TAGS, BENCHMARKS) if known.get(tag)},
+        tags={tag: known[tag] for tag in (*TAGS, BENCHMARKS, GROUP) if known.get(tag)},
         params={},
         metrics={metric: _figure(metric, known[metric]) for metric in metrics if known.get(metric)},
     )
