@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from experiments.analysis.table.build import PlainTable, is_over_examples
-from experiments.published.table3 import BASELINE
+from experiments.analysis.table.build import PlainTable
+from experiments.analysis.table.row_view import views
 
 WORSE_OR_BETTER = (
     "Worse or better: the whole interval lies below or above zero; unclear: it holds zero. "
@@ -21,12 +21,11 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
 
 def own_caption(table: PlainTable) -> str:
     """Scale, seeds, method and what Overall divides by: what nobody may have to look for."""
-    scale, seeds = table["scale"], table["seeds"]
-    if not any(row["n"] for row in table["rows"]):
+    scale, seeds, rows = table["scale"], table["seeds"], views(table)
+    if not any(row.n for row in rows):
         return f"Ours: no finished baseline is stored at scale {scale}; {table['method']}."
-    has_examples = any(is_over_examples(row["overall"]) for row in table["rows"])
-    words = f" {WORSE_OR_BETTER}." if has_examples else ""
-    of_baseline = next((row["n"] for row in table["rows"] if row["row"] == BASELINE), 0)
+    words = f" {WORSE_OR_BETTER}." if any(row.is_over_examples for row in rows) else ""
+    of_baseline = next((row.n for row in rows if row.is_baseline), 0)
     more = f", of the baseline {of_baseline}" if of_baseline > len(seeds) else ""
     return (
         f"Ours: scale {scale}, n = {len(seeds)} ({seeds_in_words(seeds)}){more}; {table['method']}.{words} Our Overall "

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.analysis.table import columns
-from experiments.analysis.table.build import Part, PlainTable, Row, Score
+from experiments.analysis.table.build import Part, PlainTable, Row, Score, is_over_examples
 from experiments.analysis.table.published_view import PublishedView, published_score, published_view
 from experiments.analysis.table.row_words import PAIRED, answer, label_of, over, setting_of
 from experiments.analysis.table.step_times import shown_step_time_s
@@ -126,6 +126,11 @@ class RowView:
     def over(self) -> str:
         """What its intervals are over; nothing where it has none."""
         return "" if self.overall.low is None else over(self.row["overall"])
+
+    @property
+    def is_over_examples(self) -> bool:
+        """Whether its intervals are over the examples of one training run."""
+        return is_over_examples(self.row["overall"])
 
     @property
     def pairing(self) -> str:
