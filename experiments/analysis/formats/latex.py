@@ -51,11 +51,13 @@ def as_latex(stored: Table) -> str:
         ALONE,
     ]
     names = macro_names([row.name for row in rows], table["scale"])
+    used: set[str] = set()  # a benchmark may be called as a cost is, and a macro is made once
     for row in rows:
         lines += ["", f"% {_comment(row.name)}: runs {' '.join(map(_comment, row.row['run_ids'])) or 'none'}"]
         if row.command is not None:
             lines.append(f"% missing: {_comment(row.command)}")
-        lines += [f"\\newcommand{{\\{names[row.name]}{name}}}{{{value}}}" for name, value in _figures(row)]
+        for name, value in _figures(row):
+            lines.append(f"\\newcommand{{\\{_unused(names[row.name] + name, used)}}}{{{value}}}")
     lines += ["", *_table(stored, rows), "\\endofreport"]
     return "\n".join(lines) + "\n"
 
@@ -68,13 +70,16 @@ def escaped(text: str) -> str:
 
 def macro_names(rows: Sequence[str], scale: str) -> dict[str, str]:
     """A prefix of letters for each row, as `DeskXattnEveryFourth`; two that would be equal get a letter more."""
-    names: dict[str, str] = {}
-    for row in rows:
-        name = _letters(scale) + _letters(row)
-        while name in names.values():
-            name += "X"
-        names[row] = name
-    return names
+    used: set[str] = set()
+    return {row: _unused(_letters(scale) + _letters(row), used) for row in rows}
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """A name that no other macro has, which is used from now on."""
+    while name in used:
+        name += "X"
+    used.add(name)
+    return name
 
 
 def _letters(text: str) -> str:

@@ -30,15 +30,16 @@ PIPE_WIDTH = 120  # columns where there is no terminal
 LABEL_WIDTH = 19
 SEEDS = 5  # of the whole table, proposed at the end
 
-# Column -> (width, heading, what is measured); the scores come between them. A narrow terminal drops DROPPED, in order.
+PARAMS, TRAINED, STEP_TIME, RATIO = "cost/params", "cost/trained", "cost/step time", "cost/ratio"  # no metric's name
+# Column -> (width, heading, what is measured); scores follow. A narrow terminal drops DROPPED, in this order.
 COSTS = {
-    "params": (8, "params", ""),
-    "trained": (9, "trained", ""),
-    "step_time": (11, "step time", ""),
-    "ratio": (7, "ratio", ""),
+    PARAMS: (8, "params", ""),
+    TRAINED: (9, "trained", ""),
+    STEP_TIME: (11, "step time", ""),
+    RATIO: (7, "ratio", ""),
 }
 SCORE_WIDTH, OVERALL_WIDTH = 7, 9  # at least: a longer heading is one space from its neighbour
-DROPPED = ("trained", "step_time", "ratio")
+DROPPED = (TRAINED, STEP_TIME, RATIO)
 
 Columns = dict[str, tuple[int, str, str]]
 Line = tuple[str, dict[str, str]]  # label, cells by column
@@ -89,9 +90,9 @@ def printed_table(table: PlainTable, *, width: int | None = None) -> str:
     rows = views(table)
     lines: list[Line] = []
     for row in rows:
-        lines.append((row.name, {**_level(row), "step_time": figures.step_time_beside(row)}))
+        lines.append((row.name, {**_level(row), STEP_TIME: figures.step_time_beside(row)}))
         if not row.is_baseline:
-            cells = {**_differences(row), "step_time": figures.step_time_difference(row)}
+            cells = {**_differences(row), STEP_TIME: figures.step_time_difference(row)}
             lines.append(("  difference" if row.verdict is None else f"  {row.answer}", cells))
             if row.over:
                 lines.append((f"  {row.over}", _half_widths(row)))
@@ -118,10 +119,10 @@ def _own_lines(row: RowView, *, alone: bool) -> list[Line]:
     blind = ("  blind: baseline" if row.is_baseline else "  blind: this row", _blind(row))
     base = row.baseline
     if alone or base is None:
-        return [(row.name, {**_level(row), "step_time": seconds(row.row["step_time_s"])}), blind]
-    cells = {"ratio": _plus_minus(row.ratio_half_width, digits=2), **_half_widths(row)}
+        return [(row.name, {**_level(row), STEP_TIME: seconds(row.row["step_time_s"])}), blind]
+    cells = {RATIO: _plus_minus(row.ratio_half_width, digits=2), **_half_widths(row)}
     return [
-        (BASELINE, {**_level(base), "step_time": seconds(row.baseline_step_time_s)}),
+        (BASELINE, {**_level(base), STEP_TIME: seconds(row.baseline_step_time_s)}),
         (row.name, _level(row)),
         ("  difference", {**_cost_differences(row, base), **_differences(row)}),
         ("  95% over examples", cells),
@@ -132,10 +133,10 @@ def _own_lines(row: RowView, *, alone: bool) -> list[Line]:
 
 def _level(row: RowView) -> dict[str, str]:
     return {
-        "params": figures.params(row),
-        "trained": figures.trained(row),
-        "step_time": figures.step_time(row),
-        "ratio": figures.step_time_ratio(row),
+        PARAMS: figures.params(row),
+        TRAINED: figures.trained(row),
+        STEP_TIME: figures.step_time(row),
+        RATIO: figures.step_time_ratio(row),
         **{score.metric: points(score.mean) for score in row.all_scores},
     }
 
@@ -143,9 +144,9 @@ def _level(row: RowView) -> dict[str, str]:
 def _cost_differences(row: RowView, base: RowView) -> dict[str, str]:
     total = base.row["params_total"]
     return {
-        "params": count(row.params_difference, like=total, signed=True),
-        "trained": count(row.trained_difference, like=total, signed=True),
-        "step_time": figures.step_time_difference(row),
+        PARAMS: count(row.params_difference, like=total, signed=True),
+        TRAINED: count(row.trained_difference, like=total, signed=True),
+        STEP_TIME: figures.step_time_difference(row),
     }
 
 
@@ -173,9 +174,9 @@ def _published_lines(row: RowView, *, alone: bool) -> list[Line]:
         return lines
     of_row = [(f"published {paper.changed_value}", _published_level(paper))]
     difference = {
-        "params": figures.published_params_difference(paper),
-        "trained": UNKNOWN,
-        "step_time": figures.published_step_time_difference(paper),
+        PARAMS: figures.published_params_difference(paper),
+        TRAINED: UNKNOWN,
+        STEP_TIME: figures.published_step_time_difference(paper),
         **{score.metric: points(score.difference, signed=True) for score in paper.all_scores},
     }
     return of_row if alone else [*lines, *of_row, ("  difference", difference)]
@@ -183,10 +184,10 @@ def _published_lines(row: RowView, *, alone: bool) -> list[Line]:
 
 def _published_level(paper: PublishedView) -> dict[str, str]:
     return {
-        "params": figures.published_params(paper),
-        "trained": UNKNOWN,
-        "step_time": figures.published_step_time(paper),
-        "ratio": figures.ratio(paper.step_time_ratio),
+        PARAMS: figures.published_params(paper),
+        TRAINED: UNKNOWN,
+        STEP_TIME: figures.published_step_time(paper),
+        RATIO: figures.ratio(paper.step_time_ratio),
         **{score.metric: points(score.level) for score in paper.all_scores},
     }
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.analysis.table.build import published_figures
 from experiments.published import table3
 from experiments.published.table3 import BASELINE
 from experiments.store.columns import Column
@@ -59,7 +58,12 @@ def published_view(name: str, columns: Sequence[Column]) -> PublishedView | None
 
 def published_score(name: str, metric: str) -> PublishedScore:
     """What the paper has of a row in one column."""
-    level, base = (published_figures(one).get(metric) for one in (name, BASELINE))
+    level, base = (_levels(one).get(metric) for one in (name, BASELINE))
     if name == BASELINE or level is None or base is None:
         return PublishedScore(metric, level, None)
     return PublishedScore(metric, level, level - base)
+
+
+def _levels(name: str) -> dict[str, float]:
+    row = table3.rows().get(name)
+    return {**row.scores, OVERALL: row.overall} if row else {}
