@@ -10,13 +10,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from experiments.common.plain_text import visible
-from experiments.store.names import BENCHMARKS, COSTS, OVERALL, PAIRED_STEP_TIME, blind
+from experiments.store.names import BENCHMARKS, COMPONENTS, CONFIG_DIR, COSTS, OVERALL, PAIRED_STEP_TIME, TAGS, blind
 from experiments.store.stored_run import StoredRun
 
 LONGEST_LABEL = 24  # characters: it heads a column
 LONGEST_WORD = 60
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_TAKEN = {OVERALL, *COSTS, PAIRED_STEP_TIME}  # what a run stores beside its scores
+# What a run, its line in a file of runs, or the paper's figures have beside scores.
+_OF_A_LINE = ("run_id", "started", "ended", "certificate", "params_b")
+_TAKEN = {OVERALL, *COSTS, PAIRED_STEP_TIME, *TAGS, COMPONENTS, CONFIG_DIR, BENCHMARKS, *_OF_A_LINE}
 
 
 @dataclass(frozen=True)

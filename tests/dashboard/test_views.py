@@ -1,12 +1,11 @@
 """A screen is one file in the folder: nothing else names it."""
 
-import sys
-
 import pytest
 import streamlit
 
 from dashboard import views
 from tests.dashboard.reading import page
+from tests.sockets.outside import with_more
 
 FILE = '''"""A screen."""
 
@@ -29,15 +28,8 @@ def put(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none/mlflow.db")
     folder = tmp_path / "more"
     folder.mkdir()
-    monkeypatch.setattr(views, "__path__", [*views.__path__, str(folder)])
-
-    def write(file, text):
-        (folder / f"{file}.py").write_text(text)
-
-    yield write
-    for file in folder.glob("*.py"):
-        sys.modules.pop(f"{views.__name__}.{file.stem}", None)
-        vars(views).pop(file.stem, None)
+    with with_more(views, folder):
+        yield lambda file, text: (folder / f"{file}.py").write_text(text)
 
 
 @pytest.fixture

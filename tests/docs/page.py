@@ -7,7 +7,8 @@ from experiments.common.checkout import ROOT
 PAGE = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
 FENCED = re.compile(r"(?P<before>.*?)^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 SECTION = re.compile(r"^## (?P<title>.+?)\n(?P<text>.*?)(?=^## |\Z)", re.M | re.S)
-SOCKETS = ("A source", "A benchmark", "An executor")  # the rest is about components of the model
+# The rest of the page is about components of the model.
+SOCKETS = ("A source", "A benchmark", "An executor", "A format or a screen")
 
 
 def section(title: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -18,6 +19,19 @@ def lay(folder: Path, files: Mapping[str, str]) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     return folder
+
+
+@contextlib.contextmanager
+def with_more(package: ModuleType, folder: Path) -> Iterator[None]:
+    """As if the files of a folder lay in a package too; what was imported of them is forgotten afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        try:
+            yield
+        finally:
+            for file in folder.glob("*.py"):
+                sys.modules.pop(f"{package.__name__}.{file.stem}", None)
+                vars(package).pop(file.stem, None)
 
 
 @contextlib.contextmanager

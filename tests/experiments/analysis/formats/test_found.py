@@ -2,13 +2,13 @@
 
 import csv
 import io
-import sys
 
 import pytest
 
 from experiments.analysis import formats
 from experiments.command.cli import main
 from experiments.report import report
+from tests.sockets.outside import with_more
 
 FILE = '''"""Names alone."""
 
@@ -24,16 +24,8 @@ def put(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none/mlflow.db")
     folder = tmp_path / "more"
     folder.mkdir()
-    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(folder)])
-
-    def write(file, text):
-        (folder / f"{file}.py").write_text(text)
-        monkeypatch.delitem(sys.modules, f"{formats.__name__}.{file}", raising=False)
-
-    yield write
-    for file in folder.glob("*.py"):
-        sys.modules.pop(f"{formats.__name__}.{file.stem}", None)
-        vars(formats).pop(file.stem, None)
+    with with_more(formats, folder):
+        yield lambda file, text: (folder / f"{file}.py").write_text(text)
 
 
 def test_a_file_in_the_folder_is_a_format(put, capsys):
