@@ -1,8 +1,10 @@
 """The smallest models that still have more than one of everything, and batches for them."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 
 from flamingo_core import registry
@@ -12,49 +14,17 @@ from flamingo_core.flamingo import Flamingo
 PAD, BOS, EOC, IMAGE, VOCABULARY = 0, 1, 2, 3, 50
 IMAGE_SIZE, FRAMES, WIDTH, DEPTH = 16, 2, 32, 4
 
+# The sizes of every component are those of scale `tiny`: a new one has them there, and nothing here names it. Only what
+# a part shares with the batches below is set, by slot.
+TINY = yaml.safe_load((Path(__file__).parents[2] / "experiments/conf/scale/tiny.yaml").read_text(encoding="utf-8"))
+SHARED = {
+    "vision": {"image_size": IMAGE_SIZE},
+    "resampler": {"max_frames": 4},
+    "lm": {"vocab_size": VOCABULARY, "width": WIDTH, "depth": DEPTH, "max_positions": 64},
+}
 BRANCHES: dict[str, dict[str, dict[str, Any]]] = {
-    "vision": {
-        "clip_vit_l14": {
-            "image_size": IMAGE_SIZE,
-            "patch_size": 8,
-            "width": 16,
-            "depth": 1,
-            "num_heads": 2,
-            "ff_width": 32,
-        },
-        **{
-            name: {
-                "image_size": IMAGE_SIZE,
-                "depths": [1],
-                "channels": [16],
-                "stem_channels": 8,
-                "group_size": 8,
-                "width": 16,
-            }
-            for name in ("nfnet_f0", "nfnet_f6")
-        },
-    },
-    "resampler": {
-        "perceiver": {"width": 16, "depth": 2, "num_heads": 2, "head_dim": 8, "num_latents": 5, "max_frames": 4},
-        "mlp": {"width": 16, "depth": 1, "max_frames": 4},
-        "transformer": {"width": 16, "depth": 1, "num_heads": 2, "head_dim": 8, "max_frames": 4},
-    },
-    "xattn": {
-        "gated": {"num_heads": 2, "head_dim": 8},
-        "vanilla": {"num_heads": 2, "head_dim": 8},
-        "grafting": {"num_heads": 2, "head_dim": 8, "num_pairs": 2},
-    },
-    "lm": {
-        family: {
-            "vocab_size": VOCABULARY,
-            "width": WIDTH,
-            "depth": DEPTH,
-            "num_heads": 4,
-            "ff_width": 64,
-            "max_positions": 64,
-        }
-        for family in ("llama", "gpt_neox", "opt", "qwen3")
-    },
+    slot: {name: {**sizes, **SHARED.get(slot, {})} for name, sizes in branches.items()}
+    for slot, branches in TINY["model"].items()
 }
 
 FAMILIES = registry.names("lm")

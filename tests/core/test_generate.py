@@ -93,7 +93,8 @@ def test_while_decoding_only_the_last_medium_of_each_row_is_kept():
     with torch.no_grad():
         model(batch["input_ids"], batch["attention_mask"], past_key_values=cache)
     assert cache.media is None
-    assert all(x.shape[:3] == (3, 1, 5) for projected in cache.projected.values() for x in projected)
+    tokens = build.BRANCHES["resampler"]["perceiver"]["num_latents"]
+    assert all(x.shape[:3] == (3, 1, tokens) for projected in cache.projected.values() for x in projected)
 
 
 def test_a_cache_follows_rows_that_are_selected_and_repeated():

@@ -12,8 +12,8 @@ from tests.core.build import BRANCHES
 SEEDS = range(5)
 
 
-def fresh(name, seed):
-    choice = {"name": name, name: BRANCHES["resampler"][name]}
+def fresh(name, seed, **sizes):
+    choice = {"name": name, name: {**BRANCHES["resampler"][name], **sizes}}
     resampler = registry.build("resampler", choice, in_width=16, out_width=32)
     initialise(resampler, seed=seed, name="resampler")
     return resampler.eval()
@@ -44,4 +44,5 @@ def test_a_clip_played_backwards_looks_different(name):
 def test_latents_read_different_things(seed):
     """Latents that start alike ask alike, and a medium becomes one token, repeated."""
     features = torch.randn(3, 1, 9, 16, generator=torch.Generator().manual_seed(seed))
-    assert relative_spread(fresh("perceiver", seed)(features), 1) > 0.75
+    perceiver = fresh("perceiver", seed, num_latents=5, width=16, head_dim=8)
+    assert relative_spread(perceiver(features), 1) > 0.75
