@@ -1,4 +1,4 @@
-"""What the screens read, kept until the store is written to again."""
+"""Stored runs and tables, kept for all screens until the store is written to again."""
 
 from contextlib import suppress
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What is stored of one row, as HTML: what it changes, its figures, each seed's values, and whether it is paired."""
+"""One stored row as HTML: the keys it changes, its figures, each seed's values, and whether it is paired."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime

@@ -78,7 +78,7 @@ def html_table(stored: Table, *, show: str, row: str = "", state: dict[str, str]
 
 
 def caption(built: build.PlainTable, show: str, when: str) -> str:
-    """What stands where, how it was computed, and what it is not."""
+    """The caption: how the figures were computed, where the published ones are from, when the store was written."""
     paper = f"Published: Table 3 of the Flamingo paper, one run a row; {shown_scores(show)}."
     if show == PUBLISHED:
         return paper
@@ -86,7 +86,7 @@ def caption(built: build.PlainTable, show: str, when: str) -> str:
 
 
 def shown_scores(show: str) -> str:
-    """What the columns of scores hold."""
+    """The meaning of the columns of scores."""
     return "scores are differences from the baseline, in points" if show == DELTA else "scores in points"
 
 
@@ -98,7 +98,7 @@ def label(entry: RowView, state: dict[str, str]) -> str:
 
 
 def figures(entry: RowView, limits: Limits, show: str) -> str:
-    """What is published of a row, and ours or the command that makes it."""
+    """The published figures of a row, and ours or the command that makes them."""
     html = cells("td", published_cells(entry, show))
     if show == PUBLISHED:
         return html

@@ -1,4 +1,4 @@
-"""What the files of a package declare under one name, such as `FORMAT`: a file is found by being there."""
+"""Things that the files of a package declare under one name, such as `FORMAT`: a file is found by being there."""
 
 import importlib
 import pkgutil

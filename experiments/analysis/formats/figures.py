@@ -1,4 +1,4 @@
-"""Figures of a row as text, the same in every format and on every screen; what is not known is `-`."""
+"""A row's figures as text, the same in every format and on every screen; an unknown one is `-`."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def ratio(value: float | None) -> str:
 
 
 def number(value: float, digits: int, *, signed: bool = False) -> str:
-    """With so many digits; what rounds to nothing has no sign."""
+    """Rounded to `digits` after the point; a value that rounds to zero has no sign."""
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     return text.lstrip("+-") if float(text) == 0 else text  # neither -0.0 nor +0.0
 
@@ -57,12 +57,12 @@ def half_width(half: float | None, digits: int = 1) -> str:
 
 
 def params(row: RowView) -> str:
-    """All parameters."""
+    """The number of parameters."""
     return count(row.row["params_total"])
 
 
 def trained(row: RowView) -> str:
-    """The parameters that are trained, in the unit of all."""
+    """The number of trained parameters, in the unit of the total."""
     return count(row.row["params_trainable"], like=row.row["params_total"])
 
 
@@ -87,7 +87,7 @@ def step_time_difference(row: RowView) -> str:
 
 
 def step_time_ratio(row: RowView) -> str:
-    """The row's step in the baseline's."""
+    """The row's step time divided by the baseline's."""
     return ratio(row.row["step_time_ratio"])
 
 
@@ -98,12 +98,12 @@ def ratio_interval(row: RowView) -> str:
 
 
 def difference(score: ScoreView) -> str:
-    """From the baseline, with both ends of its interval."""
+    """The difference from the baseline, with both ends of its interval."""
     return points(score.difference, signed=True) + interval(score.low, score.high)
 
 
 def parts_in_words(score: ScoreView) -> str:
-    """How a difference splits: what is no longer seen, and what is no longer said. Nothing at one seed."""
+    """The two parts of a difference: lost sight of pictures, lost language. Empty at one seed."""
     if score.vision is None or score.language is None:
         return ""
     shown = (points(part["difference"], signed=True) for part in (score.vision, score.language))
@@ -111,27 +111,27 @@ def parts_in_words(score: ScoreView) -> str:
 
 
 def seeds(row: RowView, *, short: bool) -> str:
-    """How many it has; of how many, where it is `short` of some."""
+    """The number of seeds; where the row is `short` of some, out of how many."""
     return f"{row.n} of {row.wanted}" if short else str(row.n)
 
 
 def published_params(paper: PublishedView) -> str:
-    """The paper's, in 1e9."""
+    """The paper's number of parameters, in billions."""
     return _in(paper.params_b, 1, "B")
 
 
 def published_params_difference(paper: PublishedView) -> str:
-    """From the paper's baseline."""
+    """Its difference from the paper's baseline."""
     return _in(paper.params_difference_b, 1, "B", signed=True)
 
 
 def published_step_time(paper: PublishedView) -> str:
-    """The paper's, which are all about a second or more."""
+    """The paper's step time in seconds."""
     return _in(paper.step_time_s, 2, " s")
 
 
 def published_step_time_difference(paper: PublishedView) -> str:
-    """From the paper's baseline."""
+    """Its difference from the paper's baseline."""
     return _in(paper.step_time_difference_s, 2, " s", signed=True)
 
 

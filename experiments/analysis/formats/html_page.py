@@ -118,7 +118,7 @@ def _body(row: RowView, limits: Limits, width: int) -> str:
 
 
 def _values(row: RowView) -> Sequence[str | float | None]:
-    """What a row is sorted by, in the order of the headings."""
+    """The values that a row is sorted by, in the order of the headings."""
     return [
         row.name,
         None,

@@ -51,7 +51,7 @@ def axis_marks(limits: Limits, width: int = WIDTH) -> str:
 
 
 def ground(limits: Limits, delta: float, width: int = WIDTH) -> str:
-    """What lies under all marks of a row: the band of harmless differences, and the line at zero."""
+    """The background of a row's marks: the band of harmless differences, and the line at zero."""
     left, right = _x(-delta, limits, width), _x(delta, limits, width)
     return (
         f'<rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{HEIGHT}" fill="currentColor" opacity="0.12"/>'
@@ -86,7 +86,7 @@ def mark(
 
 
 def in_words(difference: float | None, low: float | None, high: float | None) -> str:
-    """What is drawn, for those who do not see it."""
+    """The drawing in words, for readers who do not see it."""
     if difference is None:
         return "no difference is known"
     ends = "" if low is None or high is None else f", 95% from {low:+.1f} to {high:+.1f}"

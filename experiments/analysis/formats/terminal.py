@@ -79,10 +79,8 @@ def printed_row(
     if row.row != BASELINE and table["left_out"]["other_designs"]:
         text.append(f"{left_out_in_words(table['left_out'])}   (tables show the newest)")
     text += [_stored_line(store), f"next: {_next(row)}"]
-    return (
-        "\n".join(map(visible, [*text, *predictions_block(row, baseline, picture_file, columns.columns_of(table))]))
-        + "\n"
-    )
+    text += predictions_block(row, baseline, picture_file, columns.columns_of(table))
+    return "\n".join(map(visible, text)) + "\n"
 
 
 def printed_table(table: PlainTable, *, width: int | None = None) -> str:
@@ -106,7 +104,7 @@ def printed_table(table: PlainTable, *, width: int | None = None) -> str:
 
 
 def columns_shown(table: PlainTable) -> Columns:
-    """What a line has room for, in its order."""
+    """The columns of a wide terminal, in their order: costs, the table's scores, Overall."""
     scores = {
         one.metric: (max(SCORE_WIDTH, len(one.label) + 1, len(one.measure) + 1), one.label, one.measure)
         for one in columns.columns_of(table)

@@ -1,4 +1,4 @@
-"""How a whole table is put into words: its caption, its seeds, what the words of a verdict mean."""
+"""Words about a whole table: its caption, its seeds, the meaning of worse and better."""
 
 from collections.abc import Sequence
 

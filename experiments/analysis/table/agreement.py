@@ -1,4 +1,4 @@
-"""How far a table goes the way of the paper's: signs, order, and what becomes of the rows that cost most there.
+"""Agreement of a table with the paper's: signs, order, and the rows that cost most there.
 
 Levels of two scales do not compare, the order of differences does. Its interval says how well this many rows tell a
 rank correlation, as if they were drawn from more such rows; the noise of the seeds is not in it. Rows of one kind may

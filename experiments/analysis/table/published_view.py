@@ -1,4 +1,4 @@
-"""A row of the paper as every format and screen shows it beside ours: levels, and differences from its baseline."""
+"""A row of the paper as it is shown beside ours: levels, and differences from the paper's baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def published_view(name: str, columns: Sequence[Column]) -> PublishedView | None
 
 
 def published_score(name: str, metric: str) -> PublishedScore:
-    """What the paper has of a row in one column."""
+    """The paper's score of a row in one column."""
     level, base = (_levels(one).get(metric) for one in (name, BASELINE))
     if name == BASELINE or level is None or base is None:
         return PublishedScore(metric, level, None)

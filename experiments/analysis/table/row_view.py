@@ -1,6 +1,6 @@
-"""A row as every format and screen shows it: each derived figure, word and flag of it, worked out once.
+"""One row as every format and screen shows it: each derived figure, word and flag, worked out once.
 
-Formats and screens lay it out and write its numbers as text; they compare nothing with the baseline or the paper.
+Formats and screens lay a row out and write its numbers as text; they compare nothing themselves.
 """
 
 from collections.abc import Mapping
@@ -81,12 +81,12 @@ class RowView:
 
     @property
     def group(self) -> str:
-        """`i` to `viii`, `baseline`, `combination`, or its own name."""
+        """`i` to `viii`, `baseline`, `combination`; of a row of our own the group that its file names, or its name."""
         return self.row["group"]
 
     @property
     def n(self) -> int:
-        """Seeds that it has runs of."""
+        """The number of seeds that it has runs of."""
         return self.row["n"]
 
     @cached_property
@@ -119,12 +119,12 @@ class RowView:
 
     @property
     def answer(self) -> str:
-        """What the difference of Overall says, without a number."""
+        """The verdict, or worse, better, unclear; empty for the baseline and where nothing is stored."""
         return "" if self.is_baseline or not self.n else answer(self.row["overall"])
 
     @property
     def over(self) -> str:
-        """What its intervals are over; nothing where it has none."""
+        """`95% over seeds` or `95% over examples`; empty where it has no interval."""
         return "" if self.overall.low is None else over(self.row["overall"])
 
     @property
@@ -134,7 +134,7 @@ class RowView:
 
     @property
     def pairing(self) -> str:
-        """Whether it is paired with the baseline."""
+        """`paired`, `NOT PAIRED` or `no certificate`; empty for the baseline and where nothing is stored."""
         return "" if self.is_baseline or not self.n else PAIRED[self.row["certificate"]]
 
     # flags
@@ -146,7 +146,7 @@ class RowView:
 
     @property
     def seeds_needed(self) -> int | None:
-        """How many seeds would probably decide what is undecided."""
+        """Seeds that would probably decide an undecided row."""
         return self.row["overall"]["seeds_needed"]
 
     @property
@@ -171,12 +171,12 @@ class RowView:
 
     @property
     def is_short(self) -> bool:
-        """Whether it has fewer seeds than the table."""
+        """Whether it lacks some of the table's seeds."""
         return self.n < self.wanted
 
     @property
     def wanted(self) -> int:
-        """The table's seeds."""
+        """The number of the table's seeds."""
         return len(self.table["seeds"])
 
     @cached_property
@@ -186,7 +186,7 @@ class RowView:
 
     @property
     def missing_seeds(self) -> list[int]:
-        """The table's seeds that it has no run of."""
+        """Seeds of the table that it has no run of."""
         return [] if self.stored is None else self.stored.missing_seeds(self.name)
 
     @property
@@ -197,7 +197,7 @@ class RowView:
 
     @property
     def other_design_runs(self) -> int:
-        """How many runs under its name are of another spec, and left out."""
+        """Runs under its name that are of another spec, and left out of the table."""
         others = self.table["left_out"]["other_designs"]
         return sum(one["runs"] for one in others if one["row"] == self.name)
 
@@ -205,31 +205,31 @@ class RowView:
 
     @property
     def params_difference(self) -> float | None:
-        """Parameters more than the baseline."""
-        return self._more_than_baseline("params_total")
+        """Parameters minus the baseline's."""
+        return self._minus_baseline("params_total")
 
     @property
     def trained_difference(self) -> float | None:
-        """Trained parameters more than the baseline."""
-        return self._more_than_baseline("params_trainable")
+        """Trained parameters minus the baseline's."""
+        return self._minus_baseline("params_trainable")
 
-    def _more_than_baseline(self, key: Literal["params_total", "params_trainable"]) -> float | None:
+    def _minus_baseline(self, key: Literal["params_total", "params_trainable"]) -> float | None:
         ours, theirs = self.row[key], None if self.baseline is None else self.baseline.row[key]
         return None if ours is None or theirs is None else ours - theirs
 
     @property
     def step_time_s(self) -> float | None:
-        """As it may stand beside the baseline's: of the rounds that the ratio is of, None without the pair."""
+        """Its step time from the rounds that the ratio is of; None where the baseline's of these is not stored."""
         return shown_step_time_s(self.row, is_baseline=self.is_baseline)
 
     @property
     def paired_step_time_s(self) -> float | None:
-        """The baseline's step in the rounds that the ratio is of."""
+        """The baseline's step time in the rounds that the ratio is of."""
         return self.row["paired_baseline_step_time_s"]
 
     @property
     def baseline_step_time_s(self) -> float | None:
-        """The baseline's step beside this row's: of the same rounds, or its own where these are not known."""
+        """The baseline's step time to show beside it: of the same rounds, else of the baseline's own timing."""
         own = None if self.baseline is None else self.baseline.row["step_time_s"]
         return own if self.paired_step_time_s is None else self.paired_step_time_s
 

@@ -1,4 +1,4 @@
-"""The words that stand for a row wherever it is shown: its setting, its label, its answer without a number."""
+"""Words for a row: its setting, its label, the answer without a number."""
 
 from experiments.analysis.table.build import Overall, is_over_examples
 from experiments.published import table3
@@ -43,5 +43,5 @@ def answer(overall: Overall) -> str:
 
 
 def over(overall: Overall) -> str:
-    """What an interval is over: seeds, or at one seed examples."""
+    """The source of an interval's width: seeds, or at one seed examples."""
     return "95% over examples" if is_over_examples(overall) else "95% over seeds"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,14 @@ def test_a_name_means_one_format(put):
     put("another_csv", FILE.format(name="csv"))
     with pytest.raises(ValueError, match=r"format csv is declared twice: in .*\.csv_file and .*\.another_csv"):
         formats.found()
+
+
+def test_what_is_no_format_is_said():
+    """Every other file of the folder is named by the package's docstring."""
+    files = {file.stem: file.read_text() for file in Path(formats.__file__).parent.glob("*.py") if file.stem[0] != "_"}
+    others = [name for name, text in files.items() if "\nFORMAT = " not in text]
+    assert len(files) - len(others) == len(formats.found())
+    assert [name for name in others if f"`{name}`" not in formats.__doc__] == []
 
 
 def test_every_format_says_what_it_is_and_is_text(put):
