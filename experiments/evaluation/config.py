@@ -1,11 +1,11 @@
 """How the benchmarks are run, and which of them make Overall."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.common.problems import Problem, did_you_mean, show, wrong_value
+from experiments.common.problems import Problem, did_you_mean, wrong_value
 from experiments.common.rules import ADDED, Checked, Rule, allow, at_least
 from experiments.evaluation.benchmark import BENCHMARKS, published
 
@@ -45,6 +45,14 @@ class EvalConfig(Checked):
     ceilings: dict[str, float] = field(metadata={"rule": _points_by_metric})  # that count as 100 in Overall
 
 
+def ceilings_of_run(
+    benchmarks: Sequence[str], ceilings: Mapping[str, Any], kept: Collection[str] = ()
+) -> dict[str, Any]:
+    """Ceilings without those of benchmarks that are not run: a scale has some for whatever may be. `kept` stay."""
+    others = {BENCHMARKS.get(name).metric for name in BENCHMARKS.names() if name not in benchmarks}
+    return {metric: points for metric, points in ceilings.items() if metric in kept or metric not in others}
+
+
 def wrong_ceilings(benchmarks: Sequence[str], ceilings: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with `eval.ceilings` beside the benchmarks that are run.
 
@@ -59,7 +67,7 @@ def wrong_ceilings(benchmarks: Sequence[str], ceilings: Mapping[str, Any]) -> It
     for metric, points in ceilings.items():
         key = f"eval.ceilings.{metric}"
         if metric not in run:
-            yield wrong_value(key, points, allowed, _meant(metric, ceilings, list(run)))
+            yield wrong_value(key, points, allowed, _meant(metric, benchmarks, list(run)))
         elif not (isinstance(points, int | float) and 0 < points < math.inf):
             yield wrong_value(key, points, allowed)
     missing = [metric for metric in needed if metric not in ceilings]
@@ -69,13 +77,12 @@ def wrong_ceilings(benchmarks: Sequence[str], ceilings: Mapping[str, Any]) -> It
         yield wrong_value("eval.ceilings", dict(ceilings), allowed, hint)
 
 
-def _meant(metric: str, ceilings: Mapping[str, Any], run: Sequence[str]) -> str:
-    """A hint at the metric that was meant, or at how to leave out the ceilings of what is not run."""
+def _meant(metric: str, benchmarks: Sequence[str], run: Sequence[str]) -> str:
+    """A hint at the metric that was meant, or at the benchmark that it is of."""
     names = BENCHMARKS.names()
     if metric in names:
         return f"did you mean `eval.ceilings.{BENCHMARKS.get(metric).metric}`?"
     owner = next((name for name in names if BENCHMARKS.get(name).metric == metric), None)
     if owner is None:
         return did_you_mean(metric, run) or "`eval.benchmarks` says what is run"
-    kept = show({name: points for name, points in ceilings.items() if name in run})
-    return f"run `{owner}` too, or say all that count: eval.ceilings='{kept}'"
+    return f"run it too: eval.benchmarks=[{','.join([*benchmarks, owner])}]"

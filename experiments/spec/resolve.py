@@ -19,7 +19,7 @@ from experiments.common.rules import broken_rules
 from experiments.data.config import WORLD
 from experiments.data.source import SOURCES
 from experiments.evaluation.benchmark import BENCHMARKS
-from experiments.evaluation.config import wrong_ceilings
+from experiments.evaluation.config import ceilings_of_run, wrong_ceilings
 from experiments.spec.schema import OUTSIDE_HASH, SLOT_BASES, Experiment, Slot
 from experiments.spec.sources import choose_sources, read_by, roles
 from experiments.spec.unsaid import UNSAID, default_of, reworded, unsaid
@@ -59,10 +59,18 @@ def resolve(
         _check_section(SLOT_BASES.get(slot, Slot), choice, f"model.{slot}.", scale, problems)
     _find_files(model, overrides, scale, problems)
     if not any(problem.key.startswith(("eval.benchmarks", "eval.ceilings")) for problem in problems):
-        problems += wrong_ceilings(tree["eval"]["benchmarks"], tree["eval"]["ceilings"])
+        _choose_ceilings(tree["eval"], overrides if refuse_idle else {}, problems)
     choose_sources(tree, scale, problems)
     order = ("seed", "device", "compare", "rerun", "components", "model", "train", "data", "eval")
     return {key: tree[key] for key in order}
+
+
+def _choose_ceilings(section: dict[str, Any], overrides: Mapping[str, Any], problems: list[Problem]) -> None:
+    """Keep the ceilings of what is run, and those that the command gives: of what is not run they are problems."""
+    prefix = "eval.ceilings"
+    typed = [*overrides.get(prefix, ()), *(key.removeprefix(f"{prefix}.") for key in overrides)]
+    section["ceilings"] = ceilings_of_run(section["benchmarks"], section["ceilings"], typed)
+    problems += wrong_ceilings(section["benchmarks"], section["ceilings"])
 
 
 def put(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -58,6 +58,12 @@ def choose_sources(tree: dict[str, Any], scale: str, problems: list[Problem]) ->
         tree[section][role] = chosen
         if chosen == {"source": WORLD}:
             del tree[section][role]
+    run = tree["eval"]["benchmarks"]
+    for name in BENCHMARKS.names():
+        said = {} if name in run else tree["eval"].pop(name, {})
+        if said.get("source", WORLD) != WORLD:
+            hint = f"run it too, or take `eval.{name}` out"
+            problems.append(wrong_value(f"eval.{name}.source", said["source"], f"sources of {', '.join(run)}", hint))
 
 
 def _chosen(prefix: str, said: Mapping[str, Any], config: type, scale: str, problems: list[Problem]) -> dict[str, Any]:
