@@ -57,7 +57,7 @@ def pretrain(argv: list[str]) -> int:
 
 def _unknown_key(key: str) -> Problem:
     hint = did_you_mean(key, KEYS) or "python -m experiments.pretrain --help says what they are"
-    return Problem(text=f"`{key}` is no key of this command; allowed: {', '.join(KEYS)}", hint=hint, key=key)
+    return Problem(text=f"unknown key `{key}`; allowed: {', '.join(KEYS)}", hint=hint, key=key)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def load_pretrained(cls: type[Model], path: Path) -> Model:
     """Build the model a file of `save_trained` describes and load its trained part strictly.
 
     Raises:
-        ValueError: the file is none of ours or does not fit.
+        ValueError: the file was not written by `save_trained`, or does not fit.
     """
     tensors, metadata = load_tensors(path)
     if "config" not in metadata or "seed" not in metadata:

@@ -85,7 +85,7 @@ class MediaContext:
     repeats: int = 1  # rows of text for each row of media: the beams of a prompt
 
     def read(self, block: Any, index: int) -> tuple[Tensor, ...] | None:
-        """What a block has of the media: projected here, or kept from the prompt."""
+        """A block's keys and values of the media: projected here, or kept from the prompt."""
         if self.cache is not None and self.cache.filled:
             return self.cache.projected.get(index)
         if self.media is None:

@@ -49,7 +49,7 @@ class FlamingoConfig(PreTrainedConfig):
         return registry.make_config(slot, getattr(self, slot))
 
     def plain(self) -> dict[str, Any]:
-        """What this config was made from, as plain data: `FlamingoConfig(**plain)` is equal."""
+        """The arguments of this config as plain data: `FlamingoConfig(**plain)` is equal."""
         tokens = ("image_token_id", "bos_token_id", "eos_token_id", "pad_token_id")
         return {key: getattr(self, key, None) for key in (*registry.SLOTS, *tokens)}
 

@@ -1,4 +1,4 @@
-"""What a model costs before it is trained: parameters and FLOPs by slot, on the meta device.
+"""Cost of a model before it is trained: parameters and FLOPs by slot, on the meta device.
 
 The real model is built and one real step is run on tensors without content, so a component from outside is counted like
 our own. One multiply-add is two FLOPs; matrix products, convolutions and attention count, as in torch's own counter.
@@ -38,7 +38,7 @@ class BatchShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one model costs; FLOPs are of one whole step, forward and backward, over all the batches given."""
+    """Cost of one model; FLOPs are of one whole step, forward and backward, over all the batches given."""
 
     params_total: int
     params_trainable: int

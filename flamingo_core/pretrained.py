@@ -29,13 +29,13 @@ def stored_shapes(file: Path, *, key: str, value: str) -> dict[str, tuple[int, .
     """The shape of every tensor in a safetensors file, by name. Reads its header and its length, no values.
 
     Raises:
-        ValueError: it is no such file, or cut short; `key` and `value` are what named it.
+        ValueError: it is not such a file, or cut short; `key` and `value` are what named it.
     """
     try:
         with safe_open(file, framework="pt") as opened:
             return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        reason = f"{file.name} is no safetensors file, or cut short: {error}"
+        reason = f"{file.name} is not a safetensors file, or cut short: {error}"
         raise ValueError(f"`{key}` is `{value}`, whose weights cannot be read: {reason}") from error
 
 

@@ -1,1 +1,1 @@
-"""What commands share: the command line, help, the rows it names, the file it writes."""
+"""Shared by commands: the command line, help, the rows it names, the file it writes."""

@@ -49,7 +49,7 @@ RUN_FLAGS = (HELP, JSON, CONFIG_DIR, EXECUTOR, WORKERS, Flag(("--multirun", "-m"
 
 @dataclass(frozen=True)
 class Request:
-    """What a command line asks `run` for. Where there is a `reply`, printing it is all there is to do."""
+    """A command line of `run`, resolved. Where there is a `reply`, printing it is all there is to do."""
 
     specs: "tuple[Spec, ...]" = ()  # one a job
     json: bool = False
@@ -132,7 +132,7 @@ def _called(command: Callable[[list[str]], int], arguments: list[str], debug: bo
 
 
 def read_run(argv: Sequence[str]) -> Request:
-    """What a command line of `run` asks for, all of it checked.
+    """Parse and resolve a command line of `run`.
 
     Raises:
         UserError: something is wrong with it.
@@ -218,7 +218,7 @@ def _is_value(word: str, spelled: Mapping[str, Flag]) -> bool:
 
 
 def _unknown_flag(argument: str, rest: list[str], spelled: Mapping[str, Flag]) -> Problem:
-    """What is wrong with a flag; the word after it is taken out of `rest` where it seems to be its value."""
+    """The problem of an unknown flag; the next word is taken out of `rest` where it looks like its value."""
     from experiments.spec.overrides import key_names
     from experiments.spec.schema import Experiment
     from experiments.spec.yaml_files import ABLATION, SCALE
@@ -237,7 +237,7 @@ def _unknown_flag(argument: str, rest: list[str], spelled: Mapping[str, Flag]) -
         meant = f"{flag} {value}"
     allowed = ", ".join(spelled)
     return Problem(
-        text=f"`{show(argument)}` is no flag; allowed: {allowed}",
+        text=f"unknown flag `{show(argument)}`; allowed: {allowed}",
         hint=f"did you mean `{show(meant)}`?" if meant else "a key is set without dashes, as seed=1",
         key=name,
         value=value,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AskedExecutor:
-    """What a command line says about where its jobs run."""
+    """The executor and the number of workers that a command line asks for."""
 
     name: str | None = None  # None: in this process, or in workers of this machine
     workers: int | None = None

@@ -1,4 +1,4 @@
-"""What `python -m experiments.run --help` prints: ablations, scales, keys with their defaults, flags, exit codes.
+"""The text of `python -m experiments.run --help`: ablations, scales, keys with their defaults, flags, exit codes.
 
 Read from the YAML files and the schema; no component is imported but those that `components=` names, so that help comes
 at once.
@@ -186,7 +186,7 @@ def _keys(outside: bool) -> dict[str, str]:
 
 
 def _from_outside(slot: str) -> list[str]:
-    """Components of a slot that are none of ours; looking for them imports ours."""
+    """Components of a slot that come from outside; looking for them imports the built-in ones."""
     from flamingo_core import registry
 
     return [name for name in registry.names(slot) if not registry.component(slot, name).built_in]

@@ -1,4 +1,4 @@
-"""What `run` and `table3` print of the runs that they end with."""
+"""Rows and tables that `run` and `table3` print at their end."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

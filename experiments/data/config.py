@@ -1,4 +1,4 @@
-"""What a training step reads: the data sets, and the world in which they are drawn."""
+"""Configs of the data sets that a step reads, and of the sources of every role."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ DATASETS = ("m3w", "align", "ltip", "laion", "vtp")
 
 @dataclass(kw_only=True, slots=True)
 class DatasetConfig(Checked):
-    """What a step takes of one data set, and how much its loss weighs."""
+    """Examples of one data set in a step, and the weight of its loss."""
 
     batch_size: int = field(metadata=at_least(1))
     loss_weight: float = field(metadata=ABOVE_ZERO)

@@ -237,7 +237,7 @@ def _load(path: Path) -> "Tensor":
 
 
 def _name(path: Path) -> str:
-    """What a file holds, as its folder and its name say: the name of the tensor in it."""
+    """The name of the tensor in a file: that of its folder and its own."""
     return f"{path.parent.name}/{path.stem}"
 
 

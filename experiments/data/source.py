@@ -92,7 +92,7 @@ class Source(ABC):
 
     @abstractmethod
     def limits(self, role: str, tokenizer: "PreTrainedTokenizerBase") -> Limits:
-        """What a document or query of a role has at most, known without reading them all."""
+        """Upper bounds for every document or query of a role, known without reading them all."""
 
     @abstractmethod
     def fingerprint(self, role: str) -> str:
@@ -132,7 +132,7 @@ class Source(ABC):
         raise ValueError(f"no block `{block}`")
 
     def pixels_version(self) -> list[Any]:
-        """What pixels depend on beside a medium's id; kept features are those of one version."""
+        """Everything that pixels depend on beside a medium's id; features are kept for one version."""
         return []
 
     def picture_name(self, medium: str) -> str:

@@ -1,4 +1,4 @@
-"""What a frozen part can do, measured where it was not trained: probes of an encoder, answers of a language model.
+"""Quality of a frozen part on held-out examples: probes of an encoder, answers of a language model.
 
 N pictures, S cells, V width, C classes.
 """

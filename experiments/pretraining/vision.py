@@ -59,7 +59,7 @@ def pair_id(index: int) -> str:
 
 
 def pair_caption(index: int) -> str:
-    """What is written beside it."""
+    """The caption beside it."""
     name = pair_id(index)
     return caption(scene(name), generator("pair", name), REFERENCE)
 

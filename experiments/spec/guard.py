@@ -44,7 +44,7 @@ def guard(
     row: Mapping[str, Any],
     overrides: Mapping[str, Any],
 ) -> list[Problem]:
-    """What is wrong with the declarations of these ablations, given both resolved specs and the command's overrides."""
+    """Check the declarations of these ablations against both resolved specs and the command's overrides."""
     problems = [*_misdeclared(names, changes, {*leaves(baseline), *leaves(row), *overrides})]
     problems += _shared(names, changes)
     if problems:

@@ -271,7 +271,7 @@ def nearest_key(name: str, keys: Sequence[str]) -> str | None:
 
 
 def _allowed(key: Key, value: Any) -> tuple[str, str | None]:
-    """What a key allows, and a hint at what may have been meant."""
+    """The values that a key allows, and a hint at the one that was meant."""
     allowed = key.rule.allowed if key.rule is not None else _in_words(key.type)
     choices = key.rule.choices if key.rule is not None else ()
     if get_origin(key.type) is list:

@@ -32,7 +32,7 @@ def check_device(devices: Sequence[str], problems: list[Problem]) -> None:
 
 
 def check_fit(tree: Mapping[str, Any]) -> None:
-    """What holds between sections: the vocabulary, the frames of a clip, enough demonstrations.
+    """Check sections against each other: vocabulary, frames of a clip, number of demonstrations.
 
     Raises:
         UserError: something of it does not.

@@ -38,7 +38,7 @@ def resolve(
     problems: list[Problem],
     refuse_idle: bool = True,
 ) -> dict[str, Any]:
-    """What the files say and the command overrides -> the resolved spec; what is wrong with it goes to `problems`.
+    """Files and overrides -> the resolved spec; errors in it go to `problems`.
 
     An override for a component that is not chosen would be without effect: it is a problem if `refuse_idle`, and passed
     over otherwise (the baseline of a command need not have what the row has).
@@ -115,7 +115,7 @@ def frozen_files(model: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_record(folder: Path) -> dict[str, dict[str, Any]]:
-    """What is said of the parts in a folder, by name; empty where there are none.
+    """The record of the frozen parts in a folder, by name; empty where there is none.
 
     Raises:
         ValueError: the record is there and cannot be read.

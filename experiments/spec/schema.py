@@ -17,7 +17,7 @@ from flamingo_core.xattn.placement import PLACEMENTS, block_layers
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
-# What is no part of a spec's identity: it cannot change a result, or is the other half of a job's (the seed).
+# Keys outside the hash: they cannot change a result, or are the other half of a job's identity (the seed).
 OUTSIDE_HASH = ("seed", "device", "compare", "rerun", "debug", "components", "train.checkpoint_every")
 
 # What a component may be configured by.
@@ -99,7 +99,7 @@ def make_schema() -> type[Experiment]:
     """`Experiment` with `model`, and with the branches of every slot and role: one a registered class.
 
     Raises:
-        ValueError: the config of a registered class is no dataclass that can be read from YAML.
+        ValueError: the config of a registered class is not a dataclass that YAML can fill.
     """
     sections = [("model", _model()), ("data", _data()), ("eval", _eval())]
     return make_dataclass("ExperimentWithModel", sections, bases=(Experiment,), kw_only=True, slots=True)
@@ -151,7 +151,7 @@ def check_component(kind: str, name: str, config: Any, taken: set[str]) -> None:
     """Check the name and the config class of what is registered; `taken` are keys that it stands beside.
 
     Raises:
-        ValueError: the name is no word of its own, or the config is no dataclass that can be read from YAML.
+        ValueError: the name is taken or not one word, or the config is not a dataclass that YAML can fill.
     """
     _check_name(f"{kind} `{name}`", name, taken)
     _check_config(f"{kind} `{name}`", config)

@@ -90,7 +90,7 @@ class Spec:
 
     @property
     def data(self) -> DataConfig:
-        """What it trains on."""
+        """Data sets, their batches and the world."""
         return data_config(self.tree)
 
     @property
@@ -109,7 +109,7 @@ class Spec:
 
     @property
     def benchmarks(self) -> str | None:
-        """What a run records of benchmarks that the published table does not have; None where there are none."""
+        """Columns of benchmarks that the published table lacks, as a run records them; None where there are none."""
         further = [BENCHMARKS.get(name) for name in self.eval.benchmarks if name not in default_benchmarks()]
         return as_tag(one.column(in_overall=one.metric in self.eval.ceilings) for one in further)
 
@@ -265,5 +265,5 @@ def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: P
 
 
 def _needs_own_files(job: SweepPoint) -> bool:
-    """Whether the scale or an ablation is none of ours."""
+    """Whether the scale or an ablation comes from `--config-dir`."""
     return job.scale not in known(SCALE) or not known(ABLATION).keys() >= set(job.ablations)

@@ -1,4 +1,4 @@
-"""What a command asks for: its overrides as jobs, in values that the schema allows."""
+"""Overrides of a command as jobs, in values that the schema allows."""
 
 import importlib
 import sys
@@ -39,7 +39,7 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a command asks for, as far as it is known before a component is imported."""
+    """A command's overrides, checked as far as that takes no component."""
 
     scales: tuple[str, ...]
     ablations: tuple[tuple[str, ...], ...]

@@ -33,7 +33,7 @@ def known(group: str, config_dir: Path | None = None) -> dict[str, Path]:
 
 
 def misnamed(group: str, config_dir: Path | None = None) -> dict[str, Path]:
-    """Files of a group, by name, that are no choice because their names end in `.yml` or `.YAML`."""
+    """Files of a group, by name, that are ignored because their names end in `.yml` or `.YAML`."""
     folders = [CONF / group] if config_dir is None else [config_dir / group, CONF / group]
     files = (path for folder in folders for path in sorted(folder.glob("*")))
     return {path.stem: path for path in files if path.suffix != SUFFIX and path.suffix.lower() in (SUFFIX, ".yml")}
@@ -53,7 +53,7 @@ def default_scale() -> str:
 
 
 def plain_values() -> dict[str, Any]:
-    """What the baseline says at the default scale, as plain YAML: for help, without importing a component."""
+    """The baseline's keys at the default scale as the YAML files give them: for help, no component is imported."""
     merged: dict[str, Any] = {}
     for path in (CONF / "config.yaml", known(SCALE)[default_scale()]):
         for key, value in leaves(read(path)).items():
@@ -84,7 +84,7 @@ def check_config_dir(config_dir: Path, problems: list[Problem]) -> None:
 def chosen_ablations(
     value: Any, available: Sequence[str], problems: list[Problem], config_dir: Path | None = None
 ) -> tuple[str, ...]:
-    """The names in `ablation=`, () for the baseline; what is no ablation is added to `problems`."""
+    """The names in `ablation=`, () for the baseline; unknown names are added to `problems`."""
     names = list(value) if isinstance(value, list) else [value]
     wrong = [name for name in names if name not in available]
     if wrong or not names:
@@ -102,7 +102,7 @@ def chosen_ablations(
 
 
 def chosen_scale(value: Any, available: Sequence[str], problems: list[Problem], config_dir: Path | None = None) -> str:
-    """The name in `scale=`; what is no scale is added to `problems`."""
+    """The name in `scale=`; an unknown one is added to `problems`."""
     if not isinstance(value, str) or value not in available:
         problems.append(_not_a_name(SCALE, value, available, _meant(SCALE, value, available, config_dir)))
         return default_scale()
@@ -112,7 +112,7 @@ def chosen_scale(value: Any, available: Sequence[str], problems: list[Problem], 
 def compose_files(
     schema: type, scale: str, ablations: Sequence[str], config_dir: Path | None = None
 ) -> Mapping[str, Any]:
-    """What the files of one scale and of these ablations say together, checked against the schema, as plain data.
+    """Compose the files of a scale and of these ablations into plain data, checked against the schema.
 
     Raises:
         UserError: a file is at fault.
@@ -194,7 +194,7 @@ def _checked_files() -> Iterator[None]:
 
 
 def _meant(group: str, name: Any, available: Sequence[str], config_dir: Path | None) -> str | None:
-    """A hint at what may have been meant by a name that is none: a file of another ending, or another name."""
+    """A hint for an unknown name: a file with another ending, or a similar name."""
     other = misnamed(group, config_dir).get(str(name).removesuffix(".yml"))
     return did_you_mean(name, available) if other is None else rename(other)
 

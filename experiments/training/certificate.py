@@ -24,7 +24,7 @@ PACKAGES = ("transformers", "tokenizers", "numpy", "safetensors")  # and torch, 
 
 @dataclass(kw_only=True)
 class Certificate:
-    """What a run started from, as it is stored in certificate.json."""
+    """Hashes of the initial state of a run, as stored in certificate.json."""
 
     spec_hash: str
     seed: int
@@ -82,7 +82,7 @@ def module_shapes(model: Flamingo) -> dict[str, str]:
 
 
 def environment(model: Flamingo) -> dict[str, str]:
-    """What results may depend on beside the spec."""
+    """Software and hardware that results may depend on."""
     import torch
 
     return {
@@ -105,7 +105,7 @@ def processor(cpu_file: Path = CPU_FILE) -> str:
 
 
 def _said_by(cpu_file: Path) -> Iterator[str]:
-    """What Linux says of the first core: a name, on ARM the numbers of designer and part."""
+    """The first core as Linux describes it: a name, on ARM the numbers of designer and part."""
     try:
         lines = cpu_file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -116,7 +116,7 @@ def _said_by(cpu_file: Path) -> Iterator[str]:
 
 
 def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """What a job was made in that went on elsewhere: every value of each entry, in the order they came."""
+    """Environments of a job that moved on the way: every value of each entry, in order."""
     found = {}
     for name in [*before, *(name for name in now if name not in before)]:
         values = [*before.get(name, "").split("; "), *now.get(name, "").split("; ")]

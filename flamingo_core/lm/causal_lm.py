@@ -79,7 +79,7 @@ class CausalLM:
 
     @classmethod
     def further(cls, config: CausalLMConfig) -> dict[str, Any]:
-        """What the family's config needs besides its sizes."""
+        """Further arguments of the family's config, besides its sizes."""
         return {"tie_word_embeddings": True}
 
     def decoder(self) -> Any:

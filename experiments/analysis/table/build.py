@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Part(TypedDict):
-    """What of a difference is language, or vision, with its interval over seeds."""
+    """The language or vision part of a difference, with its interval over seeds."""
 
     difference: float
     low: float
@@ -104,7 +104,7 @@ class PlainTable(TypedDict):
 
 
 class Evidence(Protocol):
-    """What of two runs takes long to work out, or lies in no figure of theirs: a store's summary, or a file's word."""
+    """Facts about a run pair that metrics lack: pairing, bootstrap intervals. From a pair cache or a file of runs."""
 
     def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
         """`equal` or `differs`; None where either has no certificate."""
@@ -197,7 +197,7 @@ def is_over_examples(overall: Overall) -> bool:
 
 
 def unverified_in_words(number: int) -> str:
-    """What is said of runs that carry no hashes, wherever they are counted."""
+    """The sentence about runs that carry no hashes."""
     return f"{number} run{'s' if number > 1 else ''} stored before digests existed: not verified" if number else ""
 
 

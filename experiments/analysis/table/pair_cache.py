@@ -1,4 +1,4 @@
-"""What a table needs of two runs and what takes long to work out, kept in a file beside the store.
+"""Facts about run pairs that take long to work out, kept in a file beside the store.
 
 For a row's run and its baseline's: whether their certificates are equal, and the intervals over examples. The second
 takes 0.3 s a row, and files of both to be read; tags and metrics come out of the store in less time than a copy would.
@@ -39,7 +39,7 @@ Pairs = dict[tuple[str, str], dict[str, Any]]  # (row's run id, baseline's run i
 
 
 class Summary:
-    """What is known of pairs of runs; what is not known is worked out when it is asked for."""
+    """Facts about run pairs; a missing one is worked out when it is asked for."""
 
     def __init__(self, pairs: Pairs):
         self.new: Pairs = {}
@@ -158,7 +158,7 @@ def summary_file(store: Store) -> Path:
 
 
 def load(file: Path) -> Pairs:
-    """What a file says; nothing where it is not exactly what `save` wrote with this code."""
+    """The pairs in a file; none where it is not exactly what `save` wrote with this code."""
     try:
         header, _, body = file.read_bytes().partition(b"\n")
         if json.loads(header) != _header(body):
@@ -186,7 +186,7 @@ def _joined(known: Pairs, new: Pairs, run_ids: set[str] | None) -> Pairs:
 
 
 def _header(body: bytes) -> Mapping[str, str]:
-    """What a file must begin with to be taken: any change of the code that works things out makes another."""
+    """The first line of a valid file: any change of the code behind its figures makes another."""
     code = hashlib.sha256()
     for module in (__file__, bootstrap.__file__, pairing.__file__):
         code.update(Path(module).read_bytes())

@@ -1,4 +1,4 @@
-"""What two runs have in common, from their certificates: equal, different as declared, different for no stated reason.
+"""Comparison of two runs by their certificates: equal, different as declared, different for no stated reason.
 
 Two runs are paired where nothing differs but what the row's spec says differs. Its certificate records in which keys:
 both specs were resolved in one checkout then, so that where files lie is no difference. A certificate that does not say
@@ -114,7 +114,7 @@ def _excused_batches(row: Mapping[str, Any], baseline: Mapping[str, Any], change
 
 
 def _told(name: str, ours: Any, theirs: Any, row: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
-    """What differs as it is printed, with both values where they are no hashes, or why they cannot be compared."""
+    """Differences as printed, with both values unless they are hashes, or why there is no comparison."""
     if name == "batches" and _is_old_form(row) != _is_old_form(baseline):
         return "batches (those of one run were hashed by older code: not comparable until rerun=true makes it again)"
     if name.startswith("environment.") or name == "seed":

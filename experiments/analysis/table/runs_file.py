@@ -83,7 +83,7 @@ def as_runs(stored: Table) -> str:
 
 @dataclass(frozen=True)
 class RunsFile:
-    """What such a file holds: its runs, the newest first, and by run id how they compare with their baseline."""
+    """The content of such a file: runs, the newest first, and by run id how they compare with their baseline."""
 
     runs: tuple[StoredRun, ...]
     certificates: Mapping[str, str | None]
@@ -107,7 +107,7 @@ def read(file: Path) -> RunsFile:
     """Read what `as_runs` wrote.
 
     Raises:
-        UserError: there is no such file, or a line of it is not as it was written.
+        UserError: the file does not exist, or a line of it is not as it was written.
     """
     try:
         reader = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True)

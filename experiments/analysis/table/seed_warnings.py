@@ -1,4 +1,4 @@
-"""What a caption must say of the seeds behind its verdicts: too few, just enough, or added after looking.
+"""Warnings in a caption about the seeds behind its verdicts: too few, just enough, or added after looking.
 
 The error rates are those of simulated tables; docs/statistics.md has them.
 """

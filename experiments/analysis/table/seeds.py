@@ -1,4 +1,4 @@
-"""What several seeds say of a table: each score's differences, intervals and parts, from one model a family of rows.
+"""A table over several seeds: differences, intervals and parts of each score, from one model a family of rows.
 
 One seed says nothing of other training runs: then there is no such model, and a table's intervals are over examples.
 """
@@ -44,7 +44,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Family:
-    """What is said of a family as a whole."""
+    """Facts about a family as a whole."""
 
     name: str
     size: int
@@ -68,7 +68,7 @@ class Effects:
         return self.families[0].detectable
 
     def of(self, names: Collection[str]) -> "Effects | None":
-        """What concerns these rows; None where none of them is compared. Others count in the noise, and go unsaid."""
+        """The effects of these rows alone, None where none of them is compared; others still count in the noise."""
         named = {*names, BASELINE}
         families = tuple(
             replace(

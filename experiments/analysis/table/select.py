@@ -86,7 +86,7 @@ class OtherDesign(TypedDict):
 
 
 def other_designs(runs: Iterable[StoredRun], others: Iterable[StoredRun]) -> list[OtherDesign]:
-    """What was left out of the rows of `runs` because it is of another design, by row."""
+    """Runs left out of the rows of `runs` because they are of another design, counted by row."""
     newest: dict[str, StoredRun] = {}
     for run in newest_first(runs):
         newest.setdefault(run.row, run)

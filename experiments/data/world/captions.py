@@ -1,4 +1,4 @@
-"""What people write beside a scene: captions, and the alt text of web shops."""
+"""Texts beside a scene: captions, and the alt text of web shops."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ def caption(scene: Scene, rng: np.random.Generator, style: Style) -> str:
 
 
 def alt_text(scene: Scene, rng: np.random.Generator) -> str:
-    """What a web shop writes beside a picture: the names, seldom more."""
+    """Alt text of a web shop: the names, seldom more."""
     words = [ALT_OPENINGS[rng.integers(len(ALT_OPENINGS))]]
     for thing in scene.things:
         if rng.random() < 0.3:

@@ -20,7 +20,7 @@ SPLITS = {"train": (0, 1, 2, 3, 4), "support": (5,), "val": (6,), "test": (7,)}
 
 @dataclass(frozen=True)
 class Source:
-    """What the pictures or clips of a data set or benchmark are like."""
+    """How pictures or clips of a data set or benchmark are composed."""
 
     clips: bool = False
     alone: int = 3  # of ten scenes, how many show one object only

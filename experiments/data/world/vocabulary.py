@@ -126,7 +126,7 @@ def _fact_table() -> tuple[tuple[int, ...], ...]:
 
 
 def fact(kind: int, relation: int) -> str:
-    """What this kind eats, wears, ...: one word."""
+    """One word: the food, the clothing, ... of a kind."""
     return FACTS[relation].values[_fact_table()[relation][kind]]
 
 

@@ -179,8 +179,8 @@ CASES: list[tuple[str, list[str]]] = [
     ("model.resampler.perceiver.max_frames=1", ["`model.resampler.perceiver.max_frames` is `1`"]),
     ("eval.shots=32 data.world.support=20", ["`eval.shots` is `32`", "raise `data.world.support`"]),
     # flags
-    ("--sed=1", ["`--sed=1` is no flag", "--json", "did you mean `seed=1`?"]),
-    ("-x", ["`-x` is no flag"]),
+    ("--sed=1", ["unknown flag `--sed=1`", "--json", "did you mean `seed=1`?"]),
+    ("-x", ["unknown flag `-x`"]),
     ("--jsn", ["did you mean `--json`?"]),
     ("--json=1", ["`--json` is `1`"]),
     ("--cfg hydra", ["`--cfg` is `hydra`", "allowed: job"]),

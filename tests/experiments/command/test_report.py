@@ -297,7 +297,7 @@ def test_out_writes_the_file_whole_and_prints_nothing(two_runs, tmp_path, capsys
         (("--seeds", "0", "seed=1"), ("`--seeds` is `0`", "`seed` is `1`", "did you mean `--seeds`?")),
         (("ablation=xattn_vanilla",), ("did you mean `--rows`?",)),
         (("train.lr=1",), ("`train.lr` is `1`", "scale=NAME")),
-        (("--jsn",), ("`--jsn` is no flag",)),
+        (("--jsn",), ("unknown flag `--jsn`",)),
     ],
 )
 def test_a_wrong_command_is_refused(arguments, said, two_runs, capsys):
