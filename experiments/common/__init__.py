@@ -1,1 +1,1 @@
-"""What every room uses and no room owns: text, errors of the user, locks, interrupts, progress."""
+"""Code that every room uses and no room owns: text, user errors, locks, interrupts, progress."""

@@ -1,4 +1,4 @@
-"""The checkout: the local store, caches and the built-in YAML files lie in it."""
+"""The root of the checkout, which holds the local store, the caches and the built-in YAML files."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""The cores of this machine that we may use."""
+"""Number of CPU cores that this process may use."""
 
 import os
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """CPU cores available to this process, by its affinity where the system has one."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,6 @@
-"""How a command ends."""
+"""Exit codes of commands."""
 
 DONE = 0
 FAILED = 1  # a run failed; the others have finished
 REFUSED = 2  # the request was wrong, or the store or the disk cannot be used
-# and 128 + n after signal n
+# also 128 + n, after signal n

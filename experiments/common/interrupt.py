@@ -1,10 +1,10 @@
-"""Signals that ask a command to stop, all answered as Ctrl-C is.
+"""Signals that ask a command to stop, all handled like Ctrl-C.
 
-SIGINT is Ctrl-C, SIGTERM pre-emption, SIGHUP a closed terminal; SIGUSR1 is how a command asks the processes it has
-started, and how batch systems warn before the time is up. The first one asks: within a `StopRequest` for a stop at the
-next safe place, anywhere else at once. The second SIGINT or SIGTERM stops at once everywhere. SIGHUP and SIGUSR1 never
-count as a second: of one closed terminal both the shell and the kernel tell, and what is sent to all processes of a
-command reaches a worker by itself and through the process that started it, in either order.
+SIGINT is Ctrl-C, SIGTERM pre-emption, SIGHUP a closed terminal. With SIGUSR1 a command asks the processes it started,
+and batch systems warn before the time limit. The first signal is a request: inside a `StopRequest` to stop at the next
+safe place, elsewhere to stop at once. The second SIGINT or SIGTERM stops at once everywhere. SIGHUP and SIGUSR1 never
+count as a second signal: one closed terminal is reported by both the shell and the kernel, and a signal to all
+processes of a command reaches a worker twice, directly and through the process that started it, in either order.
 """
 
 import os
@@ -21,49 +21,49 @@ How = Literal["checkpoint", "at once"]
 
 
 class _Asked:
-    """What this process was asked for. A signal is answered on the main thread, so no lock is needed."""
+    """Stop requests received by this process. Signals are handled on the main thread, so no lock is needed."""
 
     by: int | None = None  # the first signal
-    urgent = 0  # how many were
-    requests = 0  # StopRequests that are held
+    urgent = 0  # SIGINTs and SIGTERMs received
+    requests = 0  # StopRequests entered and not left
 
 
 def exit_code() -> int:
-    """128 and the number of the signal that asked first."""
+    """128 plus the number of the first signal received."""
     return 128 + (signal.SIGINT if _Asked.by is None else _Asked.by)
 
 
 def forget() -> None:
-    """What was asked for is done; what comes next is asked anew."""
+    """Clear the received signals, once their request has been carried out."""
     _Asked.by, _Asked.urgent = None, 0
 
 
 def ask(pid: int, how: How) -> None:
-    """Ask a process that answers signals to stop at the next safe place, or tell it to stop at once."""
+    """Ask a process under `answered` to stop at the next safe place, or tell it to stop at once."""
     for number in (signal.SIGUSR1,) if how == "checkpoint" else URGENT:
         os.kill(pid, number)
 
 
 @contextmanager
 def answered(*, ignored_too: bool = False) -> Iterator[None]:
-    """Answer signals as Ctrl-C within the context; those ignored on entry, as under nohup, stay ignored by default."""
+    """Handle signals like Ctrl-C; those ignored on entry, as under nohup, stay ignored unless `ignored_too`."""
     with _handled(SIGNALS if ignored_too else _not_ignored()):
         yield
 
 
 class StopRequest:
-    """Within the context a first signal only sets a flag; `check` raises KeyboardInterrupt where stopping is safe."""
+    """A context in which the first signal only sets a flag; call `check` where it is safe to stop."""
 
     def __init__(self) -> None:
         self._handling = ExitStack()
 
     @property
     def requested(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether a signal has been received."""
         return _Asked.by is not None
 
     def __enter__(self) -> "StopRequest":
-        # Ctrl-C is answered here though a shell that started this in the background had it ignored.
+        # Ctrl-C is handled here even where a shell that started this in the background had it ignored.
         self._handling.enter_context(_handled({signal.SIGINT, *_not_ignored()}))
         _Asked.requests += 1
         return self
@@ -73,14 +73,14 @@ class StopRequest:
         self._handling.close()
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a stop was asked for."""
+        """Raise KeyboardInterrupt if a signal has been received."""
         if self.requested:
             raise KeyboardInterrupt
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """No signal comes within the context, nor to a process started in it until that calls `let_in`."""
+    """Block signals in the context, and in a process started inside it until that process calls `let_in`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -89,7 +89,7 @@ def held_back() -> Iterator[None]:
 
 
 def let_in() -> None:
-    """Signals come from now on, those first that came meanwhile."""
+    """Unblock signals; those that arrived while they were blocked are delivered now."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
@@ -99,7 +99,7 @@ def _not_ignored() -> set[signal.Signals]:
 
 @contextmanager
 def _handled(numbers: Iterable[signal.Signals]) -> Iterator[None]:
-    """Handle signals; the outermost context forgets what was asked for within it."""
+    """Install our handler for these signals; the outermost context calls `forget` at its end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
-"""Locks between processes: the kernel's, free the moment their process is gone, or none at all.
+"""Kernel locks between processes, which are released the moment their process ends, however it ends.
 
-A file system without them is told of. filelock would fall back to files that stay when their process is killed, and
-that no kernel watches over.
+On a file system without such locks this raises an error. filelock would fall back to plain files, which stay behind
+when their process is killed.
 """
 
 import errno
@@ -13,36 +13,36 @@ from typing import Any
 
 import filelock
 
-WITHOUT = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what a kernel says where there are no locks
-HINT = "two commands at once would spoil what the other one writes: use a folder on a file system that has locks"
+WITHOUT = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # the kernel's errors on a file system without locks
+HINT = "two commands at once would overwrite each other's files: use a folder on a file system that has locks"
 
 
 class NoLocks(OSError):
-    """The file system of a file has no locks."""
+    """The file is on a file system without locks."""
 
     def __str__(self) -> str:
         return f"the file system of {self.filename} has no locks ({self.strerror})"
 
 
 class FileLock(filelock.FileLock):
-    """A lock file held by one process at a time; taking it raises `NoLocks` where there can be none."""
+    """A lock file that one process at a time can hold; `acquire` raises `NoLocks` on a file system without locks."""
 
     def acquire(self, *arguments: Any, **named: Any) -> Any:
-        """Take it, as filelock does."""
+        """Acquire the lock, with the arguments of filelock."""
         with _told(Path(self.lock_file)):
             return super().acquire(*arguments, **named)
 
 
 def file_lock(path: Path | str, *, timeout_s: float = -1) -> FileLock:
-    """The lock of this name; whoever waits for it longer than `timeout_s` gets `filelock.Timeout`."""
+    """A lock on this path, not yet acquired; waiting longer than `timeout_s` raises `filelock.Timeout`."""
     return FileLock(str(path), timeout=timeout_s, fallback_to_soft=False)
 
 
 def flock(descriptor: int, kind: int, path: Path) -> None:
-    """Lock an open file, `path`, as `fcntl.flock` does.
+    """Lock the open file at `path`, like `fcntl.flock`.
 
     Raises:
-        NoLocks: its file system has none.
+        NoLocks: its file system has no locks.
         BlockingIOError: another process holds it, and `kind` says not to wait.
     """
     with _told(path):

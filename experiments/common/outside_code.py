@@ -1,8 +1,8 @@
-"""The source of components from outside: which modules of one's own a module imports, and what is in them.
+"""The source of components from outside: which of the user's own modules a module imports, and their content.
 
-Imports are read from the code, not from what happens to be loaded: those inside functions count too, and the same
-command finds the same files in every process. Nothing is executed. Where a module is there without its source, all
-modules beside it count. What is installed and our own packages are left out: a version and our history stand for those.
+Imports are read from the code, not from what happens to be loaded: imports inside functions count too, and the same
+command finds the same files in every process. Nothing is executed. For a module without source, all modules beside it
+count. Installed packages and our own are left out: their versions and our history identify those.
 """
 
 import ast
@@ -19,15 +19,15 @@ from pathlib import Path
 
 OURS = ("flamingo_core", "experiments", "dashboard")
 INSTALLED = {"site-packages", "dist-packages"}
-BY_TEXT = {"import_module", "__import__"}  # functions that import what a text names
+BY_TEXT = {"import_module", "__import__"}  # functions that import a module named by a string
 
 
 def imported_hash(module: str, named: Sequence[str] = ()) -> str | None:
-    """The sha256 over the modules from outside that a module imports, directly or not; None where there are none.
+    """The sha256 over the outside modules that a module imports, directly or indirectly; None without any.
 
-    `named` are those of `components`: what they are part of is from outside wherever it lies, and where `module` is
-    none of them those that lead to it count with it. Where files lie does not count, nor does the name of the outermost
-    package: a folder that was moved or renamed holds the same source. Modules without a statement do not count.
+    `named` are the modules of `components`: their packages are from outside wherever they lie. If `module` is not one
+    of them, those that lead to it count as well. The location of files and the name of the outermost package do not
+    count: a folder that was moved or renamed holds the same source. Modules without a statement do not count.
     """
     importlib.invalidate_caches()
     tops = frozenset(_top(name) for name in named)
@@ -45,7 +45,7 @@ def imported_hash(module: str, named: Sequence[str] = ()) -> str | None:
 
 
 def _reached(module: str, tops: frozenset[str]) -> dict[str, str | None]:
-    """The modules from outside that one leads to, itself included, by name: their hashes, None for empty ones."""
+    """The outside modules reached from a module, itself included: name -> hash, None for an empty module."""
     found: dict[str, str | None] = {}
     waiting = [module]
     while waiting:
@@ -65,7 +65,7 @@ def _reached(module: str, tops: frozenset[str]) -> dict[str, str | None]:
 
 
 def _find(name: str) -> ModuleSpec | None:
-    """Where a module is, without importing it or its parents; None where there is none."""
+    """Find a module without importing it or its parents; None if there is none."""
     if not all(part.isidentifier() for part in name.split(".")):
         return None
     loaded = getattr(sys.modules.get(name), "__spec__", None)
@@ -81,7 +81,7 @@ def _find(name: str) -> ModuleSpec | None:
     for finder in sys.meta_path:
         try:
             found = finder.find_spec(name, path)
-        except KeyError:  # a folder without a file of its own, in another such folder: Python asks for the imported one
+        except KeyError:  # a namespace package inside another: Python wants the outer one imported
             found = ModuleSpec(name, None, is_package=True)
             found.submodule_search_locations = [str(Path(place) / name.rpartition(".")[2]) for place in path or ()]
         if found is not None:
@@ -103,16 +103,16 @@ def _is_outside(name: str, spec: ModuleSpec, tops: frozenset[str]) -> bool:
 
 @lru_cache(maxsize=256)
 def _is_installed(folder: Path) -> bool:
-    """Whether what lies in a folder was put there by an installer."""
+    """Whether a folder holds installed packages."""
     standard = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
     among = INSTALLED.intersection(folder.parts) or standard.intersection((folder, *folder.parents))
     return bool(among) or any(True for _ in folder.glob("*.dist-info"))
 
 
 def _content(spec: ModuleSpec) -> tuple[str | None, ast.Module | None]:
-    """The hash of a module's file and its code; no hash where it has no statement, no code where it has no source."""
+    """The hash of a module's file, None if it has no statement, and its parsed code, None if it has no source."""
     if not spec.has_location or spec.origin is None:
-        return None, None  # a folder that is a package without a file
+        return None, None  # a namespace package
     try:
         content = Path(spec.origin).read_bytes()
     except OSError:
@@ -121,7 +121,7 @@ def _content(spec: ModuleSpec) -> tuple[str | None, ast.Module | None]:
     if spec.origin.endswith(tuple(SOURCE_SUFFIXES)):
         try:
             code = ast.parse(content)
-        except (SyntaxError, ValueError):  # whoever imports it will be told
+        except (SyntaxError, ValueError):  # importing it will raise
             return hashlib.sha256(content).hexdigest(), ast.Module([], [])
         if all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in code.body):
             return None, code
@@ -129,7 +129,7 @@ def _content(spec: ModuleSpec) -> tuple[str | None, ast.Module | None]:
 
 
 def _imports(code: ast.Module, package: str) -> Iterator[str]:
-    """What may be modules that code imports, anywhere in it; names of what is no module are among them."""
+    """Names that code imports, anywhere in it; some of them may not be modules."""
     nodes = list(ast.walk(code))
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -145,7 +145,7 @@ def _imports(code: ast.Module, package: str) -> Iterator[str]:
 
 
 def _neighbours(spec: ModuleSpec, package: str) -> Iterator[str]:
-    """All modules beside one whose source is not there: what it imports cannot be read."""
+    """All modules beside one without source, whose own imports cannot be read."""
     folder = Path(spec.origin or "").parent
     for file in sorted(folder.iterdir()) if spec.has_location else ():
         if file.suffix in (*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES) or (file.is_dir() and file.name.isidentifier()):
@@ -156,7 +156,7 @@ def _resolved(name: str, package: str) -> str:
     try:
         return resolve_name(name, package)
     except ImportError:
-        return ""  # beyond the outermost package
+        return ""  # a relative import beyond the outermost package
 
 
 def _top(name: str) -> str:

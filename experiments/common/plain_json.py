@@ -1,4 +1,4 @@
-"""JSON as every reader takes it: what is no finite number is not known, and `null`."""
+"""JSON that every reader accepts: numbers that are not finite are written as null."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
-    """Plain data as text that holds neither NaN nor Infinity."""
+    """Serialise plain data, with null for NaN and infinity."""
     try:
         return json.dumps(value, indent=indent, allow_nan=False)
     except ValueError:

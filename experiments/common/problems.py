@@ -1,6 +1,6 @@
-"""What a user got wrong: every problem of one command as data, and how it is worded.
+"""User errors: every problem of one command as data, and its wording.
 
-A problem is one `error:` line that names the key at fault, its value and what is allowed, and one `hint:` line.
+A problem prints as one `error:` line with the key at fault, its value and what is allowed, and one `hint:` line.
 """
 
 import difflib
@@ -15,7 +15,7 @@ SEE_HELP = "--help lists ablations, scales and keys"
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong. `key`, `value` and `allowed` are there for programs, `text` and `hint` for people."""
+    """One thing that is wrong: `text` and `hint` for people, `key`, `value` and `allowed` for programs."""
 
     text: str
     hint: str = SEE_HELP
@@ -28,28 +28,28 @@ class Problem:
 
 
 class UserError(Exception):
-    """A request that cannot be granted, with all that is wrong with it."""
+    """A wrong request, with everything that is wrong with it."""
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = tuple(dict.fromkeys(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def __reduce__(self) -> tuple[type["UserError"], tuple[tuple[Problem, ...]]]:
-        return UserError, (self.problems,)  # a worker hands it to the process that it works for
+        return UserError, (self.problems,)  # so that a worker can send it to its parent
 
 
 def refuse(problems: Sequence[Problem]) -> None:
-    """Go on where there is no problem.
+    """Raise if there are problems.
 
     Raises:
-        UserError: there is one.
+        UserError: there is at least one.
     """
     if problems:
         raise UserError(problems)
 
 
 def wrong_value(key: str, value: Any, allowed: str | Sequence[str], hint: str | None = None) -> Problem:
-    """A key whose value is not allowed; where `allowed` is a list of choices, the hint is the nearest of them."""
+    """The problem of a value that is not allowed; if `allowed` is a list of choices, the hint is the nearest one."""
     if not isinstance(allowed, str):
         hint = hint or did_you_mean(value, allowed)
         allowed = ", ".join(allowed)
@@ -63,7 +63,7 @@ def wrong_value(key: str, value: Any, allowed: str | Sequence[str], hint: str | 
 
 
 def did_you_mean(value: Any, choices: Sequence[str]) -> str | None:
-    """A hint at the choice nearest to a value (or to the first of a list that is no choice), if any is near."""
+    """A hint with the choice nearest to a value, or to the first wrong item of a list; None if none is near."""
     if isinstance(value, list | tuple):
         value = next((item for item in value if item not in choices), "")
     near = nearest(show(value), choices)
@@ -71,7 +71,7 @@ def did_you_mean(value: Any, choices: Sequence[str]) -> str | None:
 
 
 def nearest(value: str, choices: Sequence[str]) -> str | None:
-    """The choice nearest to a value: by distance where all are numbers, otherwise by spelling; None if none is near."""
+    """The choice nearest to a value, by distance if all are numbers, else by spelling; None if none is near."""
     try:
         return min(choices, key=lambda choice: abs(float(choice) - float(value)), default=None)
     except ValueError:
@@ -81,7 +81,7 @@ def nearest(value: str, choices: Sequence[str]) -> str | None:
 
 
 def show(value: Any) -> str:
-    """A value as it is typed on the command line, on one line."""
+    """A value on one line, as it would be typed in a command."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar in a terminal, a line now and then anywhere else."""
+"""Progress on stderr: a bar in a terminal, a line every few seconds elsewhere."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ _LINE = re.compile(
 
 @dataclass(frozen=True)
 class Reading:
-    """What a line of progress says."""
+    """A parsed line of progress."""
 
     label: str
     unit: str
@@ -24,7 +24,7 @@ class Reading:
 
 
 def read_line(line: str) -> Reading | None:
-    """What a line that `Progress` printed says, so that a display can show it; None for any other line."""
+    """Parse a line that `Progress` printed; None for any other line."""
     found = _LINE.fullmatch(line.strip())
     if found is None:
         return None
@@ -33,7 +33,7 @@ def read_line(line: str) -> Reading | None:
 
 
 class Progress:
-    """Counts up to `total`, showing what was counted, how far, a note, and the time left."""
+    """A counter up to `total` that shows its unit, its count, a note and the time left."""
 
     def __init__(self, label: str, total: int, unit: str, *, start: int = 0):
         from tqdm import tqdm
@@ -51,7 +51,7 @@ class Progress:
         )
 
     def advance(self, note: str = "", *, by: int = 1) -> None:
-        """Count; the note stands beside the count."""
+        """Add `by` to the count; the note is shown beside it."""
         if note:
             self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(by)
@@ -64,7 +64,7 @@ class Progress:
 
 
 class _Lines:
-    """Turns the carriage returns of a bar into lines, for logs and pipes."""
+    """A stream that turns a bar's carriage returns into lines, for logs and pipes."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream

@@ -1,7 +1,7 @@
-"""Names, and what is registered under them: the built-in ones, and those of modules from outside.
+"""Registries of named things: built-in ones, and those of modules from outside.
 
-A built-in one is one file in a package, which is imported on first use: it needs no list. Any other is there once its
-module has been imported, as `components=[my.module]` does.
+Each built-in one is a file in a package that is imported on first use, so no list names them. Others are registered
+when their module is imported, as `components=[my.module]` does.
 """
 
 import importlib
@@ -15,7 +15,7 @@ C = TypeVar("C", bound=type)
 
 
 class UnknownName(LookupError):
-    """A name under which nothing of a kind is registered."""
+    """No thing of this kind is registered under the name."""
 
     def __init__(self, kind: str, name: str, allowed: tuple[str, ...]):
         super().__init__(f"unknown {kind} `{name}`; allowed: {', '.join(allowed)}")
@@ -23,7 +23,7 @@ class UnknownName(LookupError):
 
 
 class Registry(Generic[T]):
-    """Things of one kind by name; `package` holds the built-in ones, one file each."""
+    """Named things of one kind; `package` holds the built-in ones, one file each."""
 
     def __init__(self, kind: str, package: str):
         self.kind = kind
@@ -46,13 +46,13 @@ class Registry(Generic[T]):
         return decorate
 
     def add(self, name: str, entry: T, *, module: str) -> None:
-        """Register anything under a name; `module` is where it is defined.
+        """Register an entry under a name; `module` is the module that defines it.
 
         Raises:
             ValueError: the name is taken, or is not one word.
         """
         if not self._is_built_in(module):
-            self._import_built_in()  # so that it is the stranger who took a name
+            self._import_built_in()  # first, so that the one from outside is refused when both want a name
         if not name.isidentifier() or keyword.iskeyword(name):
             raise ValueError(f"{self.kind} `{name}`: a name is one word in letters, digits and `_`")
         if name in self._entries:
@@ -60,15 +60,15 @@ class Registry(Generic[T]):
         self._entries[name], self._modules[name] = entry, module
 
     def names(self) -> tuple[str, ...]:
-        """Every name, sorted."""
+        """All names, sorted."""
         self._import_built_in()
         return tuple(sorted(self._entries))
 
     def get(self, name: str) -> T:
-        """What is registered under a name.
+        """The entry registered under a name.
 
         Raises:
-            UnknownName: nothing is.
+            UnknownName: there is none.
         """
         self._import_built_in()
         try:
@@ -80,13 +80,13 @@ class Registry(Generic[T]):
         """The module that registered a name.
 
         Raises:
-            UnknownName: none did.
+            UnknownName: nothing is registered under it.
         """
         self.get(name)
         return self._modules[name]
 
     def built_in(self, name: str) -> bool:
-        """Whether what is registered under a name is one of ours.
+        """Whether a name belongs to a built-in entry.
 
         Raises:
             UnknownName: nothing is registered under it.

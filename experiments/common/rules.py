@@ -1,4 +1,4 @@
-"""What a key of a config allows: in words, and as a test, beside the field of the dataclass that it is about."""
+"""Rules for the values of config keys, in words and as a test, declared beside the dataclass field."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -8,35 +8,35 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Rule:
-    """What a key allows, in words and as a test; `choices` where it is one of a list, for the nearest match."""
+    """The values a key allows, in words and as a test; `choices` if it is one of a list, for the nearest match."""
 
     allowed: str
     holds: Callable[[Any], bool]
     choices: tuple[str, ...] = ()
 
 
-# A field added later whose default is what was done before: as long as it has that default, hashes stay as they were.
+# Marks a field added later whose default is the old behaviour: with that default it is left out of hashes.
 ADDED: Mapping[str, Any] = {"added": True}
 
 
 def rule_of(entry: Field) -> Rule | None:
-    """The rule of a field; one that depends on what is registered is made when it is asked for."""
+    """The rule of a field; a rule that depends on registered names is made on each call."""
     rule = entry.metadata.get("rule")
     return rule() if callable(rule) else rule
 
 
 def allow(allowed: str, holds: Callable[[Any], bool], choices: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The metadata of a dataclass field that has a rule."""
+    """Field metadata with a rule."""
     return {"rule": Rule(allowed, holds, choices)}
 
 
 def at_least(least: int) -> dict[str, Any]:
-    """A whole number with a lower bound."""
+    """Field metadata: a whole number with a lower bound."""
     return allow(f"whole numbers from {least}", lambda value: value >= least)
 
 
 def one_of(*choices: str) -> dict[str, Any]:
-    """One of a few names."""
+    """Field metadata: one of these names."""
     return allow(", ".join(choices), lambda value: value in choices, choices)
 
 
@@ -48,7 +48,7 @@ SWITCH = allow("true, false", lambda value: isinstance(value, bool))
 
 
 def broken_rules(config: type, values: Mapping[str, Any]) -> Iterator[tuple[str, Any, Rule]]:
-    """Every field of a dataclass whose value in `values` is not allowed: its name, the value, the rule."""
+    """Name, value and rule of each field of a dataclass whose value in `values` is not allowed."""
     for entry in fields(config):
         rule = rule_of(entry)
         if rule is not None and entry.name in values and not rule.holds(values[entry.name]):
@@ -56,7 +56,7 @@ def broken_rules(config: type, values: Mapping[str, Any]) -> Iterator[tuple[str,
 
 
 class Checked:
-    """A dataclass that refuses values its rules do not allow, naming all of them."""
+    """Mixin for dataclasses: values that break their rules raise a ValueError that names all of them."""
 
     __slots__ = ()
 

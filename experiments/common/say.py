@@ -1,4 +1,4 @@
-"""What a command says beside its data."""
+"""Messages of a command, apart from its data."""
 
 import sys
 
@@ -6,5 +6,5 @@ from experiments.common.plain_text import visible_lines
 
 
 def say(text: str) -> None:
-    """Print on stderr, control characters made visible."""
+    """Print to stderr, with control characters made visible."""
     print(visible_lines(text), file=sys.stderr)

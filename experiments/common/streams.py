@@ -1,8 +1,8 @@
-"""Standard streams: data on stdout and nothing else, everything that is said on stderr.
+"""Standard streams: data and nothing else on stdout, all messages on stderr.
 
-A stream may be closed, full, a pipe that nobody reads, or not UTF-8. Data that cannot be written is one error. What
-cannot be said is lost and stops nothing: a job must not fail because its terminal is gone. What a stream's encoding
-does not have becomes `?`.
+A stream may be closed, full, a pipe that nobody reads, or not UTF-8. Data that cannot be written is an error. A message
+that cannot be written is dropped: a job must not fail because its terminal is gone. A character that the stream's
+encoding lacks becomes `?`.
 """
 
 import os
@@ -13,17 +13,17 @@ from typing import Any, TextIO
 
 
 class Unwritten(Exception):
-    """Data could not be written to stdout; the cause says why."""
+    """Data could not be written to stdout, for the reason in `__cause__`."""
 
 
 class _Stream:
-    """A text stream that writes every text; all else is that of the stream below."""
+    """A text stream that accepts every text and passes everything else to the stream below."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write, with `?` for what the encoding does not have."""
+        """Write text, with `?` for characters that the encoding lacks."""
         try:
             self._stream.write(text)
         except UnicodeEncodeError as error:
@@ -61,13 +61,13 @@ class _Said(_Stream):
 
 @contextmanager
 def standing() -> Iterator[None]:
-    """Within the context stdout and stderr are there and take every text, whatever they were left as.
+    """Make sure of a stdout and a stderr that accept every text, even if they were closed.
 
-    Writing to stdout raises `Unwritten` where it cannot be done; writing to stderr never raises.
+    A failed write to stdout raises `Unwritten`; a write to stderr never raises.
     """
     _occupy()
     before = sys.stdout, sys.stderr
-    # With Python's None for a closed stderr, `print(..., file=sys.stderr)` would print on stdout.
+    # Python sets a closed stderr to None, and `print(..., file=None)` would print to stdout.
     sys.stdout = _Data(_nowhere() if sys.stdout is None else sys.stdout)
     sys.stderr = _Said(_nowhere() if sys.stderr is None else sys.stderr)
     try:
@@ -81,13 +81,13 @@ def standing() -> Iterator[None]:
 
 @contextmanager
 def aside() -> Iterator[None]:
-    """What is printed within goes to stderr: MLflow prints where a run can be seen, a component what it likes."""
+    """Send to stderr what is printed in the context, such as MLflow's links and a component's own output."""
     with redirect_stdout(sys.stderr):
         yield
 
 
 def _occupy() -> None:
-    """Descriptors 0 to 2 that are closed lead nowhere: a file opened later would get what is written to stdout."""
+    """Open closed descriptors 0 to 2 on /dev/null, or a file opened later would receive what is meant for stdout."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -101,7 +101,7 @@ def _nowhere() -> TextIO:
 
 
 def _empty(stream: TextIO) -> None:
-    """What a stream still holds and cannot write goes nowhere: Python would try once more, and end with 120."""
+    """Discard buffered text that cannot be written: Python would try again at exit, and end with code 120."""
     try:
         stream.flush()
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""One job is one spec on one seed: found, skipped, resumed or run."""
+"""Jobs: one spec on one seed each, which is found in the store, resumed or run."""

@@ -1,4 +1,4 @@
-"""The executor of a command: the one it names, with the settings of its YAML file, or a built-in one by default."""
+"""The executor of a command: the one it names, with settings from its YAML file, or a built-in default."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, make_dataclass
@@ -28,28 +28,28 @@ class Choice:
         return self.cls.site(self.settings)
 
     def make(self, *, slots: int, run: Run) -> Executor:
-        """An executor with room for `slots` jobs."""
+        """Make an executor for up to `slots` jobs at once."""
         return self.cls(self.settings, slots=slots, run=run)
 
 
 def by_default(at_once: int) -> Choice:
-    """In this process for one job at a time, in workers of this machine for more."""
+    """The default executor: `in_process` for one job at a time, `local` for more."""
     registered = EXECUTORS.get("local" if at_once > 1 else "in_process")
     return Choice(registered.cls, registered.settings())
 
 
 def default_workers(specs: Sequence[Spec], choice: Choice | None) -> int:
-    """Jobs at once where a command does not say: what the site has room for, or one in this process."""
+    """Jobs at once without `--workers`: as many as the site has room for, or one in this process."""
     if choice is None:
         return THIS_MACHINE.default_workers(specs)
     return choice.site.default_workers(specs) if choice.cls.apart else 1
 
 
 def choose(name: str, *, workers: int | None, config_dir: Path | None) -> Choice:
-    """The executor of that name, with its settings read from `executor/NAME.yaml`.
+    """The executor of a name, with its settings read from `executor/NAME.yaml`.
 
     Raises:
-        UserError: there is none of that name, it takes fewer workers, or its settings are wrong.
+        UserError: the name is unknown, the executor takes fewer workers, or its settings are wrong.
     """
     if name not in EXECUTORS.names():
         raise UserError([unknown(name, config_dir)])
@@ -64,15 +64,15 @@ def choose(name: str, *, workers: int | None, config_dir: Path | None) -> Choice
 
 
 def unknown(name: str, config_dir: Path | None = None) -> Problem:
-    """The refusal of a name that no executor has."""
+    """The problem of a name that no executor has."""
     hint = did_you_mean(name, EXECUTORS.names()) or "components=[my.module] adds an executor of your own"
     if name in known(EXECUTOR, config_dir):
-        hint = "its settings are there, its class is not: components=[my.module] names the module with the class"
+        hint = "its settings were found, but not its class: name the module of the class, as components=[my.module]"
     return wrong_value("--executor", name, EXECUTORS.names(), hint)
 
 
 def _settings(name: str, config: type, file: Path | None, problems: list[Problem]) -> Any:
-    """The settings of an executor from its YAML file; what is wrong with them is added to `problems`."""
+    """Read the settings of an executor from its YAML file; errors are added to `problems`."""
     try:
         check_component("executor", name, config, set())
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a finished run still lacks: its comparison with the baseline, and the timing pass beside it."""
+"""Completing finished runs: the comparison with the baseline, and the timing pass beside it."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -18,16 +18,16 @@ from experiments.store.stored_run import StoredRun
 
 
 def is_complete(spec: Spec) -> bool:
-    """Whether a finished run is timed, and its certificate compared."""
+    """Whether a finished run is timed and its certificate compared with the baseline's."""
     stored, baseline = stored_pair(spec)
     return _is_timed(stored, baseline) and (baseline is None or not _is_comparable(stored, baseline))
 
 
 def complete(spec: Spec, site: Site = THIS_MACHINE) -> None:
-    """Compare a finished run's certificate with its baseline's and time both, as far as that is missing.
+    """Compare a finished run's certificate with its baseline's and time both, where that is still missing.
 
-    When the two trained side by side, neither could. Timing waits until no job of ours is under way; what another
-    command has timed and stored meanwhile is not timed again.
+    It is missing when the two were trained side by side. Timing waits until none of our jobs is running; a run that
+    another command has timed in the meantime is not timed again.
 
     Raises:
         StoreError: the store cannot be used.
@@ -46,10 +46,10 @@ def complete(spec: Spec, site: Site = THIS_MACHINE) -> None:
         if _is_timed(stored, baseline):
             return
         own, other = time_rows(spec, None if baseline is None else spec.baseline, device)
-        stored, baseline = stored_pair(spec)  # another machine may have timed it meanwhile, and its figures stay
+        stored, baseline = stored_pair(spec)  # if another machine has timed it in the meantime, its figures stay
         if _is_timed(stored, baseline):
             return
-        # the row's figures last: they are what says that this was done
+        # the row's figures last, because they mark the pass as done
         if baseline is not None and other is not None and "step_time_s" not in baseline.metrics:
             open_finished(baseline.run_id).log_metrics(other.metrics())
         run = open_finished(stored.run_id)
@@ -65,18 +65,18 @@ def _is_timed(stored: StoredRun, baseline: StoredRun | None) -> bool:
 
 
 def _uncompared(stored: StoredRun) -> dict[str, Any] | None:
-    """A certificate that was written before there was a baseline to compare it with."""
+    """The certificate of a run if it was written before there was a baseline to compare with."""
     certificate = reader.certificate(stored)
     return certificate if certificate is not None and certificate.get("against") is None else None
 
 
 def _is_comparable(stored: StoredRun, baseline: StoredRun) -> bool:
-    """Whether a comparison is missing and can be made: a baseline's certificate that is damaged is as none."""
+    """Whether a comparison is missing and possible; a damaged certificate of the baseline counts as none."""
     return _uncompared(stored) is not None and reader.certificate(baseline) is not None
 
 
 def _ensure_certified(spec: Spec, stored: StoredRun) -> None:
-    """Add the comparison with the baseline to a certificate that has none, where both have one."""
+    """Add the missing comparison with the baseline to a certificate, if the baseline has a certificate."""
     certificate = _uncompared(stored)
     if certificate is None:
         return
@@ -89,13 +89,13 @@ def _ensure_certified(spec: Spec, stored: StoredRun) -> None:
 
 
 def against_baseline(spec: Spec, certificate: dict[str, Any]) -> dict[str, Any] | None:
-    """The certificate beside that of the baseline's finished run of the same seed; None without one."""
+    """Compare a certificate with that of the baseline's finished run on the same seed; None without one."""
     if spec.hash == spec.baseline_hash:
         return None
     try:
         baseline = reader.find_finished(spec.baseline_hash, spec.seed, ablation=spec.baseline.name)
         theirs = None if baseline is None else reader.certificate(baseline)
-    except StoreError:  # `complete` does it when the store is there again
+    except StoreError:  # `complete` does it once the store is back
         return None
     if baseline is None or theirs is None:
         return None
@@ -104,5 +104,5 @@ def against_baseline(spec: Spec, certificate: dict[str, Any]) -> dict[str, Any] 
 
 
 def write_certificate(folder: Path, certificate: dict[str, Any]) -> None:
-    """Write the file that a run stores."""
+    """Write `certificate.json` into a folder."""
     (folder / CERTIFICATE_FILE).write_text(dumps(certificate, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a table of jobs shows on stderr while it runs: a live board in a terminal, lines anywhere else."""
+"""Display of running jobs on stderr: a live board in a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Display(Protocol):
-    """Told by the scheduler of everything that happens to jobs."""
+    """Receives everything that happens to jobs from the scheduler."""
 
     def started(self, job: Job) -> None:
         """An attempt begins."""
@@ -27,16 +27,16 @@ class Display(Protocol):
         """The job printed a line."""
 
     def waits(self, job: Job) -> None:
-        """The attempt is over and another will follow."""
+        """The attempt is over and there will be another one."""
 
     def done(self, job: Job) -> None:
-        """It is stored."""
+        """The job is stored."""
 
     def failed(self, failure: "Failure", *, again: bool) -> None:
-        """An attempt went wrong; there will be another one, or not."""
+        """An attempt failed; `again`: there will be another one."""
 
     def note(self, text: str) -> None:
-        """Something that no job said."""
+        """A message that is not from a job."""
 
     def __enter__(self) -> "Display": ...
 
@@ -44,39 +44,39 @@ class Display(Protocol):
 
 
 def make_display(jobs: Sequence[Job], *, live: bool) -> Display:
-    """The board where `live` and stderr is a terminal, else lines."""
+    """A `Board` if `live` and stderr is a terminal, else `Lines`."""
     return Board(jobs) if live and jobs and sys.stderr.isatty() else Lines()
 
 
 def told_of_failure(failure: "Failure", *, again: bool) -> str:
-    """A failed attempt as it is told at once: which job, why, and its last lines."""
+    """The message about a failed attempt: the job, the reason, and its last lines."""
     job, outcome = failure.job, failure.outcome
     will = "; it is tried again" if again else ""
     return "\n".join([f"error: {job.title}: {outcome.reason}{will}", *(f"  | {line}" for line in failure.last_lines)])
 
 
 class Lines:
-    """Every line as it comes, for logs and pipes; each already says which job it is of."""
+    """Prints every line as it comes, for logs and pipes; each line already names its job."""
 
     def started(self, job: Job) -> None:
-        """Nothing: the job's first line tells."""
+        """Print nothing: the job's first line says so."""
 
     def said(self, job: Job, line: str) -> None:
-        """As it is."""
+        """Print the line."""
         self.note(line)
 
     def waits(self, job: Job) -> None:
-        """Nothing: a note has said why."""
+        """Print nothing: a note has said why."""
 
     def done(self, job: Job) -> None:
-        """Nothing: its last line tells."""
+        """Print nothing: the job's last line says so."""
 
     def failed(self, failure: "Failure", *, again: bool) -> None:
-        """At once, with its last lines: other jobs' lines stand between them above."""
+        """Print the failure with the job's last lines, which above are mixed with those of other jobs."""
         self.note(told_of_failure(failure, again=again))
 
     def note(self, text: str) -> None:
-        """A line."""
+        """Print a message."""
         print(visible_lines(text), file=sys.stderr, flush=True)
 
     def __enter__(self) -> "Lines":
@@ -86,7 +86,7 @@ class Lines:
 
 
 class Board:
-    """A line a running job with its bar and the time left, and a line on all of them; what is said scrolls above."""
+    """A live board: one line per running job with a bar and the time left, and one for all; messages scroll above."""
 
     def __init__(self, jobs: Sequence[Job], console: "Console | None" = None):
         from rich.console import Console
@@ -108,13 +108,13 @@ class Board:
         self._tell()
 
     def started(self, job: Job) -> None:
-        """Give it a line."""
+        """Add a line for the job."""
         self._begun_s[job.key] = time.monotonic()
         self._tasks[job.key] = self._progress.add_task(job.title, total=None, note="starting")
         self._set(job, "running")
 
     def said(self, job: Job, line: str) -> None:
-        """Move the bar, or print above the board."""
+        """Move the job's bar if the line is progress, else print it above the board."""
         reading = read_line(visible(line))
         if reading is None:
             self.note(line)
@@ -126,21 +126,21 @@ class Board:
         )
 
     def waits(self, job: Job) -> None:
-        """Take its line away."""
+        """Remove the job's line."""
         self._end(job, "waiting")
 
     def done(self, job: Job) -> None:
-        """Count it."""
+        """Remove the job's line and count the job."""
         self._took_s.append(time.monotonic() - self._begun_s[job.key])
         self._end(job, "done")
 
     def failed(self, failure: "Failure", *, again: bool) -> None:
-        """Tell it above the board."""
+        """Print the failure above the board."""
         self.note(told_of_failure(failure, again=again))
         self._end(failure.job, "waiting" if again else "failed")
 
     def note(self, text: str) -> None:
-        """Print above the board; what a job printed is text, neither markup nor a terminal's commands."""
+        """Print above the board; output of jobs is shown as text, never as markup or terminal commands."""
         self._console.print(visible_lines(text), markup=False)
 
     def __enter__(self) -> "Board":
@@ -161,7 +161,7 @@ class Board:
     def _tell(self) -> None:
         counts = Counter(self._states.values())
         parts = [f"{counts[state]} {state}" for state in ("running", "waiting", "done", "failed") if counts[state]]
-        left = counts["waiting"] + counts["running"] / 2  # those that run are half done, on average
+        left = counts["waiting"] + counts["running"] / 2  # running jobs are half done, on average
         if self._took_s and left:
             mean_s = sum(self._took_s) / len(self._took_s)
             minutes = left * mean_s / max(1, counts["running"]) / 60

@@ -1,8 +1,8 @@
-"""Executors by name: where jobs run, and how many at once.
+"""Executors: where jobs run, and how many at once.
 
-An executor is one file in `jobs/executors/`, or a module from outside: a class registered under a name, with the
-dataclass of its settings if it has any. Which jobs there are, in what order, and what is done about one that failed is
-the scheduler's. What a job prints comes back line by line, so that a display can show its progress wherever it runs.
+An executor is a class registered under a name, with a dataclass of its settings if it has any; it is a file in
+`jobs/executors/` or a module from outside. The scheduler decides which jobs run, in what order, and what happens after
+a failure. The output of a job comes back line by line, so that a display can show its progress wherever it runs.
 """
 
 from abc import ABC, abstractmethod
@@ -40,7 +40,7 @@ Event = Said | Ended
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that could not be done, and why."""
+    """A job that failed for good, and its last lines of output."""
 
     job: Job
     outcome: Outcome
@@ -49,54 +49,54 @@ class Failure:
 
 @dataclass(kw_only=True, slots=True)
 class NoSettings:
-    """The settings of an executor that has none."""
+    """The settings class of an executor without settings."""
 
 
 class Executor(ABC):
     """Runs attempts at jobs, up to `slots` at once.
 
-    The class itself answers what a command asks before any job starts; by default as one machine does.
+    Its class methods answer what a command asks before any job starts; their defaults are right for one machine.
     """
 
-    apart: ClassVar[bool] = True  # jobs run in other processes, which `wait` brings the lines of
+    apart: ClassVar[bool] = True  # jobs run in other processes, and `wait` returns the lines they print
     slots: int
 
     @abstractmethod
     def __init__(self, settings: Any, *, slots: int, run: Run) -> None:
-        """Make room for `slots` jobs; `run` is what is done with each, a function that can be pickled."""
+        """Prepare for up to `slots` jobs at once; each is passed to `run`, a function that can be pickled."""
 
-    @classmethod  # noqa: B027, most executors have nothing to start early
+    @classmethod  # noqa: B027, most executors have nothing to prepare
     def warm_up(cls) -> None:
-        """Start on what jobs will need, while the command is still being checked."""
+        """Prepare what jobs will need, while the command is still being checked."""
 
     @classmethod
     def site(cls, settings: Any) -> Site:
-        """Where its jobs find their work folders, leases and locks."""
+        """The site where its jobs find their work folders, leases and locks."""
         return THIS_MACHINE
 
     @abstractmethod
     def start(self, job: Job) -> None:
-        """Begin an attempt; at most `slots` may be under way."""
+        """Start an attempt at a job; never called with `slots` attempts running."""
 
     @abstractmethod
     def wait(self, timeout_s: float | None = None) -> list[Event]:
-        """What has happened since the last call; waits for something, but not longer than `timeout_s`.
+        """Events since the last call; waits for at least one, but at most `timeout_s` seconds.
 
-        A job's lines come in their order and before its end, and each started job ends exactly once.
+        The lines of a job come in order and before its end, and each started job ends exactly once.
         """
 
     @abstractmethod
     def stop(self, how: How) -> None:
-        """Ask all jobs under way to leave a checkpoint, or to end at once. Their ends still come from `wait`."""
+        """Ask all running jobs to stop after a checkpoint, or at once. `wait` still returns their ends."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of everything; no job is under way."""
+        """Release all resources; called when no job is running."""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """An executor's class, and the dataclass of its settings."""
+    """An executor class and the dataclass of its settings."""
 
     cls: type[Executor]
     settings: type
@@ -108,17 +108,17 @@ E = TypeVar("E", bound=type[Executor])
 
 
 def register_executor(name: str, *, config: type = NoSettings) -> Callable[[E], E]:
-    """Register a class under a name; `config` is the dataclass of its settings.
+    """Register an executor class under a name; `config` is the dataclass of its settings.
 
     Raises:
         ValueError: the name is taken, or is not one word.
-        TypeError: the class is no executor, or not all of one.
+        TypeError: the class is not a subclass of `Executor`, or lacks some of its methods.
     """
 
     def decorate(cls: E) -> E:
         lacking = sorted(getattr(cls, "__abstractmethods__", ()))
         if not issubclass(cls, Executor) or lacking:
-            reason = f"lacks {', '.join(lacking)}" if lacking else "is no subclass of Executor"
+            reason = f"lacks {', '.join(lacking)}" if lacking else "is not a subclass of Executor"
             raise TypeError(f"executor `{name}`: {cls.__qualname__} {reason}")
         EXECUTORS.add(name, Registered(cls, config), module=cls.__module__)
         return cls

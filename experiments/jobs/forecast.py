@@ -1,4 +1,4 @@
-"""What a table would run, and how long that would take: read from what is stored, nothing is run."""
+"""Forecast of a table: the jobs it would run and how long they would take, from what is stored."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -13,7 +13,7 @@ from experiments.store.stored_run import StoredRun
 
 
 def forecast(specs: Sequence[Spec], *, workers: int | None, executor: Choice | None = None, as_json: bool) -> str:
-    """The jobs that are missing, each with how long it took when it, or its scale, ran undisturbed.
+    """The missing jobs as text or JSON, with expected times: those of undisturbed runs of the same spec or scale.
 
     Raises:
         StoreError: the store cannot be read.
@@ -47,7 +47,7 @@ def _line(job: Job, known: list[StoredRun]) -> dict:
 
 
 def _undisturbed(jobs: Sequence[Job]) -> list[StoredRun]:
-    """Finished runs of these scales that never stopped on the way."""
+    """Finished runs of these scales that were never interrupted."""
     scales = dict.fromkeys(job.spec.scale for job in jobs)
     return [run for scale in scales for run in reader.runs(scale=scale) if "resumed_at_step" not in run.tags]
 

@@ -1,4 +1,4 @@
-"""One job: a spec on its seed, and which jobs are wanted, begun or stored."""
+"""Jobs: one spec on one seed each, and which of them are wanted, started or stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from experiments.store.stored_run import StoredRun
 
 @dataclass(frozen=True)
 class Job:
-    """One spec on its seed, and the site it runs at; `afresh` runs it though it is stored or begun."""
+    """One spec on its seed, and the site it runs at; `afresh`: run it even if it is stored or started."""
 
     spec: Spec
     afresh: bool = False
@@ -20,17 +20,17 @@ class Job:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Equal for equal jobs."""
+        """Spec hash and seed, equal for equal jobs."""
         return self.spec.hash, self.spec.seed
 
     @property
     def title(self) -> str:
-        """As it is called in what is printed."""
+        """Name of the job in messages."""
         return self.spec.title
 
 
 def wanted_jobs(specs: Sequence[Spec], site: Site = THIS_MACHINE) -> list[Job]:
-    """What is needed to compare these specs with their baselines: baselines first, each job once."""
+    """The jobs needed to compare specs with their baselines: baselines first, each job once."""
     wanted: dict[tuple[str, int], Job] = {}
     for job in (
         *(Job(spec.baseline, site=site) for spec in specs if is_compared(spec)),
@@ -42,7 +42,7 @@ def wanted_jobs(specs: Sequence[Spec], site: Site = THIS_MACHINE) -> list[Job]:
 
 
 def missing_jobs(specs: Sequence[Spec], site: Site = THIS_MACHINE) -> list[Job]:
-    """What of it is not stored; what is stored is said.
+    """Jobs with no finished run; prints one line for each stored one.
 
     Raises:
         StoreError: the store cannot be used.
@@ -55,29 +55,29 @@ def missing_jobs(specs: Sequence[Spec], site: Site = THIS_MACHINE) -> list[Job]:
             missing.append(job)
         else:
             site.forget(job.key)
-            say(f"{job.title}: finished run {run.run_id} is stored, nothing is run (rerun=true would)")
+            say(f"{job.title}: finished run {run.run_id} is stored, nothing is run (rerun=true would run it again)")
     return missing
 
 
 def is_compared(spec: Spec) -> bool:
-    """Whether the baseline is to be there too."""
+    """Whether a spec is to be compared with its baseline."""
     return bool(spec.tree["compare"]) and spec.hash != spec.baseline_hash
 
 
 def steps_done(job: Job) -> int:
-    """Up to which step the newest checkpoint of a job has come; 0 where there is none."""
+    """Step of a job's newest checkpoint; 0 if there is none."""
     checkpoints = job.site.work_folder(job.key).glob("step-*.safetensors")
     return max((int(file.stem.removeprefix("step-")) for file in checkpoints), default=0)
 
 
 def stored_pair(spec: Spec) -> tuple[StoredRun, StoredRun | None]:
-    """The finished run of a spec, and that of its baseline where they are compared."""
+    """The finished run of a spec, and that of its baseline if they are compared."""
     return _finished(spec), _finished(spec.baseline) if is_compared(spec) else None
 
 
 def _finished(spec: Spec) -> StoredRun:
     run = reader.find_finished(spec.hash, spec.seed, ablation=spec.name, baseline_hash=spec.baseline_hash)
-    # one that was begun before its baseline was edited, and went on, says the old one
+    # a run that was started before its baseline was edited still names the old baseline
     run = run or reader.find_finished(spec.hash, spec.seed, ablation=spec.name)
     assert run is not None, "a job that ended without an error is stored"
     return run

@@ -1,8 +1,8 @@
-"""A job's lease: one process at a time is on a job, and what a free lease was left by is known.
+"""Leases of jobs: one process at a time runs a job, and a free lease tells how the last attempt ended.
 
-The lease is a lock of the kernel's: it is free the moment its process is gone, however that went, and no clock is
-asked. Beside it lies a note with the process, a heartbeat and how the attempt ended. A free lease whose note still says
-`running` was lost: killed, or its machine went down. The heartbeat is for other machines, which do not see the lock.
+A lease is a kernel lock: it is free the moment its process ends, however it ends, and no clock is read. A note beside
+it holds the process, a heartbeat and how the attempt ended. A free lease whose note still says `running` was lost: the
+process was killed, or its machine went down. The heartbeat is for other machines, which do not see the lock.
 """
 
 import json
@@ -23,15 +23,15 @@ from experiments.store.locate import locate
 from experiments.store.patience import errors
 
 HEARTBEAT_S = 10.0
-PROBE_S = 0.5  # longer than another process holds the lock only to look
-LIVE_S = 60.0  # a heartbeat of another machine that is older tells of a process that is gone
+PROBE_S = 0.5  # longer than `look` holds the lock in another process
+LIVE_S = 60.0  # an older heartbeat of another machine means that its process is gone
 
 State = Literal["running", "stopped", "failed", "lost"]
 
 
 @dataclass(frozen=True)
 class Note:
-    """The last attempt at a job: who, since when, last heard of, and how it stands. Times are seconds since 1970."""
+    """The last attempt at a job: process, start, last heartbeat and state. Times are seconds since 1970."""
 
     host: str
     pid: int
@@ -42,13 +42,13 @@ class Note:
 
     @property
     def live(self) -> bool:
-        """Whether a process is on the job now."""
+        """Whether a process is running the job now."""
         return self.state == "running"
 
     def described(self) -> str:
-        """As it is printed."""
+        """The note in words."""
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.since))
-        states = {"running": "is on it", "stopped": "was stopped", "failed": f"failed ({self.reason})"}
+        states = {"running": "is running it", "stopped": "was stopped", "failed": f"failed ({self.reason})"}
         return f"process {self.pid} on {self.host}, begun {since}, {states.get(self.state, 'was lost')}"
 
 
@@ -56,7 +56,7 @@ class Lease:
     """A lease that this process holds."""
 
     def __init__(self, file: Path, left_by: Note | None):
-        self.left_by = left_by  # how the attempt before this one ended
+        self.left_by = left_by  # the note of the previous attempt
         self._file = file
         now = time.time()
         self._note = Note(socket.gethostname(), os.getpid(), now, now, "running")
@@ -66,24 +66,24 @@ class Lease:
         self._heart.start()
 
     def end(self, state: Literal["done", "stopped", "failed"], reason: str = "") -> None:
-        """Say how the attempt ended; of one that is done nothing is left."""
+        """Record how the attempt ended; if it is done, remove the note."""
         self.stop_beating()
         if state == "done":
             self._file.unlink(missing_ok=True)
             return
         self._note = replace(self._note, state=state, reason=reason)
-        with suppress(OSError):  # what made the attempt fail may keep this from being written too
+        with suppress(OSError):  # the reason for the failure may be a full disk
             self._write()
 
     def stop_beating(self) -> None:
-        """Leave the note as it is."""
+        """Stop the heartbeat and leave the note as it is."""
         self._over.set()
         self._heart.join()
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_S):
             self._note = replace(self._note, beat=time.time())
-            with suppress(OSError):  # a full disk is for the job itself to tell of
+            with suppress(OSError):  # the job itself reports a full disk
                 self._write()
 
     def _write(self) -> None:
@@ -94,9 +94,9 @@ class Lease:
 
 @contextmanager
 def hold(key: tuple[str, int], folder: Path | None = None) -> Iterator[Lease | None]:
-    """Take the lease of a job (spec hash, seed); None where another process has it.
+    """Hold the lease of a job (spec hash, seed); None if another process holds it.
 
-    Leases lie in `folder`, by default beside the store.
+    Leases lie in `folder`, by default in the work folder beside the store.
 
     Raises:
         StoreError: nothing can be written beside the store.
@@ -116,12 +116,12 @@ def hold(key: tuple[str, int], folder: Path | None = None) -> Iterator[Lease | N
         if lease is not None:
             lease.stop_beating()
             if not file.exists():
-                _lock_file(file).unlink(missing_ok=True)  # who waits for it notices, and makes a new one
+                _lock_file(file).unlink(missing_ok=True)  # a process waiting for it notices, and creates a new one
         lock.release()
 
 
 def look(key: tuple[str, int], folder: Path | None = None) -> Note | None:
-    """How the last attempt at a job stands; None where there was none, or it is done."""
+    """The state of the last attempt at a job; None if there was none, or it is done."""
     file = _file(key, folder)
     read = _read(file)
     if read is None or read.state != "running" or _beats_elsewhere(read):
@@ -131,18 +131,19 @@ def look(key: tuple[str, int], folder: Path | None = None) -> Note | None:
         lock.acquire(timeout=0)
     except Timeout:
         return read
-    except NoLocks:  # whether anybody is on it cannot be known
+    except NoLocks:  # nobody can know whether a process is running it
         with errors(locate()):
             raise
-    except OSError:  # nothing can be written there: then nobody is on it either
+    except OSError:  # nothing can be written there, so no process is running it
         return _lost(read)
     lock.release()
     return _lost(read)
 
 
 def forget(key: tuple[str, int], folder: Path | None = None) -> None:
-    """Remove what a process left that was killed between storing a job and giving its lease back."""
-    if _file(key, folder).exists():
+    """Remove the lease of a process that was killed between storing its job and releasing the lease."""
+    file = _file(key, folder)
+    if file.exists() or _lock_file(file).exists():  # the note goes first
         with hold(key, folder) as lease:
             if lease is not None:
                 lease.end("done")
@@ -158,7 +159,7 @@ def _lock_file(file: Path) -> Path:
 
 
 def _read(file: Path) -> Note | None:
-    """The note as it was written; `running` of a process that is gone is lost."""
+    """Read a note; None if it is missing or damaged."""
     try:
         note = Note(**json.loads(file.read_text(encoding="utf-8")))
         return note if _is_sound(note) else None
@@ -167,10 +168,10 @@ def _read(file: Path) -> Note | None:
 
 
 def _is_sound(note: Note) -> bool:
-    """Whether it says what a note says.
+    """Whether every field of a note has a possible value.
 
     Raises:
-        ValueError, OverflowError: a time is no time.
+        ValueError, OverflowError: a time is out of range.
     """
     for moment in (note.since, note.beat):
         if not isinstance(moment, int | float):
@@ -180,7 +181,7 @@ def _is_sound(note: Note) -> bool:
 
 
 def _beats_elsewhere(note: Note) -> bool:
-    """A beat from the future, further ahead than a live one may lie back, is of a clock that tells nothing."""
+    """Whether a process on another machine is alive; a heartbeat more than `LIVE_S` in the future does not count."""
     return note.live and note.host != socket.gethostname() and abs(time.time() - note.beat) < LIVE_S
 
 

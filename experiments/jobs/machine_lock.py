@@ -1,8 +1,8 @@
-"""Timing is done with nothing of ours beside it: jobs share the machine with each other, a timing pass with none.
+"""Locks of the machine, so that nothing of ours runs beside a timing pass: jobs share the machine, a pass has it alone.
 
-A timing pass that waits keeps new jobs from starting, so that it waits for those under way and no longer. The locks are
-the kernel's: they are free when their process is gone, and need no space on a disk. They belong to the machine: jobs of
-another store, of another checkout or of another user are heard as well.
+A waiting timing pass keeps new jobs from starting, so that it waits only for those already running. They are kernel
+locks: free when their process is gone, and without need of disk space. They belong to the machine, so that jobs of
+another store, another checkout or another user count as well.
 """
 
 import errno
@@ -24,10 +24,10 @@ WAITS = "timing waits until the jobs of other commands have ended"
 
 @contextmanager
 def beside_others() -> Iterator[None]:
-    """A job is under way.
+    """Hold off timing passes while a job runs.
 
     Raises:
-        StoreError: there is no place for the machine's locks.
+        StoreError: the machine's locks cannot be used.
     """
     with _locked("machine.lock", fcntl.LOCK_SH, gate=True):
         yield
@@ -35,10 +35,10 @@ def beside_others() -> Iterator[None]:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """A timing pass: after the jobs under way, and before any other.
+    """Have the machine for a timing pass: wait for running jobs and passes, and hold off new ones.
 
     Raises:
-        StoreError: there is no place for the machine's locks.
+        StoreError: the machine's locks cannot be used.
     """
     with _locked("gate.lock", fcntl.LOCK_EX), _locked("machine.lock", fcntl.LOCK_EX, announced=WAITS):
         yield
@@ -46,7 +46,7 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def _locked(name: str, kind: int, *, gate: bool = False, announced: str = "") -> Iterator[None]:
-    """Hold a lock; `gate`: not before a timing pass that waits for it."""
+    """Hold a lock; with `gate`, let a waiting timing pass go first."""
     path = machine_locks() / f"{PREFIX}{name}"
     if gate:
         with _locked("gate.lock", fcntl.LOCK_SH, announced="a job waits until another command's timing has ended"):
@@ -60,7 +60,7 @@ def _locked(name: str, kind: int, *, gate: bool = False, announced: str = "") ->
 
 
 def _acquire(path: Path, kind: int, announced: str) -> int:
-    """An open descriptor that holds the lock of the file that lies there now: /tmp may have been swept meanwhile."""
+    """Open and lock the file that is at the path now: /tmp may be swept while this waits."""
     try:
         while True:
             descriptor = _open(path)
@@ -76,30 +76,30 @@ def _acquire(path: Path, kind: int, announced: str) -> int:
     except OSError as error:
         hint = f"set {LOCKS_VARIABLE} to a folder of this machine's own disk that its users can write to"
         reason = error if isinstance(error, NoLocks) else error.strerror or error
-        raise StoreError(f"`{path}` cannot be the machine's lock: {reason}", hint) from error
+        raise StoreError(f"`{path}` cannot be used as the machine's lock: {reason}", hint) from error
 
 
 def _open(path: Path) -> int:
-    """The lock file, made where there is none. A lock needs no right to write: it may be another user's.
+    """Open the lock file, created if missing. It may belong to another user: locking needs no right to write.
 
     Raises:
-        OSError: it cannot be made, or something else lies there, such as a link to somewhere.
+        OSError: it cannot be created, or the path is something else, such as a link.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     while True:
         try:
             descriptor = os.open(path, flags)
         except FileNotFoundError:
-            # in a folder that all can write to, some systems refuse to open another's file in order to make it
+            # in a folder that all can write to, some systems refuse O_CREAT on another user's file
             with suppress(FileExistsError):
                 made = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
-                os.fchmod(made, 0o644)  # whatever this user's umask hides from others
+                os.fchmod(made, 0o644)  # independent of this user's umask
                 os.close(made)
             continue
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def _wait_for(descriptor: int, kind: int, path: Path, announced: str) -> None:

@@ -1,8 +1,8 @@
-"""Results that wait: what a job measured, whole in its work folder until all of it is in the store.
+"""The outbox: results of a job, kept complete in its work folder until all of them are in the store.
 
-A job that has been evaluated is never evaluated again because its store was lost, full, locked or out of reach. The
-list of what waits is written last, with the hashes of the files: a folder without a list holds no results, and a file
-that is not what was written is noticed. Storing may be cut off anywhere and begun again; each value is stored once.
+A job is never evaluated twice because its store was lost, full, locked or out of reach. The list of waiting results is
+written last, with the hashes of the files: a folder without a list holds no results, and a changed file is noticed.
+Delivery may be interrupted anywhere and started again; each value is stored once.
 """
 
 import json
@@ -27,14 +27,14 @@ from experiments.store.names import loss
 from experiments.store.writer import RunWriter
 
 LIST_FILE = "waiting.json"
-RESULTS_FOLDER = "results"  # beside the list: what is stored as the run's files
+RESULTS_FOLDER = "results"  # beside the list: the files to be stored with the run
 _LOCK_FILE = "waiting.lock"
-_DONE = ".done-"  # before the name of a folder that is being removed
+_DONE = ".done-"  # prefix of a folder that is being removed
 
 
 @dataclass(frozen=True)
 class RecordedSpec:
-    """What a run says of its spec, so that it can be stored by a process that was asked for something else."""
+    """The parts of a spec that a run records, so that any later command can store the run."""
 
     tree: dict[str, Any]
     scale: str
@@ -56,23 +56,23 @@ class RecordedSpec:
 
 @dataclass(kw_only=True)
 class Waiting:
-    """The list: what there is to store, and in which run."""
+    """The list of waiting results, and the run they belong to."""
 
     run_id: str
-    server: str | None  # address of the server it is for; None for a file, whose work folder lies beside it
+    server: str | None  # address of the server; None for a sqlite file, which has its work folder beside it
     spec: RecordedSpec
     git: Git
-    losses: dict[str, list[float]]  # by data set, one a step
+    losses: dict[str, list[float]]  # by data set, one per step
     metrics: dict[str, float]
-    files: dict[str, str]  # sha256 by path below the results
+    files: dict[str, str]  # sha256 by path in the results folder
 
     @property
     def title(self) -> str:
-        """As it is called in what is printed."""
+        """Name of the job in messages."""
         return f"{self.spec.name} seed {self.spec.seed}"
 
     def write(self, folder: Path) -> None:
-        """Whole or not at all."""
+        """Write the list, completely or not at all."""
         from flamingo_core.whole_file import write_whole
 
         said = asdict(self)
@@ -80,10 +80,10 @@ class Waiting:
 
     @classmethod
     def read(cls, folder: Path) -> "Waiting":
-        """The list, and every file of it compared with its hash.
+        """Read the list and compare every file with its hash.
 
         Raises:
-            ValueError: it cannot be read, or a file is not what was written.
+            ValueError: the list cannot be read, or a file has changed.
         """
         try:
             said = _read_list(folder / LIST_FILE)
@@ -101,10 +101,10 @@ class Waiting:
 def keep(
     folder: Path, spec: Spec, run: RunWriter, *, losses: dict[str, list[float]], metrics: Mapping[str, float]
 ) -> None:
-    """Write the list of what was measured; the run's files are in `RESULTS_FOLDER` already.
+    """Write the list of results; the files are in `RESULTS_FOLDER` already.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the list cannot be written.
     """
     Waiting(
         run_id=run.run_id,
@@ -118,12 +118,12 @@ def keep(
 
 
 def deliver(folder: Path, site: Site = THIS_MACHINE) -> Waiting | None:
-    """Store what waits in a work folder, and remove the folder; None where nothing waits there.
+    """Store the results waiting in a work folder, then remove the folder; None if nothing is waiting.
 
-    Results that were damaged meanwhile are told of and not stored: the job goes on from its last checkpoint.
+    Damaged results are reported and not stored: the job continues from its last checkpoint.
 
     Raises:
-        StoreError: the store cannot be used; what waits still does.
+        StoreError: the store cannot be used; the results keep waiting.
     """
     with _alone(folder, site) as there:
         if not there:
@@ -131,11 +131,11 @@ def deliver(folder: Path, site: Site = THIS_MACHINE) -> Waiting | None:
         try:
             waiting = Waiting.read(folder)
         except ValueError as error:
-            say(f"{folder.name}: its results are not stored but made again: {error}")
+            say(f"{folder.name}: its results are damaged and will be made again: {error}")
             (folder / LIST_FILE).unlink()
             return None
         run = reopen_run(waiting.run_id)
-        if run is None:  # it was deleted, or the whole store was
+        if run is None:  # the run or the whole store was deleted
             run = start_run(waiting.spec, git=waiting.git)
             waiting.run_id = run.run_id
             waiting.write(folder)
@@ -148,10 +148,10 @@ def deliver(folder: Path, site: Site = THIS_MACHINE) -> Waiting | None:
 
 
 def deliver_all(site: Site = THIS_MACHINE) -> None:
-    """Store what waits beside this store, whichever command it was left by, and say so.
+    """Store all results waiting at a site, whichever command left them, with a message for each.
 
     Raises:
-        StoreError: something waits, and the store cannot be used.
+        StoreError: results are waiting, and the store cannot be used.
     """
     work = site.work
     for left in work.glob(f"{_DONE}*"):
@@ -170,26 +170,26 @@ def deliver_all(site: Site = THIS_MACHINE) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a work folder: at once under its name, so that one killed here leaves no half of it there."""
+    """Remove a work folder. It is renamed first, so that a process killed here leaves no half-removed folder."""
     done = folder.with_name(f"{_DONE}{folder.name}")
     shutil.rmtree(done, ignore_errors=True)
     try:
         os.replace(folder, done)
     except FileNotFoundError:
         return
-    shutil.rmtree(done, ignore_errors=True)  # what is left goes with the next command; all of it is stored
+    shutil.rmtree(done, ignore_errors=True)  # the next command removes the rest; all of it is stored
 
 
 @contextmanager
 def _alone(folder: Path, site: Site) -> Iterator[bool]:
-    """Hold the lock of a folder; False where nothing waits in it, maybe not any more."""
+    """Hold the lock of a folder; False if no results are waiting in it, or no longer."""
     if not (folder / LIST_FILE).is_file():
         yield False
         return
     lock = site.lock(folder / _LOCK_FILE)
     try:
         lock.acquire()
-    except FileNotFoundError:  # whoever had it has stored everything and removed the folder
+    except FileNotFoundError:  # the process that held it has stored everything and removed the folder
         yield False
         return
     try:
@@ -199,19 +199,18 @@ def _alone(folder: Path, site: Site) -> Iterator[bool]:
 
 
 def _is_for(file: Path, server: str | None) -> bool:
-    """Work for all servers lies in one folder: what waits for another one goes on waiting."""
+    """Whether a list is for this server; results for all servers wait in one folder."""
     try:
         return bool(_read_list(file).get("server") == server)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return True  # whoever reads it says so
+        return True  # reading it will report the error
 
 
 def _read_list(file: Path) -> dict[str, Any]:
-    """What a list says, compared with its hash; one that was written before there was one has none.
+    """Read a list and compare it with its hash; lists of older versions have none.
 
     Raises:
-        ValueError: it is not what was written, or no list.
-        LookupError, TypeError, AttributeError: so too.
+        ValueError, LookupError, TypeError, AttributeError: it has changed, or is not a list of results.
     """
     said = json.loads(file.read_bytes())
     if "list" not in said:

@@ -1,6 +1,6 @@
-"""What a job needs, imported once where workers are forked from. It computes nothing.
+"""Imports everything a job needs, once, in the server that workers are forked from; runs nothing.
 
-No thread of ours is started. pyarrow's allocator, which comes with MLflow, has one, and sees to forks itself.
+It starts no thread of ours. pyarrow's allocator, which comes with MLflow, has one and handles forks itself.
 """
 
 from contextlib import suppress
@@ -8,8 +8,8 @@ from contextlib import suppress
 from experiments.common.large_imports import uncollected
 from experiments.store.connection import import_mlflow
 
-# An error here would end the server that workers are forked from, without a word to the command that waits for one. A
-# worker imports what is missing itself, and says what is wrong with it.
+# An error here would end the server, and the command would wait for a worker without a message. A worker imports what
+# is missing itself, and reports the error.
 with suppress(Exception), uncollected():
     import_mlflow()
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401

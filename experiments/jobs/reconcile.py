@@ -1,4 +1,4 @@
-"""From what is wanted to what is stored: run what is missing, then compare each row with its baseline."""
+"""Reconcile wanted jobs with the store: run what is missing, then compare each row with its baseline."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -31,14 +31,14 @@ def reconcile(
     executor: Choice | None = None,
     fail_fast: bool = False,
 ) -> list[Failure]:
-    """Run what is missing of specs and their baselines, then compare and collect each; what failed.
+    """Run the missing jobs of specs and their baselines, then compare and collect each spec; returns the failures.
 
-    A row whose baseline failed is kept, and not collected. Timing comes last, with no job of ours beside it. Without an
-    `executor`, jobs run in this process where there is one job or one worker, else in workers of this machine.
+    A row whose baseline failed stays stored but is not collected. Timing comes last, with no job of ours beside it.
+    Without an `executor`, a single job or worker uses this process, and more use workers of this machine.
 
     Raises:
         StoreError: the store cannot be used.
-        KeyboardInterrupt: stopped; the same command goes on.
+        KeyboardInterrupt: stopped; the same command continues.
     """
     site = THIS_MACHINE if executor is None else executor.site
     deliver_all(site)
@@ -56,7 +56,7 @@ def reconcile(
 
 
 def report_failures(failures: Sequence[Failure]) -> int:
-    """List what failed once more, at the end; the exit code."""
+    """List the failures again, at the end, and return the exit code."""
     if len(failures) > 1:
         print(f"{len(failures)} jobs failed:", file=sys.stderr)
         for failure in failures:
@@ -65,14 +65,14 @@ def report_failures(failures: Sequence[Failure]) -> int:
 
 
 def mark_lost_runs(site: Site = THIS_MACHINE) -> None:
-    """Mark runs of a site's machines as KILLED that are RUNNING in the store while nobody is on their job."""
+    """Mark RUNNING runs as KILLED if they are of a machine of the site and no process is running their job."""
     for run in reader.runs(status="RUNNING"):
         if HOST in run.tags and not site.watches(run.tags[HOST]):
             continue
         note = site.look(run.job)
         if note is None or not note.live:
             mark_killed(run.run_id)
-            said = f"{run.row} seed {run.seed}: run {run.run_id} was left running, it is marked KILLED"
+            said = f"{run.row} seed {run.seed}: run {run.run_id} was left running and is marked KILLED"
             print(visible(said), file=sys.stderr)
 
 
@@ -90,7 +90,7 @@ def _run(
     at_once: int | None = None,
     fail_fast: bool = False,
 ) -> dict[tuple[str, int], Failure]:
-    """Run jobs on the executor that was named or on the default one, at most `workers` and `at_once` side by side."""
+    """Run jobs on the named or the default executor, at most `workers` and at most `at_once` at a time."""
     choice = named or by_default(min(workers, len(jobs)))
     executor = choice.make(slots=max(1, min(at_once or workers, workers, len(jobs))), run=run)
     try:

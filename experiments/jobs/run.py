@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 def run_job(job: Job) -> None:
     """Train, evaluate and store one job, from its last checkpoint unless `afresh`.
 
-    Its work folder goes when all of it is in the store. A store that is lost on the way does not stop the job: what it
-    measured waits in the work folder.
+    The work folder is removed when everything is in the store. If the store is lost on the way, the job goes on and its
+    results wait in the work folder.
 
     Raises:
-        StoreError: the store cannot be used at the beginning or at the end.
-        NonFiniteLoss: training went wrong; the run is marked FAILED.
-        KeyboardInterrupt: stopped; the run is marked KILLED and goes on when the job is asked for again.
+        StoreError: the store cannot be used at the start or at the end.
+        NonFiniteLoss: training diverged; the run is marked FAILED.
+        KeyboardInterrupt: stopped; the run is marked KILLED and continues when the job is run again.
     """
     folder = job.site.work_folder(job.key)
     if job.afresh:
@@ -57,12 +57,12 @@ def run_job(job: Job) -> None:
         except BaseException as error:
             _end(prepared.run, "FAILED" if _is_its_own_fault(error) else "KILLED")
             raise
-        stop.check()  # one that came while results were stored stops what comes next
+        stop.check()  # a signal that came while results were stored stops what comes next
 
 
 @dataclass(kw_only=True)
 class Prepared:
-    """A job about to train: its parts, how far it has come, and the run it writes to."""
+    """A job ready to train: its parts, its progress, and the run it writes to."""
 
     spec: Spec
     folder: Path  # its checkpoints and, later, its results
@@ -101,7 +101,7 @@ def prepare(job: Job, folder: Path, stop: StopRequest) -> Prepared:
         features.of_role(dataset).prepare(mixture.sources.of(dataset).document(dataset, 0).media)
     for benchmark, some in prompts.items():
         features.of_role(benchmark).prepare(medium for prompt in some for medium in prompt.media)
-    stop.check()  # encoding takes long, and nothing is begun yet
+    stop.check()  # encoding takes long, and no run has been started yet
     progressed, problems = load_newest(folder, model, trainer.optimizer, spec.train_hash)
     for problem in problems:
         say(problem)
@@ -124,7 +124,7 @@ def prepare(job: Job, folder: Path, stop: StopRequest) -> Prepared:
 
 
 def train(job: Prepared, stop: StopRequest) -> None:
-    """The steps that are left; losses are stored as checkpoints are written."""
+    """Train the remaining steps; losses are stored at each checkpoint."""
     from experiments.training import loop
 
     loop.train(
@@ -140,17 +140,17 @@ def train(job: Prepared, stop: StopRequest) -> None:
 
 
 def evaluate(job: Prepared, stop: StopRequest) -> "Evaluation":
-    """Every benchmark, with its blind twin."""
+    """Evaluate every benchmark, with its blind twin."""
     from experiments.evaluation import evaluate as evaluation
 
     return evaluation.evaluate(job.model, job.spec, job.prompts, job.features, stop=stop)
 
 
 def deliver(job: Prepared, evaluation: "Evaluation", site: Site) -> None:
-    """Write all results into the work folder, then from there into the store.
+    """Write all results into the work folder, and from there into the store.
 
     Raises:
-        StoreError: the store cannot be used; the results wait.
+        StoreError: the store cannot be used; the results wait in the work folder.
     """
     from experiments.training.costs import planned_costs
 
@@ -158,7 +158,7 @@ def deliver(job: Prepared, evaluation: "Evaluation", site: Site) -> None:
     certificate["batches"] = progressed.batches
     certificate["environment"] = progressed.environment
     certificate["against"] = against_baseline(job.spec, certificate)
-    shutil.rmtree(results, ignore_errors=True)  # what a killed process began to write
+    shutil.rmtree(results, ignore_errors=True)  # left by a process that was killed here
     job.model.save_pretrained(results, spec_hash=job.spec.hash)
     _write_results(results, evaluation, certificate)
     costs = planned_costs(job.spec, job.model.config, job.features)
@@ -171,9 +171,9 @@ def _store_results(folder: Path, title: str, site: Site) -> None:
     try:
         delivered = outbox.deliver(folder, site)
     except StoreError:
-        say(f"{title}: its results wait in {folder}; the next command stores them, and runs nothing of it again")
+        say(f"{title}: its results wait in {folder}; the next command stores them without running it again")
         raise
-    if delivered is None and folder.exists():  # where it is gone, another command was faster
+    if delivered is None and folder.exists():  # otherwise another command was faster
         raise OSError(errno.EIO, "what was written cannot be read back", str(folder))
 
 
@@ -182,13 +182,13 @@ def _is_its_own_fault(error: BaseException) -> bool:
 
 
 def _end(run: RunWriter, status: str) -> None:
-    """End a run as far as the store lets us: what went wrong before is what the user is told."""
+    """End a run if the store allows it: the user is told of the error that came before."""
     with suppress(StoreError):
         run.end_unfinished(status)
 
 
 class _LossSender:
-    """Stores the losses up to a checkpoint; a store that is lost is told of once, and does not stop training."""
+    """Stores the losses up to a checkpoint; a lost store is reported once and does not stop training."""
 
     def __init__(self, run: RunWriter):
         self._run = run
@@ -199,14 +199,14 @@ class _LossSender:
             self._run.send_once({loss(dataset): values for dataset, values in progressed.losses.items()})
         except StoreError as error:
             if not self._told:
-                say(f"{error.message}; training goes on, what is measured waits until the end ({error.hint})")
+                say(f"{error.message}; training goes on, and what it measures is kept until the end ({error.hint})")
             self._told = True
 
 
 def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
-    """Weights of a stored run that trained the same and was only evaluated otherwise, if there is one.
+    """Load the weights of a stored run with the same training but another evaluation, if there is one.
 
-    A run whose weights are damaged is told of and passed over: without another one, the job trains itself.
+    A run with damaged weights is reported and skipped; without another one, the job is trained.
     """
     from experiments.training.checkpoint import Progressed
     from flamingo_core.checkpoint import load_tensors, load_trained_state
@@ -218,11 +218,11 @@ def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
         try:
             load_trained_state(model, load_tensors(weights, hashed=True)[0])
         except ValueError as error:
-            say(f"{WEIGHTS_FILE} of run {donor.run_id} cannot be used, {spec.title} trains itself: {error}")
+            say(f"{WEIGHTS_FILE} of run {donor.run_id} cannot be used, so {spec.title} is trained: {error}")
             continue
-        say(f"{spec.title}: run {donor.run_id} trained the same, its weights are evaluated")
+        say(f"{spec.title}: run {donor.run_id} trained the same, so its weights are evaluated")
         times = [donor.metrics["train_step_time_s"]]
-        # what it was trained on is the donor's word: of one that says nothing, `{}` is equal to nothing
+        # its batches are those that the donor recorded; `{}`, if it recorded none, equals no other run's
         certificate = reader.certificate(donor) or {}
         return Progressed(
             step=spec.train.steps,
@@ -235,7 +235,7 @@ def _trained_before(spec: Spec, model: "Flamingo") -> "Progressed | None":
 
 
 def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWriter]:
-    """The run to write to; one that was deleted meanwhile is written anew."""
+    """Open the run to write to; a new one if it was deleted in the meantime."""
     run = None
     if progressed.run_id is not None:
         run = resume_run(progressed.run_id, step=progressed.step)

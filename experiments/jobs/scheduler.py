@@ -1,9 +1,9 @@
-"""Which job runs when, and what is done about one that does not end well. Where it runs is the executor's.
+"""The scheduler: which job runs when, and what happens after one that does not finish. Executors decide where it runs.
 
-No state is kept of a table of jobs: what is wanted is reconciled with what is stored, each time anew. Within one call:
-failed: an error of the job's own; it is tried again from its checkpoint, RETRIES times, unless the seed decides it.
-lost: its process was killed; it goes on from its checkpoint, as often as it comes further than the time before.
-taken: another command is on it; others go first, then it is asked for again until it is done or free.
+No state of a table is kept: wanted jobs are reconciled with the store at every call. Attempts that do not finish:
+failed: the job raised an error. It is tried again from its checkpoint, RETRIES times, unless the error would recur.
+lost: its process was killed. It continues from its checkpoint, as long as each attempt gets further than the last.
+taken: another command is running it. Other jobs go first, then it is tried again until it is done or free.
 """
 
 import time
@@ -21,13 +21,13 @@ from experiments.store.disk_faults import is_of_the_disk
 from experiments.store.error import StoreError
 
 RETRIES = 2
-ASK_AGAIN_S = 2.0  # for a job that another command is on
+ASK_AGAIN_S = 2.0  # between attempts at a job that another command is running
 LAST_LINES = 12
 
 
 @dataclass
 class _Attempts:
-    """What is known of a job in this call."""
+    """The attempts at a job in this call."""
 
     failed: int = 0
     lost_at_step: int = -1
@@ -38,12 +38,12 @@ class _Attempts:
 def run_jobs(
     jobs: Sequence[Job], executor: Executor, display: Display, *, fail_fast: bool = False
 ) -> dict[tuple[str, int], Failure]:
-    """Run jobs in their order, as many at once as the executor takes; those that failed, by their key.
+    """Run jobs in order, as many at once as the executor has slots; returns the failures by job key.
 
     Raises:
-        StoreError, UserError, OSError: a fault of store or disk, or a wrong request: no other job would get around it;
-            those under way have left a checkpoint.
-        KeyboardInterrupt: stopped; those under way have left a checkpoint.
+        StoreError, UserError, OSError: the store or the disk cannot be used, or the request is wrong, so that every
+            other job would fail as well; running jobs have left a checkpoint.
+        KeyboardInterrupt: stopped; running jobs have left a checkpoint.
     """
     return _Scheduler(jobs, executor, display, fail_fast).run()
 
@@ -57,7 +57,7 @@ class _Scheduler:
         self._executor, self._display, self._fail_fast = executor, display, fail_fast
 
     def run(self) -> dict[tuple[str, int], Failure]:
-        """Until nothing waits and nothing runs."""
+        """Run until no job is waiting or running."""
         try:
             while self._waiting or self._running:
                 self._start()
@@ -80,14 +80,14 @@ class _Scheduler:
             self._executor.start(job)
 
     def _until_asked_again(self) -> float | None:
-        """How long to wait for news: without end, unless a job waits for another command and could run here."""
+        """Seconds to wait for events; None, for ever, unless there is room for a job that another command may free."""
         if not self._waiting or len(self._running) >= self._executor.slots:
             return None
         soonest = min(self._attempts[job.key].ask_again_at for job in self._waiting)
         return max(0.0, soonest - time.monotonic())
 
     def _take(self, timeout_s: float | None) -> None:
-        """Take in what has happened."""
+        """Wait for events and handle them."""
         if not self._running:
             time.sleep(timeout_s or 0)
             return
@@ -109,7 +109,8 @@ class _Scheduler:
         elif outcome.kind == "taken":
             if not attempts.ask_again_at:
                 note = job.site.look(job.key)
-                self._display.note(f"{job.title} waits: {note.described() if note else 'another process is on it'}")
+                reason = note.described() if note else "another process is running it"
+                self._display.note(f"{job.title} waits: {reason}")
             attempts.ask_again_at = time.monotonic() + ASK_AGAIN_S
             self._display.waits(job)
             self._waiting.append(job)
@@ -126,7 +127,7 @@ class _Scheduler:
         if error is not None and (isinstance(error, (StoreError, UserError)) or is_of_the_disk(error, job.site.work)):
             raise error
         attempts.failed += 1
-        # A loss that is not finite comes again: seed and spec decide it.
+        # A loss that is not finite would recur: spec and seed determine it.
         again = attempts.failed <= RETRIES and outcome.kind == "failed" and not isinstance(error, ArithmeticError)
         failure = Failure(job, outcome, tuple(attempts.lines))
         self._display.failed(failure, again=again)
@@ -139,7 +140,7 @@ class _Scheduler:
             self._stop()
 
     def _stop(self) -> None:
-        """Ask what runs to leave a checkpoint and wait for it; at the next Ctrl-C to end at once."""
+        """Ask running jobs for a checkpoint and wait for them; after another Ctrl-C, ask them to end at once."""
         how: How = "checkpoint"
         while self._running:
             self._executor.stop(how)

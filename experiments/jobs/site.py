@@ -1,7 +1,7 @@
-"""Where jobs run: their work folders, the leases that tell who is on which job, and the locks around timing.
+"""Sites: the work folders, leases and locks that the processes of an executor share.
 
-`Site` is one machine: the kernel's locks tell who is alive, and one timing pass runs at a time. An executor whose jobs
-run on several machines answers with a site of its own, which travels to them with each job.
+`Site` is one machine: kernel locks tell which processes are alive, and one timing pass runs at a time. An executor
+whose jobs run on several machines returns a site of its own, which is pickled with each job.
 """
 
 import socket
@@ -24,62 +24,62 @@ Key = tuple[str, int]  # spec hash and seed of a job
 
 
 class Site:
-    """One machine. Subclass it for more; instances are pickled, and keep no open files."""
+    """One machine; subclass it for several. Instances are pickled, so they hold no open files."""
 
-    machines: int = 1  # timing passes that may run at once, each undisturbed
+    machines: int = 1  # timing passes that can run at once, each on a machine of its own
 
     @property
     def work(self) -> Path:
-        """The folder of all work folders: every machine of the site must see it."""
+        """The parent of all work folders, visible to every machine of the site."""
         return locate().places.work
 
     def work_folder(self, key: Key) -> Path:
-        """Where a job keeps its checkpoints, and its results until they are stored. Creates nothing."""
+        """The folder for a job's checkpoints, and for its results until they are stored. Not created here."""
         spec_hash, seed = key
         return self.work / f"{spec_hash}-{seed}"
 
     def hold(self, key: Key) -> AbstractContextManager[lease.Lease | None]:
-        """Take the lease of a job; None where another process of the site has it.
+        """Hold the lease of a job; None if another process of the site holds it.
 
         Raises:
-            StoreError: nothing can be written there.
+            StoreError: the lease cannot be written.
         """
         return lease.hold(key, self._leases)
 
     def look(self, key: Key) -> lease.Note | None:
-        """How the last attempt at a job stands; None where there was none, or it is done."""
+        """The state of the last attempt at a job; None if there was none, or it is done."""
         return lease.look(key, self._leases)
 
     def forget(self, key: Key) -> None:
-        """Remove the lease that was left by a process killed between storing a job and giving it back."""
+        """Remove the lease of a process that was killed between storing its job and releasing the lease."""
         lease.forget(key, self._leases)
 
     def lock(self, file: Path) -> "BaseFileLock":
-        """A lock between all processes of the site, not yet taken."""
+        """A lock that all processes of the site respect, not yet acquired."""
         return file_lock(file)
 
     def watches(self, host: str) -> bool:
-        """Whether `look` knows who is alive on that machine, so that its lost runs can be marked from here."""
+        """Whether `look` can tell which processes are alive on that machine, so that its lost runs can be marked."""
         return host == socket.gethostname()
 
     def beside_others(self) -> AbstractContextManager[None]:
-        """Hold off timing passes on the machine that this is called on while a job runs.
+        """Hold off timing passes on this machine while a job runs.
 
         Raises:
-            StoreError: there is no place for the machine's locks.
+            StoreError: the machine's locks cannot be used.
         """
         return machine_lock.beside_others()
 
     def alone(self) -> AbstractContextManager[None]:
-        """Have the machine that this is called on for a timing pass: no job and no other timing beside it.
+        """Have this machine for a timing pass, with no job and no other pass beside it.
 
         Raises:
-            StoreError: there is no place for the machine's locks.
+            StoreError: the machine's locks cannot be used.
         """
         return machine_lock.alone()
 
     def default_workers(self, specs: "Sequence[Spec]") -> int:
-        """Jobs at once where a command does not say: one a core; one on a GPU, which jobs would fight over."""
+        """Jobs at once without `--workers`: one per core, or one in all on a GPU, which jobs cannot share."""
         from experiments.training.build import pick_device
 
         on_cpu = all(pick_device(spec.tree["device"]).type == "cpu" for spec in specs)

@@ -1,3 +1,3 @@
-"""Stored runs: their names, the connection, the writer and the reader. No other room knows MLflow."""
+"""Stored runs: names, connection, writer and reader. No other room knows MLflow."""
 
 from experiments.store.connection import use_store as use_store

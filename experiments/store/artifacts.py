@@ -1,8 +1,8 @@
-"""Files of runs lie beside their sqlite store, wherever it is now.
+"""Artifacts: the files of runs, beside their sqlite store wherever it is now.
 
-MLflow records absolute places: the experiment's when it is made, a run's when it begins. In a store that was copied or
-moved they name a folder of another store. Reading takes no notice of them where files lie beside the store; writing
-corrects them, so that MLflow's own screens and clients find the files too.
+MLflow records absolute paths: the experiment's when it is created, a run's when it starts. In a store that was copied
+or moved they name a folder of another store. Reading ignores them if the files lie beside the store; writing corrects
+them, so that MLflow's own screens and clients find the files too.
 """
 
 import os
@@ -16,24 +16,24 @@ from urllib.parse import unquote, urlsplit
 
 from experiments.store.places import Places
 
-LOCK_WAIT_S = 20.0  # as MLflow waits
+LOCK_WAIT_S = 20.0  # the same as MLflow
 
 
 def local_path(uri: str) -> Path | None:
-    """The folder on this machine that MLflow's record of a place names; None for any other kind of place."""
+    """The local folder of an artifact URI; None if it is not local."""
     if uri.startswith("file:"):
         return Path(unquote(urlsplit(uri).path))
     return None if urlsplit(uri).scheme else Path(uri)
 
 
 def folder_of(places: Places, run_id: str, recorded: Path) -> Path:
-    """Where a run's files are read: beside the store, or where none lie there, where they were written."""
+    """The folder to read a run's files from: beside the store, or if there is none, the recorded one."""
     beside = places.artifacts_of(run_id)
     return beside if beside.is_dir() else recorded
 
 
 def settle(file: Path, places: Places, experiment_id: str, recorded: str) -> None:
-    """Let a store say of its experiment, and of runs whose files lie beside it, that this is their place.
+    """Correct the recorded paths of the experiment, and of runs whose files lie beside the store.
 
     Raises:
         sqlite3.Error: the store cannot be written.
@@ -54,7 +54,7 @@ def settle(file: Path, places: Places, experiment_id: str, recorded: str) -> Non
 
 
 def home_of(file: Path, places: Places, run_id: str, recorded: str) -> str:
-    """Where a run's files are written, as a URI; a run that has none beside the store gets copies of those it has.
+    """The URI of the folder to write a run's files to, beside the store; existing files are copied there first.
 
     Raises:
         OSError, sqlite3.Error: the store or its folder cannot be written.
@@ -65,12 +65,12 @@ def home_of(file: Path, places: Places, run_id: str, recorded: str) -> str:
     home = places.artifacts_of(run_id)
     if not home.exists() and elsewhere.is_dir():
         home.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=home.parent) as draft:  # whole or not at all
+        with TemporaryDirectory(dir=home.parent) as draft:  # complete, or not at all
             shutil.copytree(elsewhere, f"{draft}/{home.name}")
             try:
                 os.rename(f"{draft}/{home.name}", home)
             except OSError:
-                if not home.exists():  # else another command was faster
+                if not home.exists():  # otherwise another command was faster
                     raise
     if home.as_uri() != recorded:
         with _changing(file) as connection:
@@ -80,6 +80,6 @@ def home_of(file: Path, places: Places, run_id: str, recorded: str) -> str:
 
 @contextmanager
 def _changing(file: Path) -> Iterator[sqlite3.Connection]:
-    """MLflow has no call that changes these two columns."""
+    """A connection to change two columns for which MLflow has no call."""
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=LOCK_WAIT_S)) as connection, connection:
         yield connection

@@ -1,6 +1,6 @@
-"""What a run says of its benchmarks, so that a reader needs no code of theirs: a column of scores each.
+"""Score columns of a run's benchmarks, recorded so that a reader needs no code of theirs.
 
-The columns of the published table are known to every reader, and no run repeats them. Others stand in a tag.
+Every reader knows the columns of the published table, so no run repeats them. Others are in a tag.
 """
 
 import json
@@ -58,10 +58,10 @@ def as_tag(columns: Iterable[Column]) -> str | None:
 
 
 def from_tag(text: str) -> tuple[Column, ...]:
-    """What `as_tag` wrote.
+    """Parse the text of `as_tag`.
 
     Raises:
-        ValueError: it did not write this.
+        ValueError: the text is not from `as_tag`.
     """
     if not text:
         return ()
@@ -76,10 +76,10 @@ def from_tag(text: str) -> tuple[Column, ...]:
 
 
 def further_columns(run: StoredRun) -> tuple[Column, ...]:
-    """The columns that a run has beside those of the published table.
+    """The columns of a run that are not in the published table.
 
     Raises:
-        ValueError: what it says of them cannot be read.
+        ValueError: its tag cannot be read.
     """
     return from_tag(run.tags.get(BENCHMARKS, ""))
 

@@ -1,4 +1,4 @@
-"""The command that makes a run again, from what its tags say."""
+"""The command that makes a run again, from the run's tags."""
 
 from collections.abc import Iterable, Sequence
 from shlex import quote, split
@@ -17,7 +17,7 @@ def command(
     components: str = "",
     config_dir: str = "",
 ) -> str:
-    """The command that makes these runs, as it is typed in a shell; the last three as the tags of a run have them."""
+    """The shell command that makes these runs; the last three arguments are values of a run's tags."""
     words = ["-m"] if len(seeds) > 1 else []
     if name != BASELINE:
         words.append(f"ablation=[{name.replace('+', ',')}]" if "+" in name else f"ablation={name}")
@@ -30,9 +30,9 @@ def command(
 
 
 def origin(name: str, runs: Iterable[StoredRun]) -> dict[str, str]:
-    """What else the command of a row says: modules and a folder of one's own, as its runs were made with.
+    """Modules and folder from outside that a row's command must name, as tags of its runs.
 
-    A row that has no run needs what its scale needs, which the baseline's runs say where it is a scale of one's own.
+    For a row without runs they are those of the baseline, if its scale comes from such a folder.
     """
     known = list(runs)
     tags = next((run.tags for run in known if run.row == name), None)

@@ -1,4 +1,4 @@
-"""First contact with a store: whether it is there, opening it, and making it where it is not.
+"""Connection to a store: whether it exists, opening it for reading or writing, creating it.
 
 MLflow is imported when a store is opened, not before.
 """
@@ -21,21 +21,21 @@ from experiments.store.patience import alone, connect, errors, knock
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SERVER_RETRIES = "4"  # of a request that a server broke off: half a minute, where MLflow's own seven are four
+SERVER_RETRIES = "4"  # of a request that a server broke off: half a minute in all, instead of four with MLflow's seven
 
 
 def use_store() -> str:
-    """Point MLflow at our store in this process and its children, and return the store's URI. Creates nothing."""
+    """Point MLflow at our store, in this process and its children, and return the store's URI. Creates nothing."""
     store = locate()
     import_mlflow().set_tracking_uri(store.uri)
     return store.uri
 
 
 def exists(store: Store) -> bool:
-    """Whether anything can be read: a server that answers, or a sqlite file with MLflow's tables in it.
+    """Whether the store can be read: a server that answers, or a sqlite file with MLflow's tables.
 
     Raises:
-        StoreError: the server cannot be reached, or the file is there and cannot be read.
+        StoreError: the server cannot be reached, or the file exists and cannot be read.
     """
     with errors(store):
         if store.file is None:
@@ -49,12 +49,12 @@ def exists(store: Store) -> bool:
                 raise fault(text, sqlite3.SQLITE_CORRUPT)
             return False
         if "experiments" not in _tables(store.file):
-            raise fault("file is not a database of MLflow", sqlite3.SQLITE_NOTADB)
+            raise fault("file is not an MLflow database", sqlite3.SQLITE_NOTADB)
         return True
 
 
 def open_for_reading(store: Store) -> "tuple[MlflowClient, str] | None":
-    """A client and our experiment's id; None where nothing is stored. Writes nothing."""
+    """A client and the id of our experiment; None if nothing is stored. Writes nothing."""
     if not exists(store):
         return None
     with errors(store):
@@ -65,9 +65,9 @@ def open_for_reading(store: Store) -> "tuple[MlflowClient, str] | None":
 
 
 def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
-    """A client and our experiment's id; the store and the experiment are made where they do not exist.
+    """A client and the id of our experiment; store and experiment are created if they do not exist.
 
-    One process at a time: two that migrate a new sqlite file at once spoil it.
+    One process at a time: two that migrate a new sqlite file at once corrupt it.
 
     Raises:
         StoreError: the store cannot be used.
@@ -87,20 +87,20 @@ def open_for_writing(store: Store) -> "tuple[MlflowClient, str]":
 
 
 def import_mlflow() -> ModuleType:
-    """MLflow, late (it takes over a second), without telemetry and without log lines on what we say ourselves."""
+    """Import MLflow, late because it takes over a second, without telemetry and without logs of errors we report."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", SERVER_RETRIES)
     import logging
 
     try:
         Path.home()
-    except RuntimeError:  # no HOME, and a user that the system has no entry for, as in a container: MLflow asks for one
+    except RuntimeError:  # no HOME and no entry for the user, as in a container: MLflow needs a home
         os.environ["HOME"] = "/"
     with uncollected():
         import mlflow
 
     for name in ("mlflow.store.db", "alembic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # it logs a traceback for what becomes a StoreError
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they log tracebacks of errors that become a StoreError
     return mlflow
 
 
@@ -110,14 +110,14 @@ def _open(store: Store) -> "tuple[MlflowClient, str]":
     client = import_mlflow().MlflowClient(tracking_uri=store.uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
-        # A server knows where its artifacts go; MLflow's default for a sqlite file depends on the working directory.
+        # A server has its own place for artifacts; MLflow's default for a sqlite file depends on the working directory.
         location = None if store.file is None else store.places.artifacts.as_uri()
         try:
             return client, client.create_experiment(EXPERIMENT, artifact_location=location)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            experiment = client.get_experiment_by_name(EXPERIMENT)  # another process made it meanwhile
+            experiment = client.get_experiment_by_name(EXPERIMENT)  # another process has just created it
     if experiment.lifecycle_stage != "active":
         raise StoreError(
             f"experiment `{EXPERIMENT}` was deleted in {store.shown_uri}",
@@ -129,12 +129,12 @@ def _open(store: Store) -> "tuple[MlflowClient, str]":
 
 
 def _create(file: Path) -> None:
-    """Make a new sqlite store under another name and move it in place: a process killed here leaves no half of one."""
+    """Create a sqlite store under another name and move it into place: a killed process leaves no half of it."""
     if file.exists() and file.stat().st_size:
-        raise fault("file is not a database of MLflow", sqlite3.SQLITE_NOTADB)
+        raise fault("file is not an MLflow database", sqlite3.SQLITE_NOTADB)
     for left_by_killed in file.parent.glob(f".{file.name}.new*"):
         left_by_killed.unlink()
-    draft = file.with_name(f".{file.name}.new-{uuid4().hex}")  # MLflow remembers each file it has opened
+    draft = file.with_name(f".{file.name}.new-{uuid4().hex}")  # MLflow remembers every file it has opened
     try:
         import_mlflow().MlflowClient(tracking_uri=f"{SQLITE}{draft}").search_experiments(max_results=1)
         os.replace(draft, file)
@@ -143,7 +143,7 @@ def _create(file: Path) -> None:
 
 
 def _check_schema(store: Store) -> None:
-    """Refuse a file of another MLflow's schema: MLflow would migrate one that lacks a table, unasked."""
+    """Refuse a file with the schema of another MLflow version, which MLflow might migrate unasked."""
     if store.file is None:
         return
     newest = _newest_schema()

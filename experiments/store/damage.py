@@ -1,7 +1,7 @@
-"""Damage of what is stored: how it is noticed in a run, and how it is told.
+"""Damage to stored runs: how it is detected, and how it is reported.
 
-A run that cannot be trusted is left out of every table and counts as not stored; a file that cannot be counts as not
-there. Either is said once a command, with the command that makes it again.
+A run that cannot be trusted is left out of every table and counts as not stored; such a file counts as missing. Each
+is reported once per command, with the command that makes it again.
 """
 
 import math
@@ -16,12 +16,12 @@ from experiments.store.digests import Digests, params_hash
 from experiments.store.names import BENCHMARKS, DIGESTS, HASHED
 from experiments.store.stored_run import StoredRun
 
-NEEDED = ("ablation", "scale", "seed", "spec_hash", "baseline_hash")  # tags that every reader asks for
-LATEST = 253_402_300_800_000  # milliseconds: the year 10000, which no date is shown of
+NEEDED = ("ablation", "scale", "seed", "spec_hash", "baseline_hash")  # tags that every reader uses
+LATEST = 253_402_300_800_000  # milliseconds: the year 10000, beyond what dates can show
 LARGEST = 1e30  # of any figure; MLflow stores infinity as the largest number there is
-# What files that were cut short, edited or lost raise where they are parsed.
+# Errors from parsing files that were cut short, edited or lost.
 UNREADABLE = (ValueError, OSError, LookupError, TypeError, AttributeError)
-SHOWN = 40  # characters of a value that is no value
+SHOWN = 40  # characters of a wrong value
 LONGEST_REASON = 150
 
 _told: set[str] = set()
@@ -29,11 +29,11 @@ _listeners: list[list[str]] = []
 
 
 class Damaged(ValueError):
-    """What was read is not what was stored."""
+    """The data read is not the data that was stored."""
 
 
 def tell(text: str) -> None:
-    """Say it on stderr, once a command, and to whoever listens."""
+    """Print a message on stderr, once per command, and pass it to every `heard` context."""
     for heard in _listeners:
         if text not in heard:
             heard.append(text)
@@ -43,13 +43,13 @@ def tell(text: str) -> None:
 
 
 def forget() -> None:
-    """A new command begins: what was told before may be told again."""
+    """Start a new command: earlier messages may be printed again."""
     _told.clear()
 
 
 @contextmanager
 def heard() -> Iterator[list[str]]:
-    """What is told meanwhile."""
+    """The messages of `tell` in this context."""
     texts: list[str] = []
     _listeners.append(texts)
     try:
@@ -59,19 +59,19 @@ def heard() -> Iterator[list[str]]:
 
 
 def left_out(run: StoredRun, place: str, reason: str) -> None:
-    """Say that a run does not count, why, and what makes it again."""
+    """Report that a run does not count, why, and the command that makes it again."""
     tell(f"run {shown(run.run_id)} in {place} left out: {reason}\nhint: {makes_again(run)}")
 
 
 def not_there(run: StoredRun, path: str, reason: str) -> None:
-    """Say that a file of a run does not count, why, and what makes it again."""
+    """Report that a file of a run does not count, why, and the command that makes it again."""
     tell(
         f"{path} of run {run.run_id} ({shown(run.row)} seed {run.seed}) {reason}\nhint: {makes_again(run, stored=True)}"
     )
 
 
 def makes_again(run: StoredRun, *, stored: bool = False) -> str:
-    """The command of a run; of one that counts it needs to be told that it is to run again."""
+    """The hint with a run's command; a run that is `stored` needs rerun=true in it."""
     from experiments.store.commands import command, origin
 
     legible = all(type(run.tags.get(tag)) is str and run.tags[tag] for tag in ("ablation", "scale"))
@@ -82,19 +82,19 @@ def makes_again(run: StoredRun, *, stored: bool = False) -> str:
         said = command(
             run.row, scale=run.tags["scale"], seeds=[run.seed], overrides=overrides, **origin(run.row, [run])
         )
-    except (ValueError, TypeError, AttributeError):  # overrides that are no words of a shell
+    except (ValueError, TypeError, AttributeError):  # overrides that are not words of a shell
         return "the command of its row makes it again"
     return f"{shown(said, longest=300)} makes it again"
 
 
 def fault(run: StoredRun) -> str | None:
-    """Why no table can take a run, whoever wrote it; None where nothing is wrong with it."""
+    """The reason why a run cannot be in any table; None if nothing is wrong with it."""
     for name, value in (("start", run.started), ("end", run.ended)):
         if type(value) is not int or not 0 <= value < LATEST:
-            return f"its {name} is `{shown(value)}`, no time"
+            return f"its {name} is `{shown(value)}`, not a time"
     for name, text in run.tags.items():
         if type(text) is not str:
-            return f"its tag `{shown(name)}` is no text"
+            return f"its tag `{shown(name)}` is not text"
     for name in NEEDED:
         if not run.tags.get(name):
             return f"its tag `{name}` is missing"
@@ -103,11 +103,11 @@ def fault(run: StoredRun) -> str | None:
     except ValueError as error:
         return f"its tag `{BENCHMARKS}` cannot be read: {shown(error, longest=LONGEST_REASON)}"
     if run.seed < 0:
-        return f"its seed is `{shown(run.tags['seed'])}`, no number"
+        return f"its seed is `{shown(run.tags['seed'])}`, not a number"
     for name, number in run.metrics.items():
         if type(number) not in (float, int):
-            return f"its `{shown(name)}` is `{shown(number)}`, no number"
-        if not abs(number) < LARGEST and "/" not in name:  # NaN is not less; curves over steps are in no table
+            return f"its `{shown(name)}` is `{shown(number)}`, not a number"
+        if not abs(number) < LARGEST and "/" not in name:  # true for NaN; curves over steps are in no table
             return f"its `{shown(name)}` is `{'nan' if math.isnan(number) else 'inf'}`"
     if run.status != "FINISHED":
         return None
@@ -122,14 +122,14 @@ def fault(run: StoredRun) -> str | None:
     changed = digests.what_differs(tags=run.tags, metrics=run.metrics)
     if changed is not None:
         return f"its {changed} are not what was stored"
-    return fault_of_params(run.tags, run.params) if isinstance(run.params, dict) else None  # else when one is read
+    return fault_of_params(run.tags, run.params) if isinstance(run.params, dict) else None  # else checked when read
 
 
 def fault_of_params(tags: Mapping[str, str], params: Mapping[str, str]) -> str | None:
-    """What is wrong with the params of a run with these tags."""
+    """The fault in the params of a run with these tags; None if there is none."""
     for name, text in params.items():
         if type(text) is not str or type(name) is not str:
-            return f"its param `{shown(name)}` is no text"
+            return f"its param `{shown(name)}` is not text"
     try:
         digests = digests_of(tags)
     except Damaged as error:
@@ -140,16 +140,16 @@ def fault_of_params(tags: Mapping[str, str], params: Mapping[str, str]) -> str |
 
 
 def digests_of(tags: Mapping[str, str]) -> Digests | None:
-    """The hashes of a run; None of one stored before there were any.
+    """The hashes of a run; None for a run that was stored before runs had hashes.
 
     Raises:
-        Damaged: it had some.
+        Damaged: its hashes are lost or changed.
     """
     text = tags.get(DIGESTS)
     if text is None and HASHED not in tags:
         return None
     if text is None or HASHED not in tags:
-        raise Damaged("the hashes it carries are not all there")
+        raise Damaged("some of its hashes are missing")
     try:
         return Digests.read(text)
     except (ValueError, TypeError) as error:
@@ -157,12 +157,12 @@ def digests_of(tags: Mapping[str, str]) -> Digests | None:
 
 
 def in_words(error: Exception) -> str:
-    """An error on one line, with what kind it is where it is none of ours."""
+    """An error on one line, with its type unless it is `Damaged`."""
     text = str(error) if isinstance(error, Damaged) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:200]
 
 
 def shown(value: Any, *, longest: int = SHOWN) -> str:
-    """A value as it may be printed: no control characters, and no more than a line holds."""
+    """A value made safe to print: no control characters, at most `longest` characters."""
     text = visible(value.hex() if isinstance(value, bytes) else str(value)[: longest + 1])
     return text if len(text) <= longest else f"{text[:longest]}..."

@@ -1,4 +1,4 @@
-"""Errors of the disk, which no job gets around, told from those of a job's own code, which stay its own."""
+"""Distinguishes errors of the disk, which every job would meet, from errors of a job's own code."""
 
 import errno
 import os
@@ -8,14 +8,14 @@ from experiments.common.locks import NoLocks
 from experiments.store.error import StoreError
 from experiments.store.locate import locate
 
-# Of the disk whoever writes; everything else is where we read and write, and else of the code that came upon it.
+# Always errors of the disk; other errors are, if the file is one of ours, and belong to the job's code otherwise.
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def is_of_the_disk(error: BaseException | None, *more: Path) -> bool:
-    """Whether nothing else could be written or read either, or the file at fault is one of ours.
+    """Whether an error means that the disk cannot be used: by its kind, or because the file is one of ours.
 
-    Folders of ours are those of the store, and `more`.
+    Our files are those in the folders of the store and in `more`.
     """
     if not isinstance(error, OSError):
         return False
@@ -23,7 +23,7 @@ def is_of_the_disk(error: BaseException | None, *more: Path) -> bool:
 
 
 def _is_ours(name: object, more: tuple[Path, ...]) -> bool:
-    """Whether a file lies among checkpoints, results or features; a cache may hold more, which a row reads itself."""
+    """Whether a file is among checkpoints, results or features; other files in the cache may be a row's own."""
     if not isinstance(name, str | bytes | os.PathLike):
         return False
     file = Path(os.fsdecode(name))

@@ -1,7 +1,7 @@
-"""The one error that a store's fault becomes, and the hint that goes with it.
+"""`StoreError`, the one error for a store that cannot be used, and its hints.
 
-What went wrong is told by the codes of sqlite and of the system, never by words: a message may hold a path, and a path
-any word.
+Causes are recognised by the error codes of sqlite and the system, never by words: a message may contain a path, and a
+path any word.
 """
 
 import errno
@@ -14,9 +14,9 @@ CACHE_VARIABLE = "FLAMINGO_CACHE"
 
 
 class StoreError(Exception):
-    """The store cannot be used: what is wrong with it, and what the user can do (`hint`)."""
+    """The store cannot be used, for the reason in `message`; `hint` says what the user can do."""
 
-    busy = False  # another process holds its lock
+    busy = False  # whether another process holds its lock
 
     def __init__(self, message: str, hint: str):
         super().__init__(message)
@@ -24,18 +24,18 @@ class StoreError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[type["StoreError"], tuple[str, str]]:
-        return StoreError, (self.message, self.hint)  # a worker hands it to the process that it works for
+        return StoreError, (self.message, self.hint)  # so that a worker can send it to its parent
 
 
 def fault(text: str, code: int) -> sqlite3.DatabaseError:
-    """An error of ours that is explained as sqlite's own with this code."""
+    """An error of ours that `explain` treats like sqlite's own error of this code."""
     fault = sqlite3.DatabaseError(text)
     fault.sqlite_errorcode = code
     return fault
 
 
 def _codes(error: BaseException) -> tuple[int, int]:
-    """What sqlite and what the system say went wrong, as numbers; 0 for nothing."""
+    """The error codes of sqlite and of the system in an error and its causes; 0 for none."""
     by_sqlite = by_system = 0
     cause: BaseException | None = error
     while cause is not None:
@@ -46,9 +46,9 @@ def _codes(error: BaseException) -> tuple[int, int]:
 
 
 def explain(error: Exception, uri: str, shown_uri: str, *, is_file: bool) -> StoreError:
-    """One error for whatever using the store at `uri` raised."""
+    """The `StoreError` for any error raised by using the store at `uri`."""
     code, system_code = _codes(error)
-    kind = code & 0xFF  # the rest of the number says more of the same
+    kind = code & 0xFF  # the rest of an extended code is detail
     busy = kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     reason = " ".join(str(error).split())[:300]
     if code == sqlite3.SQLITE_READONLY_DBMOVED:
@@ -56,9 +56,9 @@ def explain(error: Exception, uri: str, shown_uri: str, *, is_file: bool) -> Sto
     elsewhere = f"set {URI_VARIABLE}=sqlite:////absolute/path.db to store runs elsewhere"
     if not is_file:
         hint = f"start the server, or unset {URI_VARIABLE} for the repository's own store"
-        if system_code in NOT_WRITABLE:  # what waits for a server lies in the cache
+        if system_code in NOT_WRITABLE:  # results waiting for a server are in the cache
             hint = f"set {CACHE_VARIABLE} to a folder that can be written to"
-        busy = getattr(error, "error_code", "") == "TEMPORARILY_UNAVAILABLE"  # its own store's lock, for one
+        busy = getattr(error, "error_code", "") == "TEMPORARILY_UNAVAILABLE"  # for example, its own store is locked
     elif busy:
         hint = "another program holds the store: let it finish and start again"
     elif kind == sqlite3.SQLITE_NOTADB:

@@ -1,4 +1,4 @@
-"""Runs in MLflow, and nothing else writes there: started for one spec with its tags and params, resumed, reopened."""
+"""Starting, resuming and reopening runs in MLflow; all writes go through here."""
 
 import socket
 import subprocess
@@ -43,7 +43,7 @@ UNKNOWN = "unknown"
 
 
 class Spec(Protocol):
-    """What is recorded of a resolved spec."""
+    """The parts of a resolved spec that a run records."""
 
     @property
     def tree(self) -> dict[str, Any]: ...
@@ -71,14 +71,14 @@ class Spec(Protocol):
 
 @dataclass(frozen=True)
 class Git:
-    """The code that a run was made with; `unknown` where this is no checkout, or there is no git."""
+    """The code that made a run; `unknown` outside a checkout, or without git."""
 
     commit: str = UNKNOWN
     dirty: str = UNKNOWN  # "true" or "false"
 
 
 def git_state(root: Path = ROOT) -> Git:
-    """Commit and cleanness of the checkout at `root`."""
+    """The commit of the checkout at `root`, and whether it is dirty."""
 
     def git(*arguments: str) -> str:
         command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
@@ -96,7 +96,7 @@ def git_state(root: Path = ROOT) -> Git:
 
 
 def start_run(spec: Spec, *, git: Git | None = None) -> RunWriter:
-    """A new run with all tags, params and the spec; its status is RUNNING until `finish`.
+    """Start a run with all its tags, its params and the spec; its status is RUNNING until `finish`.
 
     Raises:
         StoreError: the store cannot be used.
@@ -140,7 +140,7 @@ def start_run(spec: Spec, *, git: Git | None = None) -> RunWriter:
 
 
 def resume_run(run_id: str, *, step: int | None = None) -> RunWriter | None:
-    """Reopen a stopped run, noting the step it goes on from; None where the run is not in the store any more.
+    """Reopen a stopped run and record the step it resumes from; None if the run is no longer in the store.
 
     Raises:
         StoreError: the store cannot be used.
@@ -156,7 +156,7 @@ def resume_run(run_id: str, *, step: int | None = None) -> RunWriter | None:
 
 
 def make_store() -> None:
-    """Make the store and the experiment where they are not there yet.
+    """Create the store and the experiment if they do not exist.
 
     Raises:
         StoreError: the store cannot be used; nothing is written.
@@ -176,19 +176,19 @@ def mark_killed(run_id: str) -> None:
 
 
 def open_finished(run_id: str) -> RunWriter:
-    """Write more about a run that has ended, such as its timing pass; its status and when it ended stay as they are.
+    """Open a run that has ended, to add to it, such as its timing pass; its status and its end stay as they are.
 
     Raises:
-        StoreError: the store cannot be used, or the run is not in it any more.
+        StoreError: the store cannot be used, or the run is no longer in it.
     """
     writer = reopen_run(run_id)
     if writer is None:
-        raise StoreError(f"run {run_id} is not in the store any more", "start the command again: it makes a new run")
+        raise StoreError(f"run {run_id} is no longer in the store", "start the command again: it makes a new run")
     return writer
 
 
 def reopen_run(run_id: str) -> RunWriter | None:
-    """Write to a run and leave its status as it is; None where it is not in the store any more.
+    """Open a run for writing, and leave its status as it is; None if it is no longer in the store.
 
     Raises:
         StoreError: the store cannot be used.

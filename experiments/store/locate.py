@@ -1,7 +1,7 @@
-"""Which store runs are kept in: the one that the environment names, or the repository's own.
+"""Locating the store of runs: the one named by the environment, or the repository's own.
 
 A store is a sqlite file (`mlruns/mlflow.db` of the repository, whatever the working directory) or an MLflow server.
-Nothing is opened or made here.
+Nothing is opened or created here.
 """
 
 import os
@@ -15,31 +15,31 @@ from experiments.store.places import Places
 
 DEFAULT_FILE = ROOT / "mlruns" / "mlflow.db"
 SQLITE = "sqlite:///"
-# Of `%` one version of SQLAlchemy makes another sign, another does not; at `?` all of them end the path.
+# Some versions of SQLAlchemy decode `%` and others do not; all of them end the path at `?`.
 UNUSABLE_IN_PATHS = "%?"
 
 
 @dataclass(frozen=True)
 class Store:
-    """One place where runs are kept. `file` is the sqlite file, None for a server."""
+    """A store of runs; `file` is the sqlite file, None for a server."""
 
     uri: str
     file: Path | None
 
     @property
     def places(self) -> Places:
-        """Where everything else of this store lies."""
+        """The paths of everything else that belongs to this store."""
         return Places(self.file, self.uri)
 
     @property
     def shown_uri(self) -> str:
-        """The URI as it may be printed: a password in it is not shown."""
+        """The URI for printing, without its password."""
         password = None if self.file else urlsplit(self.uri).password
         return self.uri if password is None else self.uri.replace(f":{password}@", ":***@", 1)
 
 
 def locate() -> Store:
-    """The store that the environment names, or the repository's own. Touches nothing.
+    """The store named by the environment, or the repository's own. Opens nothing.
 
     Raises:
         StoreError: the URI is malformed, relative, or of a kind that is not supported.
@@ -47,7 +47,7 @@ def locate() -> Store:
     said = os.environ.get(URI_VARIABLE, "")
     uri = said.strip() or f"{SQLITE}{DEFAULT_FILE}"
     if uri.startswith("sqlite:"):
-        if said.strip() and said != uri:  # a blank at its end may belong to the name of a file, or to a slip
+        if said.strip() and said != uri:  # a trailing blank may be part of a file name, or a slip
             raise _bad_uri(said, f"did you mean {uri}")
         path = uri.removeprefix(SQLITE)
         if not uri.startswith(SQLITE) or not path.startswith("/"):
@@ -56,7 +56,7 @@ def locate() -> Store:
         for sign in UNUSABLE_IN_PATHS:
             if sign in path:
                 raise _bad_uri(uri, f"a path is written as it is, not encoded, and cannot have `{sign}` in it")
-        if not _is_text(path):  # MLflow would write to a folder of another name
+        if not _is_text(path):  # MLflow would write to a folder with another name
             raise _bad_uri(uri, "the path is not UTF-8: give the folder another name, or a link to it")
         return Store(uri, Path(path))
     try:
@@ -73,7 +73,7 @@ def locate() -> Store:
 
 
 def _is_text(path: str) -> bool:
-    """Whether a name of the system's is text."""
+    """Whether a path from the system is valid text."""
     try:
         path.encode()
     except UnicodeEncodeError:

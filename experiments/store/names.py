@@ -1,11 +1,8 @@
-"""What a run is recorded as: the names of experiment, tags, metrics and files, once.
-
-The writers, the reader and everything printed take their names from here.
-"""
+"""Names of the experiment, tags, metrics and files of runs, for the writers, the reader and everything printed."""
 
 EXPERIMENT = "flamingo-ablations"
 
-# Raised when a change of code changes results, so that stored runs of the old code are not taken for the new one's.
+# Increased when a change to the code changes results, so that runs of the old code are not taken for new ones.
 RESULTS_VERSION = 3
 
 OVERALL = "overall"  # of the scores, whose names the benchmarks say
@@ -36,21 +33,21 @@ TAGS = (
     "host",
 )
 
-RESUMED = "resumed_at_step"  # only on runs that were stopped and went on
-HOST = "host"  # the machine that a run was last on: only there is it known whether it is still running
+RESUMED = "resumed_at_step"  # only on runs that were stopped and resumed
+HOST = "host"  # the machine of the run's last process: only there is it known whether it is still running
 
-# The hashes that a run carries of itself (`digests`): a tag that says there are some, set when it begins, and they.
+# The tags with a run's hashes of itself (`digests`): the first announces the second, and is set when the run starts.
 HASHED, DIGESTS = "hashed", "digests"
 
-# Only on runs that need them to be run again: modules that hold components, and the folder of one's own YAMLs.
+# Only on runs whose command names them: modules with components, and the folder of the user's own YAML files.
 COMPONENTS, CONFIG_DIR = "components", "config_dir"
 
 # Only on runs with benchmarks that the published table does not have: what a reader needs of them (`store.columns`).
 BENCHMARKS = "benchmarks"
 
 SPEC_FILE = "spec.yaml"
-# Of a row that was timed beside its baseline: the baseline's median step of the same rounds. A step time of another
-# hour or machine is never subtracted.
+# The baseline's median step time in the rounds in which a row was timed beside it: step times of another hour or
+# another machine are never subtracted.
 PAIRED_STEP_TIME = "paired_baseline_step_time_s"
 
 CERTIFICATE_FILE = "certificate.json"
@@ -59,7 +56,7 @@ WEIGHTS_FILE = "weights.safetensors"
 PREDICTIONS_FOLDER = "predictions"
 PREDICTION_COLUMNS = (
     "id",
-    "medium",  # id of the query's picture or clip: examples that share one are not independent
+    "medium",  # id of the query's picture or clip; examples that share one are not independent
     "prompt",
     "prompt_hash",
     "demonstrations",  # the demonstrations' answers, in order
@@ -70,20 +67,20 @@ PREDICTION_COLUMNS = (
     "blind_score",
 )
 
-# The query's medium in a blind evaluation is the one so many places on in the source's order of distinct media.
+# In a blind evaluation a query gets the medium this many places further on in the source's order of distinct media.
 BLIND_OFFSET = 17
 
 
 def blind(metric: str) -> str:
-    """The name under which the blind twin of a score is stored."""
+    """The metric name of the blind twin of a score."""
     return f"blind_{metric}"
 
 
 def loss(dataset: str) -> str:
-    """The name under which the training loss on one data set is stored, over steps."""
+    """The metric name of the training loss on one data set, over steps."""
     return f"loss/{dataset}"
 
 
 def is_path(key: str) -> bool:
-    """Whether a key of a spec says where files lie: what is in them is in the spec's hash, their place is not."""
+    """Whether a key of a spec is a path: the content of its files is part of the spec's hash, their location is not."""
     return key.endswith(".path") and key.startswith(("model.", "data.", "eval."))

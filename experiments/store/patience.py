@@ -1,4 +1,4 @@
-"""Patience with a store: waiting for whoever holds it, giving up on a server that does not listen, one error for all.
+"""Access to a busy or unreachable store: waiting for locks, giving up on servers, one error for every fault.
 
 Nothing here imports MLflow.
 """
@@ -14,18 +14,18 @@ from urllib.parse import urlsplit
 from experiments.store.error import StoreError, explain, fault
 from experiments.store.locate import Store
 
-LOCK_WAIT_S = 60.0  # how long another process may hold the store before we give up
-TURN_S = 1.0  # of that, without looking for a signal
+LOCK_WAIT_S = 60.0  # how long to wait for a store that another process holds
+TURN_S = 1.0  # of that, between checks for signals
 CONNECT_WAIT_S = 5.0
 
 T = TypeVar("T")
 
 
 class PatientConnection(sqlite3.Connection):
-    """Waits for another process's lock in turns: sqlite would answer no signal until the whole wait is over."""
+    """Waits for another process's lock in turns: sqlite would not react to signals until the whole wait is over."""
 
     def execute(self, *arguments: Any) -> sqlite3.Cursor:
-        """As sqlite3's, for at most `LOCK_WAIT_S` on a locked file."""
+        """Like sqlite3's `execute`, but waits up to `LOCK_WAIT_S` for a locked file."""
         import time
 
         deadline = time.monotonic() + LOCK_WAIT_S
@@ -38,9 +38,9 @@ class PatientConnection(sqlite3.Connection):
 
 
 def connect(file: Path, *, mode: str | None = None) -> sqlite3.Connection:
-    """A connection to a sqlite file that is there, to read it (`ro`) or to write it (`rw`).
+    """Connect to an existing sqlite file, to read it (`ro`) or to write it (`rw`).
 
-    Without a `mode`, to read it and to recover what a killed writer left, where the file may be written.
+    Without `mode` it is for reading; a writable file is still opened as `rw`, to recover from a killed writer.
     """
     if mode is None:
         mode = "rw" if os.access(file, os.W_OK) else "ro"
@@ -49,10 +49,10 @@ def connect(file: Path, *, mode: str | None = None) -> sqlite3.Connection:
 
 @contextmanager
 def alone(store: Store) -> Iterator[None]:
-    """No other process of ours makes a store or adds to a finished run meanwhile; of a server nobody can say that.
+    """Keep other processes of ours from creating this store or adding to its finished runs; no lock for a server.
 
     Raises:
-        StoreError: another process does not let go.
+        StoreError: another process holds the lock for too long.
     """
     from filelock import Timeout
 
@@ -74,7 +74,7 @@ def alone(store: Store) -> Iterator[None]:
 
 
 def patiently(store: Store, call: Callable[[], T]) -> T:
-    """Call, again while another process holds the store's lock, and for at most `LOCK_WAIT_S`."""
+    """Call, and repeat for up to `LOCK_WAIT_S` while another process holds the store's lock."""
     import time
 
     deadline = time.monotonic() + LOCK_WAIT_S
@@ -85,7 +85,7 @@ def patiently(store: Store, call: Callable[[], T]) -> T:
                     knock(store.uri)
                 return call()
         except StoreError as error:
-            # MLflow itself waits 20 s a call; what was locked has been rolled back, so that a second call is the first.
+            # MLflow waits 20 s in each call; a locked call was rolled back, so it can be repeated.
             if not error.busy or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
@@ -93,7 +93,7 @@ def patiently(store: Store, call: Callable[[], T]) -> T:
 
 @contextmanager
 def errors(store: Store) -> Iterator[None]:
-    """Turn whatever a store's fault raises into one `StoreError`; errors of our own making pass.
+    """Turn any error of a store into a `StoreError`; other errors pass.
 
     Raises:
         StoreError: the store cannot be used.
@@ -102,14 +102,14 @@ def errors(store: Store) -> Iterator[None]:
         yield
     except StoreError:
         raise
-    except UnicodeDecodeError as error:  # in sqlite's own words for what is wrong with its schema
-        damage = fault("database disk image is malformed: its schema is no text", sqlite3.SQLITE_CORRUPT)
+    except UnicodeDecodeError as error:  # from sqlite's message about a damaged schema
+        damage = fault("database disk image is malformed: its schema is not text", sqlite3.SQLITE_CORRUPT)
         raise explain(damage, store.uri, store.shown_uri, is_file=store.file is not None) from error
     except (OSError, sqlite3.Error) as error:
         raise explain(error, store.uri, store.shown_uri, is_file=store.file is not None) from error
     except Exception as error:
         from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError  # what making the tables raises
+        from sqlalchemy.exc import SQLAlchemyError  # raised while the tables are created
 
         by_mlflow = isinstance(error, MlflowException) and error.error_code != "INVALID_PARAMETER_VALUE"
         if not by_mlflow and not isinstance(error, SQLAlchemyError):
@@ -118,7 +118,7 @@ def errors(store: Store) -> Iterator[None]:
 
 
 def knock(uri: str) -> None:
-    """Fail at once where no one listens: MLflow itself would try again for minutes."""
+    """Fail at once if the server does not listen: MLflow itself would retry for minutes."""
     import socket
 
     parts = urlsplit(uri)

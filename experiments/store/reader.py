@@ -1,6 +1,6 @@
-"""The only reader of stored runs: which there are, and their files. Imports no torch.
+"""The only reader of stored runs and their files. Imports no torch.
 
-Of a sqlite file the tables themselves are read (`sqlite_runs`), of a server what MLflow answers.
+A sqlite file is read through its tables (`sqlite_reader`), a server through MLflow.
 """
 
 import atexit
@@ -26,16 +26,16 @@ from experiments.store.stored_run import StoredRun as StoredRun
 if TYPE_CHECKING:
     import pandas as pd
 
-PAGE = 1000  # runs asked for at once
+PAGE = 1000  # runs per request
 
 
 def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
-    """Stored runs with these tags, the newest first: the one that ended last.
+    """Stored runs with these tags, newest first, by their ends.
 
-    One that cannot be what was stored is told of and left out: it counts as not stored.
+    A damaged run is reported and left out: it counts as not stored.
 
     Raises:
-        StoreError: the store is there and cannot be read.
+        StoreError: the store exists and cannot be read.
     """
     store = locate()
     found = _from_tables(store, status, tags)
@@ -52,7 +52,7 @@ def runs(*, status: str | None = FINISHED, **tags: str) -> list[StoredRun]:
 
 
 def run_ids() -> set[str] | None:
-    """Runs of the store that are not deleted; None where only reading all of them would tell."""
+    """Ids of all runs that are not deleted; None if they cannot be listed without reading the runs."""
     store = locate()
     if store.file is None or not exists(store):
         return None
@@ -61,9 +61,9 @@ def run_ids() -> set[str] | None:
 
 
 def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
-    """The newest finished run of a job, that has these further tags.
+    """The newest finished run of a job with these further tags; None if there is none.
 
-    A row's key given as an override makes the same spec under another name: ask for `ablation` to tell them apart.
+    A row's key given as an override makes the same spec under another name: pass `ablation` to tell them apart.
     """
     return next(filter(is_whole, runs(spec_hash=spec_hash, seed=str(seed), **tags)), None)
 
@@ -71,23 +71,24 @@ def find_finished(spec_hash: str, seed: int, **tags: str) -> StoredRun | None:
 def finished_jobs(scales: Iterable[str]) -> dict[tuple[str, int, str, str], StoredRun]:
     """The newest finished run of every job of these scales, by spec hash, seed, row and baseline hash.
 
-    A row that sets what was edited in the baseline is the same spec, of another baseline: no table takes the old run.
+    After an edit of the baseline, a row that sets the edited key is the same spec with another baseline hash, and no
+    table takes its old run.
     """
     newest: dict[tuple[str, int, str, str], StoredRun] = {}
     wanted = set(scales)
-    for run in runs():  # all of them: of one that is damaged, its scale may be what is
+    for run in runs():  # all of them, because the damaged tag of a run may be its scale
         if run.tags["scale"] in wanted:
             newest.setdefault((*run.job, run.row, run.baseline_hash), run)
     return newest
 
 
 def find_trained(train_hash: str, seed: int) -> list[StoredRun]:
-    """The finished runs whose training was the same, however they were evaluated, the newest first."""
+    """Finished runs with the same training, however evaluated, newest first."""
     return runs(train_hash=train_hash, seed=str(seed))
 
 
 def is_whole(run: StoredRun) -> bool:
-    """Whether what a run says of its spec can be read and is what was stored; one of which it is not is told of."""
+    """Whether the params of a run are what was stored; a run with damaged params is reported."""
     try:
         len(run.params)
     except damage.Damaged as error:
@@ -97,7 +98,7 @@ def is_whole(run: StoredRun) -> bool:
 
 
 def losses(run: StoredRun) -> dict[str, list[float]]:
-    """A run's training losses by data set, one a step."""
+    """A run's training losses by data set, one per step."""
     store = locate()
     opened = open_for_reading(store)
     assert opened is not None, "a run was read from this store"
@@ -115,40 +116,40 @@ def losses(run: StoredRun) -> dict[str, list[float]]:
 
 
 def artifact(run: StoredRun, path: str) -> Path | None:
-    """A file of a run on this machine, fetched from the server where it is not here; None where it is not stored.
+    """A file of a run, downloaded from the server if necessary; None if it is not stored.
 
     Raises:
-        Damaged: it is not what was stored.
+        Damaged: the file is not what was stored.
     """
     digests = damage.digests_of(run.tags)
     expected = None if digests is None else digests.files.get(path)
     file = _find(run, path)
     if expected is None or file is None:
         if expected is not None:
-            damage.not_there(run, path, "is not there any more")
+            damage.not_there(run, path, "is missing")
         return file
     if _hash_of(file) in expected:
         return file
     if _local_folder(locate(), run) is None:
-        file.unlink()  # our own copy of a server's file
+        file.unlink()  # our copy of a server's file
         file = _find(run, path)
-    # another command may have added to the run since it was read
+    # another command may have added to the run since its tags were read
     if file is None or _hash_of(file) not in [*expected, *_expected_now(run, path)]:
         raise _not_as_stored(run, path, file)
     return file
 
 
 def intact(run: StoredRun, path: str) -> Path | None:
-    """A file of a run; None where it is not stored, or is not what was stored, which is told of."""
+    """A file of a run; None if it is not stored, or is damaged, which is reported."""
     try:
         return artifact(run, path)
     except damage.Damaged as error:
-        damage.tell(f"{error}; it counts as not there\nhint: {damage.makes_again(run, stored=True)}")
+        damage.tell(f"{error}; it counts as missing\nhint: {damage.makes_again(run, stored=True)}")
         return None
 
 
 def _hash_of(file: Path) -> str | None:
-    """The sha256 of a file; None where it cannot be read."""
+    """The sha256 of a file; None if it cannot be read."""
     try:
         return file_hash(file)
     except OSError:
@@ -156,7 +157,7 @@ def _hash_of(file: Path) -> str | None:
 
 
 def _expected_now(run: StoredRun, path: str) -> list[str]:
-    """What a run says by now of one of its files."""
+    """The hashes that a run has now for one of its files."""
     again = runs(status=None, spec_hash=run.spec_hash, seed=str(run.seed))
     fresh = next((one for one in again if one.run_id == run.run_id), None)
     digests = None if fresh is None else damage.digests_of(fresh.tags)
@@ -176,7 +177,7 @@ def _find(run: StoredRun, path: str) -> Path | None:
 
 
 def stamps(run: StoredRun, paths: Iterable[str]) -> list[list[int] | str | None]:
-    """What changes when files of a run do; None for one that is not stored. A server's are taken not to change."""
+    """Stamps that change when files of a run do; None for a missing file. A server's files count as constant."""
     folder = _local_folder(locate(), run)
 
     def stamp(path: str) -> list[int] | str | None:
@@ -189,7 +190,7 @@ def stamps(run: StoredRun, paths: Iterable[str]) -> list[list[int] | str | None]
 
 
 def load_predictions(run: StoredRun, benchmark: str) -> "pd.DataFrame | None":
-    """A run's answers on one benchmark, a row an example (`names.PREDICTION_COLUMNS`); None where none are stored.
+    """A run's answers on one benchmark, one row per example (`names.PREDICTION_COLUMNS`); None if not stored.
 
     Raises:
         ValueError: the stored file lacks columns.
@@ -207,25 +208,25 @@ def load_predictions(run: StoredRun, benchmark: str) -> "pd.DataFrame | None":
 
 
 def certificate(run: StoredRun) -> dict[str, Any] | None:
-    """What a run's parts hashed to; None where it is not stored, or damaged, which is told of."""
+    """A run's certificate, the hashes of its parts; None if it is not stored, or is damaged, which is reported."""
     file = intact(run, CERTIFICATE_FILE)
     if file is None:
         return None
     try:
         loaded: dict[str, Any] = json.loads(file.read_bytes())
         if not all(isinstance(loaded.get(group, {}), dict) for group in ("weights", "frozen", "environment")):
-            raise ValueError("it holds no certificate")
+            raise ValueError("it is not a certificate")
     except (OSError, ValueError, AttributeError) as error:
-        damage.not_there(run, CERTIFICATE_FILE, f"cannot be read: {damage.shown(error)}; it counts as not there")
+        damage.not_there(run, CERTIFICATE_FILE, f"cannot be read: {damage.shown(error)}; it counts as missing")
         return None
     return loaded
 
 
 def ceilings(run: StoredRun) -> dict[str, float]:
-    """What Overall divides each score by at the run's scale, by metric.
+    """The ceilings that Overall divides each score by at the run's scale, by metric.
 
     Raises:
-        ValueError: one of them is no such number.
+        ValueError: a ceiling is not a positive number.
     """
     prefix = "eval.ceilings."
     found = {name.removeprefix(prefix): float(value) for name, value in run.params.items() if name.startswith(prefix)}
@@ -236,7 +237,7 @@ def ceilings(run: StoredRun) -> dict[str, float]:
 
 
 def _from_tables(store: Store, status: str | None, tags: Mapping[str, str]) -> list[StoredRun] | None:
-    """From a sqlite file; None for a server, or where the file's schema is not the one we know."""
+    """Read runs from a sqlite file; None for a server, or if the file's schema is unknown."""
     if store.file is None:
         return None
     with errors(store):
@@ -246,9 +247,9 @@ def _from_tables(store: Store, status: str | None, tags: Mapping[str, str]) -> l
 
 
 def _from_mlflow(store: Store, status: str | None, tags: Mapping[str, str]) -> list[StoredRun]:
-    """From whatever MLflow can open, page by page."""
+    """Read runs through MLflow, page by page."""
     if any("'" in value for value in tags.values()):
-        return []  # no tag of ours has a quote in it, and MLflow's query language could not ask for one
+        return []  # no tag of ours has a quote in it, and MLflow's query language cannot express one
     opened = open_for_reading(store)
     if opened is None:
         return []
@@ -286,7 +287,7 @@ def _stored(run: Any) -> StoredRun:
 
 
 def _local_folder(store: Store, run: StoredRun) -> Path | None:
-    """Where a run's files lie on this machine; None where they are a server's."""
+    """The local folder of a run's files; None if they are on a server."""
     recorded = artifacts.local_path(run.artifact_uri)
     if store.file is None or recorded is None:
         return recorded
@@ -294,7 +295,7 @@ def _local_folder(store: Store, run: StoredRun) -> Path | None:
 
 
 def _made(folder: Path) -> bool:
-    """Make a folder; whether files can be kept in it."""
+    """Create a folder; returns whether files can be kept in it."""
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         return may_write(folder)
@@ -303,17 +304,17 @@ def _made(folder: Path) -> bool:
 
 @cache
 def _until_the_end() -> Path:
-    """Where files are fetched to that cannot be kept."""
+    """A temporary folder for downloads that cannot be kept."""
     folder = TemporaryDirectory(prefix="flamingo-artifacts-")
     atexit.register(folder.cleanup)
     return Path(folder.name)
 
 
 def _download(store: Store, run: StoredRun, path: str) -> Path | None:
-    if not run.run_id.isalnum():  # a server says it, and it becomes part of a path
-        raise ValueError(f"`{run.run_id}` is no run's id")
+    if not run.run_id.isalnum():  # it comes from a server and becomes part of a path
+        raise ValueError(f"`{run.run_id}` is not the id of a run")
     kept = store.places.artifacts / run.run_id / path
-    if kept.is_file() and path != CERTIFICATE_FILE:  # which gets its comparison after the end; other files stay
+    if kept.is_file() and path != CERTIFICATE_FILE:  # the certificate gets its comparison later; other files are final
         return kept
     mlflow = import_mlflow()
     with errors(store):
@@ -324,6 +325,6 @@ def _download(store: Store, run: StoredRun, path: str) -> Path | None:
         if not _made(kept.parent):
             kept = _until_the_end() / run.run_id / path
             kept.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=kept.parent) as draft:  # a download that is cut off leaves no half of a file
+        with TemporaryDirectory(dir=kept.parent) as draft:  # an interrupted download leaves no half of a file
             os.replace(client.download_artifacts(run.run_id, path, draft), kept)
         return kept

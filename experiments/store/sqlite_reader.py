@@ -1,8 +1,8 @@
-"""Runs straight from MLflow's tables in a sqlite file: read-only SQL, without importing MLflow.
+"""Reads runs from MLflow's tables in a sqlite file: read-only SQL, without importing MLflow.
 
 `search_runs` takes 6 s for 1,000 runs and 39 s for 10,000, MLflow's import 2 s of it; these queries 0.1 s and 0.8 s
-(`benchmarks/README.md`). They name columns of MLflow's schema, which is not its interface: a file that has not these
-columns is left to MLflow itself, and a test holds what both say of the same runs against each other.
+(`benchmarks/README.md`). They use columns of MLflow's schema, which is not a public interface: a file without these
+columns is left to MLflow itself, and a test compares the answers of both on the same runs.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from experiments.store.names import DIGESTS, EXPERIMENT
 from experiments.store.patience import connect, errors
 from experiments.store.stored_run import StoredRun
 
-# Every column that is read, by table.
+# The columns that are read, by table.
 COLUMNS = {
     "experiments": {"experiment_id", "name"},
     "runs": {"run_uuid", "status", "start_time", "end_time", "lifecycle_stage", "artifact_uri", "experiment_id"},
@@ -26,36 +26,36 @@ COLUMNS = {
     "latest_metrics": {"run_uuid", "key", "value", "is_nan"},
 }
 ACTIVE = "lifecycle_stage = 'active'"
-# The tables themselves are read, not their indices: one that is damaged would hide rows without a word.
+# Tables are read without their indices: a damaged index would hide rows silently.
 CHOSEN = f"SELECT run_uuid FROM runs NOT INDEXED WHERE experiment_id = ? AND {ACTIVE}"
 TAGGED = " AND run_uuid IN (SELECT run_uuid FROM tags NOT INDEXED WHERE key = ? AND value = ?)"
-# What a run cannot be; the tag of each query is one that every run of ours has.
+# States that a run cannot have; `spec_hash` is a tag that every run of ours has.
 OURS = "SELECT run_uuid FROM tags NOT INDEXED WHERE key = 'spec_hash'"
 LOST = {
     f"SELECT run_uuid FROM runs NOT INDEXED WHERE run_uuid IN ({OURS}) AND (status NOT IN "
     "('RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED') OR lifecycle_stage NOT IN ('active', 'deleted'))": (
-        "its status is none there is"
+        "its status is unknown"
     ),
-    f"{OURS} AND run_uuid NOT IN (SELECT +run_uuid FROM runs NOT INDEXED)": "it has tags, and is in no table of runs",
+    f"{OURS} AND run_uuid NOT IN (SELECT +run_uuid FROM runs NOT INDEXED)": "it has tags but is in no table of runs",
     f"SELECT run_uuid FROM runs NOT INDEXED WHERE run_uuid IN ({OURS}) AND experiment_id NOT IN "
     f"(SELECT experiment_id FROM experiments NOT INDEXED WHERE name = '{EXPERIMENT}')": (
         f"its experiment is not `{EXPERIMENT}`"
     ),
 }
-AT_ONCE = 200  # runs whose params are read together: opening the file costs as much as the params of ten runs
+AT_ONCE = 200  # runs whose params are read together: opening the file takes as long as the params of ten runs
 
 
 def read(file: Path, *, status: str | None, tags: Mapping[str, str]) -> list[StoredRun] | None:
-    """Our runs that are not deleted, of this status and with these tags; None where the schema is not the known one.
+    """Our runs with this status and these tags, without deleted ones; None if the schema is unknown.
 
-    Where all are asked for, runs that are lost in the tables are told of.
+    Without `tags`, also report runs that are damaged in the tables.
     """
     try:
         return _read(file, status, tags, text=str)
     except sqlite3.OperationalError as error:
-        if not str(error).startswith("Could not decode"):  # it has no code of sqlite's: Python says it
+        if not str(error).startswith("Could not decode"):  # raised by Python, without an sqlite code
             raise
-        return _read(file, status, tags, text=_legible)  # some byte is no text: whose it is, its run will say
+        return _read(file, status, tags, text=_legible)  # some bytes are not UTF-8: the check of their run reports them
 
 
 def _read(
@@ -106,7 +106,7 @@ def _read(
 
 
 def run_ids(file: Path) -> set[str] | None:
-    """All runs that are not deleted, of any experiment; None where the schema is not the known one."""
+    """Ids of the runs of all experiments, without deleted ones; None if the schema is unknown."""
     with closing(connect(file)) as connection:
         if not _is_known(connection):
             return None
@@ -114,15 +114,15 @@ def run_ids(file: Path) -> set[str] | None:
 
 
 def _tell_of_lost(file: Path, connection: sqlite3.Connection) -> None:
-    """Runs that no query for runs finds, though something of them is there: a bit of their line is another."""
-    hint = "restore the file from a copy, if there is one; what counts as not stored, the same commands make again"
+    """Report runs that no query for runs finds because a value in their row is damaged."""
+    hint = "restore the file from a copy, if there is one; otherwise the same commands make the run again"
     for query, what in LOST.items():
         for (run_id,) in connection.execute(query):
             damage.tell(f"run {damage.shown(run_id)} in {file} left out: {what}\nhint: {hint}")
 
 
 class Params(Mapping[str, str]):
-    """A run's params, read when one is first asked for: most tables need none of them, and there are 90 a run."""
+    """A run's params, read on first use: there are 90 per run, and most tables need none."""
 
     def __init__(self, shelf: "_Shelf", run_id: str):
         self._shelf = shelf
@@ -139,7 +139,7 @@ class Params(Mapping[str, str]):
 
 
 class _Shelf:
-    """The params of the runs that were read together, some at a time, each compared with its hash."""
+    """The params of runs that were read together, loaded `AT_ONCE` runs at a time and compared with their hashes."""
 
     def __init__(self, file: Path, tags: Mapping[str, Mapping[str, str]]):
         self._file = file
@@ -150,7 +150,7 @@ class _Shelf:
         self._wrong: dict[str, str] = {}
 
     def params(self, run_id: str) -> dict[str, str]:
-        """Those of one run.
+        """The params of one run.
 
         Raises:
             Damaged: they are not what was stored.
@@ -171,7 +171,7 @@ class _Shelf:
 
 
 def _legible(content: bytes) -> str:
-    """Text, whatever bytes there are."""
+    """Decode UTF-8, with other bytes escaped."""
     return content.decode("utf-8", "backslashreplace")
 
 

@@ -1,15 +1,15 @@
-"""One run as every reader of stored runs gives it."""
+"""`StoredRun`: one stored run, as every reader returns it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-FINISHED = "FINISHED"  # how a run ended that a table may take
-LONGEST_SEED = 18  # digits: what a 64-bit number holds, and far less than Python refuses to read
+FINISHED = "FINISHED"  # status of the runs that tables take
+LONGEST_SEED = 18  # digits: they fit into 64 bits, and Python parses them
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """One run as it is stored. Times are milliseconds since 1970; `ended` is 0 where it never ended."""
+    """One stored run. Times are milliseconds since 1970; `ended` is 0 if it has not ended."""
 
     run_id: str
     status: str
@@ -19,7 +19,7 @@ class StoredRun:
     tags: dict[str, str] = field(repr=False, compare=False)
     params: Mapping[str, str] = field(repr=False, compare=False)
     metrics: dict[str, float] = field(repr=False, compare=False)
-    verified: bool = field(default=True, repr=False, compare=False)  # False of one that carries no hashes
+    verified: bool = field(default=True, repr=False, compare=False)  # False for a run without hashes
 
     @property
     def row(self) -> str:
@@ -28,18 +28,18 @@ class StoredRun:
 
     @property
     def seed(self) -> int:
-        """The seed, -1 where the tag is no number."""
+        """The seed; -1 if the tag is not a number."""
         text = self.tags.get("seed", "")
         return int(text) if text.isdecimal() and len(text) <= LONGEST_SEED else -1
 
     @property
     def overrides(self) -> str:
-        """Further keys that were given, as one text; empty where there are none."""
+        """Other keys that were given, as one text; empty without any."""
         return self.tags.get("overrides", "")
 
     @property
     def spec_hash(self) -> str:
-        """What the row was when this was run."""
+        """The spec hash of the row as it was run."""
         return self.tags.get("spec_hash", "")
 
     @property
@@ -49,10 +49,10 @@ class StoredRun:
 
     @property
     def job(self) -> tuple[str, int]:
-        """What was run: (spec hash, seed). Runs of the same job repeat each other."""
+        """The job: (spec hash, seed). Runs of the same job repeat each other."""
         return self.spec_hash, self.seed
 
 
 def newest_first(runs: Iterable[StoredRun]) -> list[StoredRun]:
-    """By their ends, then their beginnings; ids settle what is left, so that the order given changes nothing."""
+    """Sort runs by end, then start, then id, so that the given order does not matter."""
     return sorted(runs, key=lambda run: (run.ended, run.started, run.run_id), reverse=True)

@@ -1,7 +1,7 @@
-"""Writes to one run in MLflow: metrics, params, tags, files.
+"""Writing to one run in MLflow: metrics, params, tags, files.
 
-Metrics are buffered and sent in batches, so that nothing here takes time inside a timed step. What MLflow would change
-on the way in never reaches it: NaN and infinity become a tag, a param that it would cut is replaced by its hash.
+Metrics are buffered and sent in batches, so that nothing here takes time inside a timed step. MLflow never receives a
+value that it would change: NaN and infinity become a tag, and a param that it would cut is replaced by its hash.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("FINISHED", "FAILED", "KILLED")
 
-# What MLflow takes in one request, and at most in one value: more is refused by a server, and cut without an error.
+# Limits of MLflow for one request and for one value: a server refuses more, or silently cuts it.
 METRICS_A_BATCH = 1000
 PARAMS_A_BATCH = 100
 LONGEST_PARAM = 6000
@@ -51,27 +51,27 @@ class RunWriter:
         new: bool = False,
         ended: bool = False,
     ):
-        """`digests` is the tag that says what the run's files are so far, `ended` whether it is finished already."""
+        """`digests` is the tag with the hashes of the run's files so far; `ended`: the run is finished already."""
         self.run_id = run_id
         self._new = new
         self._ended = ended
         self._digests = _read_digests(digests) or Digests()
-        self._steps: dict[str, set[int]] = {}  # by metric, those that `send_once` knows to be stored
+        self._steps: dict[str, set[int]] = {}  # by metric, steps that `send_once` knows to be stored
         self._store = store
         self._client = client
         self._buffer: list[tuple[str, float, int, int]] = []  # metric, value, milliseconds, step
-        self._nonfinite = dict.fromkeys(nonfinite)  # marks, in the order they came
+        self._nonfinite = dict.fromkeys(nonfinite)  # marks, in order of arrival
         self._nonfinite_sent = len(self._nonfinite)
 
     def buffer(self, metric: str, value: float, step: int = 0) -> None:
-        """Keep one number for the next `flush`; one that is not finite becomes `metric@step` in the tag `nonfinite`."""
+        """Buffer one number for the next `flush`; NaN or infinity becomes `metric@step` in the tag `nonfinite`."""
         if math.isfinite(value):
             self._buffer.append((metric, float(value), int(time.time() * 1000), step))
         else:
             self._nonfinite[f"{metric}@{step}"] = None
 
     def flush(self) -> None:
-        """Send what is buffered. What could not be sent stays buffered.
+        """Send the buffered metrics; those that could not be sent stay buffered.
 
         Raises:
             StoreError: the store cannot be used.
@@ -87,10 +87,10 @@ class RunWriter:
             self._nonfinite_sent = len(self._nonfinite)
 
     def send_once(self, metrics: Mapping[str, Sequence[float]]) -> None:
-        """Send values of steps 0, 1, ... that the store does not have: each is stored once, whatever was cut off.
+        """Send the values of steps 0, 1, ... that are not stored yet: each is stored once, despite interruptions.
 
         Raises:
-            StoreError: the store cannot be used; what it got of them is asked for at the next call.
+            StoreError: the store cannot be used; the next call asks which values it has received.
         """
         try:
             for metric, values in metrics.items():
@@ -111,14 +111,14 @@ class RunWriter:
         return {one.step for one in self._call(lambda: self._client.get_metric_history(self.run_id, metric))}
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Send these and what is buffered, now."""
+        """Send these metrics and the buffered ones now."""
         with self._recorded(metrics=metrics):
             for metric, value in metrics.items():
                 self.buffer(metric, value)
             self.flush()
 
     def log_params(self, params: Mapping[str, str]) -> None:
-        """Send params; a value that MLflow would cut is stored as its hash: the whole is in the spec's file."""
+        """Send params; a value that MLflow would cut is replaced by its hash, and is complete in the spec's file."""
         from mlflow.entities import Param
 
         entries = [Param(name, whole_or_hash(value, LONGEST_PARAM)) for name, value in params.items()]
@@ -136,7 +136,7 @@ class RunWriter:
     def log_artifacts(self, folder: Path, paths: Iterable[str] | None = None) -> None:
         """Store files of a folder, by default all, under their paths in that folder.
 
-        One by one: MLflow's own walk passes over a folder that it cannot list, without a word.
+        One by one: MLflow's own walk silently skips a folder that it cannot list.
         """
         if paths is None:
             paths = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
@@ -148,7 +148,7 @@ class RunWriter:
                 self._call(lambda file=folder / path, to=parent: repository.log_artifact(str(file), to))  # type: ignore[misc]
 
     def log_file(self, file: Path, folder: str = "") -> None:
-        """Store one file, in a folder of the run's artifacts where one is named."""
+        """Store one file, in the named folder of the run's artifacts."""
         with self._recorded(files={f"{folder}/{file.name}".lstrip("/"): file_hash(file)}):
             self._call(lambda: self._files().log_artifact(str(file), folder or None))
 
@@ -157,11 +157,11 @@ class RunWriter:
         self._call(lambda: self._client.set_tag(self.run_id, name, whole_or_hash(value, LONGEST_TAG)))
 
     def mark_running(self) -> None:
-        """Show the run as running again."""
+        """Set the status back to RUNNING."""
         self._call(lambda: self._client.update_run(self.run_id, status="RUNNING"))
 
     def finish(self, status: str) -> None:
-        """Send what is buffered and end the run: FINISHED, FAILED or KILLED.
+        """Send buffered metrics and end the run as FINISHED, FAILED or KILLED.
 
         Raises:
             StoreError: the store cannot be used; the run is still RUNNING in it.
@@ -176,7 +176,7 @@ class RunWriter:
         self._call(lambda: self._client.set_terminated(self.run_id, status, end))
 
     def end_unfinished(self, status: str) -> None:
-        """End the run as FAILED or KILLED, unless it is finished by now: what went wrong then came after it.
+        """End the run as FAILED or KILLED, unless it has finished: then the error came after it.
 
         Raises:
             StoreError: the store cannot be used.
@@ -185,7 +185,7 @@ class RunWriter:
             self.finish(status)
 
     def _seal(self, run: "Run", end: int) -> None:
-        """Say what the run is, as it stands in the store: from here on it is compared with that."""
+        """Record the hashes of the run as it is in the store; readers compare it with them."""
         digests = self._digests
         digests.metrics = [metrics_digest(run.data.metrics)]
         digests.tags, digests.params = [tags_hash(run.data.tags)], [params_hash(run.data.params)]
@@ -196,10 +196,10 @@ class RunWriter:
     def _recorded(
         self, *, files: Mapping[str, str] = MappingProxyType({}), metrics: Mapping[str, float] = MappingProxyType({})
     ) -> Iterator[None]:
-        """Around a write: what is written is among the run's hashes.
+        """Context for a write whose content is added to the run's hashes.
 
-        Those of a run that has ended stand in the store. What is new is announced there before it is written, one
-        process at a time, and counts alone afterwards. A run without hashes gets none, nor one that is damaged.
+        The hashes of a run that has ended are in the store. New ones are announced there before the write, one process
+        at a time, and replace the old ones after it. A run without hashes, or a damaged one, gets none.
         """
         if not self._ended:
             self._digests.files |= {path: [digest] for path, digest in files.items()}
@@ -230,7 +230,7 @@ class RunWriter:
         self._call(lambda: self._client.log_batch(self.run_id, tags=tags))
 
     def _end_time(self, experiment: str) -> int:
-        """Milliseconds since 1970, but later than of any finished run: the newest is last, whatever the clock did."""
+        """Milliseconds since 1970, later than any finished run, so that a clock set back does not change the order."""
         last = self._call(
             lambda: self._client.search_runs(
                 [experiment], "attributes.status = 'FINISHED'", max_results=1, order_by=["attributes.end_time DESC"]
@@ -239,7 +239,7 @@ class RunWriter:
         return max([int(time.time() * 1000), *((run.info.end_time or 0) + 1 for run in last)])
 
     def _files(self) -> "ArtifactRepository":
-        """The run's files: of a sqlite store beside it, wherever it was when the run began."""
+        """The repository of the run's files; for a sqlite store beside it, wherever it was when the run started."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         uri = self._client.get_run(self.run_id).info.artifact_uri
@@ -252,7 +252,7 @@ class RunWriter:
 
 
 def flatten(tree: Mapping[str, Any]) -> dict[str, str]:
-    """A nested spec as dotted keys; strings as they are, other values as JSON (`true`, `null`, `0.1`, `["m3w"]`)."""
+    """A nested spec as dotted keys; strings unchanged, other values as JSON (`true`, `null`, `0.1`, `["m3w"]`)."""
 
     def leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
         for key, value in node.items():
@@ -265,14 +265,14 @@ def flatten(tree: Mapping[str, Any]) -> dict[str, str]:
 
 
 def spec_text(tree: Mapping[str, Any]) -> str:
-    """A resolved spec as it is stored."""
+    """A resolved spec as YAML, as it is stored."""
     import yaml
 
     return yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True)
 
 
 def _read_digests(text: str | None) -> Digests | None:
-    """Those of a run; None where it has none, or they are damaged."""
+    """Parse a run's hashes; None if it has none, or they are damaged."""
     try:
         return None if text is None else Digests.read(text)
     except (ValueError, TypeError):
@@ -280,14 +280,14 @@ def _read_digests(text: str | None) -> Digests | None:
 
 
 def whole_or_hash(value: str, longest: int) -> str:
-    """The value, or where MLflow would cut it without an error, its length and hash."""
+    """The value, or its length and hash if MLflow would cut it silently."""
     if len(value) <= longest:
         return value
     return f"sha256:{hashlib.sha256(value.encode()).hexdigest()} of {len(value)} characters, whole in {SPEC_FILE}"
 
 
 def _listed(marks: list[str]) -> str:
-    """As many as a tag holds, then how many more."""
+    """As many marks as a tag can hold, then the number of further ones."""
     text = " ".join(marks)
     if len(text) <= LONGEST_TAG:
         return text

@@ -32,7 +32,7 @@ COMMANDS = (
 )
 FLIPS = 24  # of the sqlite file, where something stands in it
 SEED = 20_261_128
-NAMES_DAMAGE = ("left out", "cannot be used", "cannot be read", "not what was stored", "counts as not there")
+NAMES_DAMAGE = ("left out", "cannot be used", "cannot be read", "not what was stored", "counts as missing")
 
 
 def called(command: Callable[[list[str]], int], arguments: Sequence[str]) -> tuple[int, str, str]:

@@ -101,7 +101,7 @@ REFUSED = {
     "another type": ("fresh", {SETTINGS: "niceness: high\n"}, ["`executor.fresh.niceness` is `high`; allowed: whole"]),
     "not allowed": ("fresh", {SETTINGS: "niceness: -1\n"}, ["`executor.fresh.niceness` is `-1`; allowed: whole num"]),
     "no value": ("fresh", {SETTINGS: "# nothing\n"}, ["`executor.fresh.niceness` has no value", "write it in "]),
-    "no YAML": ("fresh", {SETTINGS: "- 10\n"}, [f"{SETTINGS}, line 1: it is no YAML"]),
+    "no YAML": ("fresh", {SETTINGS: "- 10\n"}, [f"{SETTINGS}, line 1: it is not YAML"]),
     "a taken name": (
         "fresh",
         {MODULE: EXAMPLE[MODULE].replace('"fresh", config', '"local", config')},
@@ -145,7 +145,7 @@ def test_a_module_that_is_not_named_is_not_there(at_home, capsys):
     """Its YAML alone makes no executor, and the hint says what is missing; settings that are needed must be there."""
     assert main(run, ["--executor", "fresh", "--config-dir", "my_conf", *QUICK]) == 2
     assert (
-        "`--executor` is `fresh`; allowed: in_process, local\nhint: its settings are there" in capsys.readouterr().err
+        "`--executor` is `fresh`; allowed: in_process, local\nhint: its settings were found" in capsys.readouterr().err
     )
     assert main(run, ["--executor", "fresh", "components=[my.module]", *QUICK]) == 2
     err = capsys.readouterr().err

@@ -1,1 +1,1 @@
-"""Where jobs run: one file an executor."""
+"""Built-in executors, one file each; every file here is imported to find them."""

@@ -1,4 +1,4 @@
-"""Jobs of this process, one after the other."""
+"""The executor `in_process`: jobs run one after the other in the process of the command."""
 
 from experiments.common.interrupt import How
 from experiments.jobs.attempt import Outcome, guarded
@@ -8,7 +8,7 @@ from experiments.jobs.job import Job
 
 @register_executor("in_process")
 class InProcess(Executor):
-    """One job after the other, in the process of the command: what a job prints goes where it always goes."""
+    """Jobs run one after the other in the process of the command."""
 
     apart = False
 
@@ -20,19 +20,19 @@ class InProcess(Executor):
         self._stopped = False
 
     def start(self, job: Job) -> None:
-        """Note the job; it runs in `wait`."""
+        """Remember the job; it runs in `wait`."""
         self._job = job
 
     def wait(self, timeout_s: float | None = None) -> list[Event]:
-        """Run what was started, to its end."""
+        """Run the started job to its end."""
         if self._job is None:
             return []
         job, self._job = self._job, None
         return [Ended(job, Outcome("stopped") if self._stopped else guarded(self._run, job))]
 
     def stop(self, how: How) -> None:
-        """What was started does not run any more; a job under way has taken the Ctrl-C itself."""
+        """Do not run a job that was started; a running job has received the Ctrl-C itself."""
         self._stopped = True
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""

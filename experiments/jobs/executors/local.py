@@ -1,8 +1,8 @@
-"""Jobs of this machine: processes of one thread each, which take a job whenever they are free.
+"""The executor `local`: worker processes of this machine, with one thread each.
 
-Two processes of one thread do 1.8 times the work of one process with two. They are forked from a server that has
-imported what a job needs, and stay for the next job, so that a job starts in no time. What they print comes back
-through a pipe each.
+Two processes of one thread do 1.8 times the work of one process with two. Workers are forked from a server that has
+already imported what a job needs, and are reused, so that jobs start at once. The output of each comes back through a
+pipe.
 """
 
 import io
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 PRELOADED = ["experiments.jobs.preload"]
 READ_AT_ONCE = 65536
-LONGEST_NAME = 103  # bytes of a socket's name: 107 on Linux, 103 on macOS
-LONGEST_IN_IT = len("/pymp-12345678/listener-12345678")  # as `multiprocessing` names a folder and a socket
+LONGEST_NAME = 103  # bytes in the name of a socket: 107 on Linux, 103 on macOS
+LONGEST_IN_IT = len("/pymp-12345678/listener-12345678")  # how `multiprocessing` names a folder and a socket in it
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 @register_executor("local")
 class Local(Executor):
-    """Worker processes of this machine, of one thread each; one that is gone is replaced when it is needed."""
+    """Jobs run in worker processes of this machine, with one thread each."""
 
     def __init__(self, settings: NoSettings, *, slots: int, run: Run):
         self.slots = slots
@@ -46,17 +46,17 @@ class Local(Executor):
 
     @classmethod
     def warm_up(cls) -> None:
-        """Start importing what workers need while this process goes on, where there are cores for it."""
+        """Start the server, which imports what workers need while this process goes on, if there is a core for it."""
         from multiprocessing import forkserver
 
-        with suppress(OSError):  # no folder for its socket: whoever needs a worker is told
+        with suppress(OSError):  # no folder for its socket: starting a worker will say so
             _context()
             if usable_cores() > 1:
-                with held_back():  # the server does nothing when asked to stop: it ends with this process
+                with held_back():  # the server ignores signals: it ends with this process
                     forkserver.ensure_running()
 
     def start(self, job: Job) -> None:
-        """Hand the job to a free worker, or to a new one."""
+        """Give the job to a free worker, or to a new one."""
         free = next((worker for worker in self._workers if worker.job is None), None)
         if free is None:
             assert len(self._workers) < self.slots, "no more than `slots` jobs at once"
@@ -65,7 +65,7 @@ class Local(Executor):
         free.start(job)
 
     def wait(self, timeout_s: float | None = None) -> list[Event]:
-        """Lines and ends, as they come."""
+        """Lines and ends of jobs, as they come; a worker that is gone is removed, and replaced when needed."""
         busy = [worker for worker in self._workers if worker.job]
         sources: list[Connection | int] = [worker.connection for worker in busy]
         ready = set(wait([*sources, *(worker.printed for worker in busy if worker.prints)], timeout_s))
@@ -78,20 +78,20 @@ class Local(Executor):
         return events
 
     def stop(self, how: How) -> None:
-        """Ask for a checkpoint; told again, the job ends at once."""
+        """Ask all running jobs to stop."""
         for worker in self._workers:
             if worker.job:
                 worker.interrupt(how)
 
     def close(self) -> None:
-        """Let the workers end."""
+        """Let all workers end."""
         for worker in self._workers:
             worker.close()
         self._workers.clear()
 
 
 class _Worker:
-    """One process, the connection to it, what it prints, and the job it is on."""
+    """A worker process, the connection to it, its output, and the job it is running."""
 
     def __init__(self, run: Run) -> None:
         context = _context()
@@ -107,17 +107,17 @@ class _Worker:
         self.job: Job | None = None
         self.gone = False
         self.prints = True
-        self._asked = False  # to stop
-        self._unfinished = b""  # a line of which the end has not come yet
+        self._asked = False  # whether it was asked to stop
+        self._unfinished = b""  # a line whose end has not come yet
 
     def start(self, job: Job) -> None:
-        """Hand over a job."""
+        """Send a job to the process."""
         self.job, self._asked = job, False
-        with suppress(BrokenPipeError):  # it is gone: the next `events` tell
+        with suppress(BrokenPipeError):  # it is gone, and the next `events` says so
             self.connection.send(job)
 
     def events(self, *, ended: bool) -> list[Event]:
-        """Lines that have come, then the end if it has."""
+        """The lines that have arrived, then the end if `ended`."""
         assert self.job is not None
         job = self.job
         outcome = self._outcome() if ended else None
@@ -128,7 +128,7 @@ class _Worker:
         return events
 
     def interrupt(self, how: How) -> None:
-        """Ask it to stop."""
+        """Ask the process to stop."""
         self._asked = True
         if self.process.pid is not None and self.process.is_alive():
             ask(self.process.pid, how)
@@ -140,7 +140,7 @@ class _Worker:
         os.close(self.printed)
 
     def _outcome(self) -> Outcome:
-        """What came of the job; a process that is gone has lost it, or goes because it alone was told to stop."""
+        """The outcome of the job: lost if the process is gone, or if somebody stopped this process alone."""
         try:
             outcome = _receive(self.connection)
             if outcome.kind == "stopped" and not self._asked:
@@ -167,7 +167,7 @@ class _Worker:
 
 
 class _File:
-    """A file descriptor that goes to another process."""
+    """A file descriptor that can be pickled for a child process."""
 
     def __init__(self, descriptor: int):
         self.descriptor = descriptor
@@ -190,22 +190,22 @@ def _context() -> ForkServerContext:
 
 
 def _shorten_sockets() -> None:
-    """Put the folder of this process's sockets elsewhere where `TMPDIR` is too long for the name of a socket."""
+    """Create the folder of this process's sockets elsewhere if `TMPDIR` is too long for the name of a socket."""
     said = tempfile.gettempdir()
     if len(os.fsencode(said)) + LONGEST_IN_IT <= LONGEST_NAME:
         return
     tempfile.tempdir = next((folder for folder in SHORT_FOLDERS if os.access(folder, os.W_OK | os.X_OK)), said)
     try:
-        get_temp_dir()  # made once a process, and removed at its end
+        get_temp_dir()  # created once per process, and removed at its end
     finally:
         tempfile.tempdir = said
 
 
 def _work(connection: Connection, output: int, environment: dict[str, str], run: Run) -> None:
-    """A worker: take jobs until there are none."""
-    os.environ.clear()  # the server's is that of the moment when it was started
+    """Main function of a worker: run jobs until the connection closes."""
+    os.environ.clear()  # the server has the environment of the moment it was started
     os.environ.update(environment)
-    # A terminal sends Ctrl-C to the whole group: out of it, so that the parent alone decides, and asks once.
+    # A terminal sends Ctrl-C to the whole process group: leave it, so that only the parent asks, and only once.
     os.setsid()
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -234,12 +234,12 @@ def _receive(connection: Connection) -> Outcome:
         return replace(outcome, error=connection.recv())
     except (EOFError, ConnectionError):
         raise
-    except Exception:  # its class is not known here
+    except Exception:  # its class cannot be imported here
         return outcome
 
 
 def lines_to(descriptor: int) -> io.TextIOWrapper:
-    """A text file for lines. Those that nobody reads any more are lost, and stop nothing: a job saves itself first."""
+    """A line-buffered text file. Lines that nobody reads are dropped, so that a job can still save a checkpoint."""
     raw = io.BufferedWriter(_Unheard(descriptor, "w", closefd=False))
     return io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", line_buffering=True)
 
@@ -261,7 +261,7 @@ def _with_components(run: Run, job: Job) -> Outcome:
 
 
 def _end_with_parent() -> None:
-    """Stop as with Ctrl-C when the process that gives out jobs is gone."""
+    """Stop as after Ctrl-C when the parent process is gone."""
     parent = parent_process()
     assert parent is not None
     parent.join()

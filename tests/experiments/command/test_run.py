@@ -49,7 +49,7 @@ def test_other_shots_evaluate_the_stored_weights(store_file, capsys):
     capsys.readouterr()
     assert run_here(*command, "eval.shots=0") == 0
     err = capsys.readouterr().err
-    assert "trained the same, its weights are evaluated" in err
+    assert "trained the same, so its weights are evaluated" in err
     assert "step" not in err
     none, four = reader.runs()
     assert none.tags["spec_hash"] != four.tags["spec_hash"]
@@ -282,7 +282,7 @@ def test_a_command_that_waits_for_a_job_stops_too(store_file, monkeypatch, capsy
     sender.start()
     assert run_here("compare=false", *QUICK) == 143
     sender.join()
-    assert capsys.readouterr().err.endswith("baseline seed 0 waits: another process is on it\nstopped\n")
+    assert capsys.readouterr().err.endswith("baseline seed 0 waits: another process is running it\nstopped\n")
     assert left_by(store_file) == ([], [])
 
 

@@ -76,6 +76,19 @@ def test_how_it_ended_is_kept(state, store_file):
     assert list((store_file.parent / "work" / "leases").iterdir()) == []
 
 
+def test_what_a_killed_process_left_of_a_lease_is_removed(store_file):
+    """Both files, or the lock alone: the note of a job that is done goes first."""
+    folder = store_file.parent / "work" / "leases"
+    for note_is_left in (True, False):
+        with lease.hold(KEY) as held:
+            held.end("failed")
+        if not note_is_left:
+            note_file(store_file).unlink()
+        assert list(folder.glob("*.lock"))
+        lease.forget(KEY)
+        assert list(folder.iterdir()) == []
+
+
 def test_the_heart_beats(store_file, monkeypatch):
     """The note is renewed while the lease is held."""
     monkeypatch.setattr(lease, "HEARTBEAT_S", 0.02)
