@@ -120,7 +120,8 @@ def _import_components(overrides: Sequence[str]) -> bool:
 
     problems: list[Problem] = []
     for override in parse(typed[:1], sweeps=False, keys=(), problems=problems):
-        import_components([str(module) for module in override.values[0]], problems)
+        modules = override.values[0] if isinstance(override.values[0], list) else override.values
+        import_components([str(module) for module in modules], problems)
     for problem in problems:
         print(visible_lines(str(problem)), file=sys.stderr)
     return True

@@ -74,7 +74,7 @@ def _under_lease(job: Job, left_by: lease.Note | None) -> Outcome:
     if not job.afresh and _is_stored(job):
         return Outcome("done", "another process has finished it")
     if left_by is not None and left_by.state == "running":
-        print(f"{job.title}: the process that ran it is gone; it goes on from what that one left", file=sys.stderr)
+        print(f"{job.title}: the process that ran it is gone; the job continues from what it left", file=sys.stderr)
     with job.site.beside_others():
         run_job(job)
     return Outcome("done")

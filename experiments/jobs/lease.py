@@ -49,7 +49,7 @@ class Note:
         """The note in words."""
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.since))
         states = {"running": "is running it", "stopped": "was stopped", "failed": f"failed ({self.reason})"}
-        return f"process {self.pid} on {self.host}, begun {since}, {states.get(self.state, 'was lost')}"
+        return f"process {self.pid} on {self.host}, started {since}, {states.get(self.state, 'was lost')}"
 
 
 class Lease:

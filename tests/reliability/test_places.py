@@ -103,7 +103,7 @@ def test_what_mlflow_keeps_elsewhere_stays_there(store_file: Path, tmp_path: Pat
 @pytest.mark.parametrize("run_id", ["../../outside", "..", "", "a/b"])
 def test_a_stored_name_of_a_run_is_no_path(run_id: str, store_file: Path) -> None:
     """A sqlite file from elsewhere leads to no folder but those beside it."""
-    with pytest.raises(ValueError, match="no run's id"):
+    with pytest.raises(ValueError, match="not the id of a run"):
         locate.locate().places.artifacts_of(run_id)
 
 

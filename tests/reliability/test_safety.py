@@ -88,7 +88,7 @@ def test_a_servers_word_for_a_run_is_no_path(run_id: str, tmp_path: Path, monkey
     """It is refused before anything is made or asked for."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setenv(URI_VARIABLE, "http://127.0.0.1:9")
-    with pytest.raises(ValueError, match="no run's id"):
+    with pytest.raises(ValueError, match="not the id of a run"):
         reader.artifact(a_run(run_id, "mlflow-artifacts:/1"), "spec.yaml")
     assert list(tmp_path.iterdir()) == []
 

@@ -86,9 +86,10 @@ def test_help_lists_it(command, at_home, capsys):
         assert "fresh" not in "".join(listed)
         assert main(command, ["--help", *words]) == 0
         assert re.search(r"^  fresh +A new process of low priority for every job\.$", capsys.readouterr().out, re.M)
-    assert main(command, ["--help", "components=[my.modul]"]) == 0
-    printed = capsys.readouterr()
-    assert "  local " in printed.out and "`components` is `my.modul`" in printed.err
+    for typed in ("[my.modul]", "my.modul"):
+        assert main(command, ["--help", f"components={typed}"]) == 0
+        printed = capsys.readouterr()
+        assert "  local " in printed.out and "`components` is `my.modul`" in printed.err
 
 
 REFUSED = {

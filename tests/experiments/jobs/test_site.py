@@ -38,6 +38,10 @@ def elsewhere(tmp_path, monkeypatch):
         def site(cls, settings):
             return site
 
+    def of_this_machine(_):
+        raise AssertionError("the work folder of this machine was asked for")
+
+    monkeypatch.setattr(Site, "work", property(of_this_machine))
     EXECUTORS.names()
     monkeypatch.setattr(EXECUTORS, "_entries", {**EXECUTORS._entries, "elsewhere": Registered(There, NoSettings)})
     return site
