@@ -1,6 +1,5 @@
 """One attempt at a job under its lease, and its outcome."""
 
-import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from experiments.jobs import lease
 from experiments.jobs.job import Job
 from experiments.jobs.run import run_job
 from experiments.store import reader
+from experiments.store.error import StoreError
 from experiments.store.lifecycle import make_store
 
 # done: the run is stored. failed: the job raised an error. stopped: on request, after a checkpoint. lost: its process
@@ -27,12 +27,15 @@ class Outcome:
     error: Exception | None = None
 
     def portable(self) -> "Outcome":
-        """A copy that another process can read: without the error if it cannot be pickled and read back."""
-        try:
-            pickle.loads(pickle.dumps(self.error))
-        except Exception:  # it holds a lock, or its class takes other arguments
-            return replace(self, error=None)
-        return self
+        """A copy that another process can read: with its error only if that is one the scheduler acts on.
+
+        Another error may hold a lock, or be of a class that is not known there; its words are in `reason`.
+        """
+        error = self.error
+        ours = type(error).__module__.split(".")[0] in ("builtins", "experiments", "flamingo_core")
+        plain = error is not None and all(isinstance(one, str | bytes | int | float | None) for one in error.args)
+        acted_on = isinstance(error, StoreError | UserError | OSError | ArithmeticError)
+        return self if ours and plain and acted_on else replace(self, error=None)
 
 
 def attempt(job: Job) -> Outcome:

@@ -183,7 +183,7 @@ def open_finished(run_id: str) -> RunWriter:
     """
     writer = reopen_run(run_id)
     if writer is None:
-        raise StoreError(f"run {run_id} is no longer in the store", "start the command again: it makes a new run")
+        raise StoreError(f"run {run_id} is not in the store any more", "start the command again: it makes a new run")
     return writer
 
 

@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -142,7 +141,7 @@ class _Worker:
     def _outcome(self) -> Outcome:
         """The outcome of the job: lost if the process is gone, or if somebody stopped this process alone."""
         try:
-            outcome = _receive(self.connection)
+            outcome: Outcome = self.connection.recv()
             if outcome.kind == "stopped" and not self._asked:
                 self.gone = True
                 return Outcome("lost", "its process was told to stop")
@@ -218,24 +217,9 @@ def _work(connection: Connection, output: int, environment: dict[str, str], run:
             outcome = guarded(_with_components, run, job)
             forget()
             with StopRequest() as stop:
-                _send(connection, outcome)
+                connection.send(outcome.portable())
             if stop.requested:
                 return
-
-
-def _send(connection: Connection, outcome: Outcome) -> None:
-    connection.send(replace(outcome, error=None))
-    connection.send(outcome.portable().error)
-
-
-def _receive(connection: Connection) -> Outcome:
-    outcome: Outcome = connection.recv()
-    try:
-        return replace(outcome, error=connection.recv())
-    except (EOFError, ConnectionError):
-        raise
-    except Exception:  # its class cannot be imported here
-        return outcome
 
 
 def lines_to(descriptor: int) -> io.TextIOWrapper:

@@ -21,7 +21,7 @@ from experiments.jobs.choice import Choice, default_workers
 from experiments.jobs.executor import EXECUTORS, Ended, Event, Executor, Run, Said
 from experiments.jobs.job import Job
 from experiments.jobs.site import Site
-from experiments.store.error import URI_VARIABLE
+from experiments.store.error import URI_VARIABLE, StoreError
 from experiments.store.places import LOCKS_VARIABLE
 from tests.experiments.commands import tiny_spec
 
@@ -67,6 +67,10 @@ def fail(job: Job) -> Outcome:
 
 def fail_oddly(job: Job) -> Outcome:
     raise CannotTravel("no good either")
+
+
+def fail_in_the_store(job: Job) -> Outcome:
+    raise StoreError("the store is gone", "look elsewhere")
 
 
 def die(job: Job) -> Outcome:
@@ -271,6 +275,12 @@ class ExecutorContract:
         (ended,) = run_all(running(fail_oddly), jobs(1))
         assert ended.outcome.kind == "failed"
         assert "no good either" in ended.outcome.reason
+
+    def test_an_error_of_the_store_comes_back_whole(self, running):
+        """The scheduler ends the command with it: no other job would get around it."""
+        (ended,) = run_all(running(fail_in_the_store), jobs(1))
+        assert isinstance(ended.outcome.error, StoreError)
+        assert (ended.outcome.error.message, ended.outcome.error.hint) == ("the store is gone", "look elsewhere")
 
 
 class ApartContract(ExecutorContract):
