@@ -7,8 +7,8 @@ from experiments.analysis import Table
 from experiments.analysis.formats import figures as written
 from experiments.analysis.formats.figures import UNKNOWN, points, ratio, seconds
 from experiments.analysis.table import pairing
-from experiments.analysis.table.build import Part
 from experiments.analysis.table.load import UNREADABLE
+from experiments.analysis.table.plain_table import Part
 from experiments.analysis.table.row_view import RowView
 from experiments.common.plain_text import as_html as escape
 from experiments.published.table3 import BASELINE

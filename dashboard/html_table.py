@@ -10,8 +10,9 @@ from experiments.analysis.formats import figures as written
 from experiments.analysis.formats.figures import UNKNOWN, points
 from experiments.analysis.formats.strip import Limits, scale_of
 from experiments.analysis.formats.wording import own_caption
-from experiments.analysis.table import build, columns
+from experiments.analysis.table import columns
 from experiments.analysis.table.agreement import agreement_in_words
+from experiments.analysis.table.plain_table import PlainTable
 from experiments.analysis.table.row_view import RowView, ScoreView
 from experiments.common.plain_text import as_html as escape
 
@@ -23,12 +24,12 @@ Cell = tuple[str, str]  # a figure, and what stands small beside it or under it
 CHOSEN, COLUMN = ' aria-current="true"', ' scope="col"'
 
 
-def published_heads(table: build.PlainTable) -> list[Cell]:
+def published_heads(table: PlainTable) -> list[Cell]:
     """The columns of the paper's side."""
     return [("params", ""), ("step time", ""), *score_heads(table), ("Overall", ""), ("difference", "Overall")]
 
 
-def own_heads(table: build.PlainTable) -> list[Cell]:
+def own_heads(table: PlainTable) -> list[Cell]:
     """The columns of our side. The answer comes first: how much worse, how sure, and whether anything else changed."""
     return [
         ("difference", "Overall, 95%"),
@@ -42,7 +43,7 @@ def own_heads(table: build.PlainTable) -> list[Cell]:
     ]
 
 
-def score_heads(table: build.PlainTable) -> list[Cell]:
+def score_heads(table: PlainTable) -> list[Cell]:
     """The columns of scores, of both sides."""
     return [(one.label, one.measure) for one in columns.columns_of(table)]
 
@@ -77,7 +78,7 @@ def html_table(stored: Table, *, show: str, row: str = "", state: dict[str, str]
     )
 
 
-def caption(built: build.PlainTable, show: str, when: str) -> str:
+def caption(built: PlainTable, show: str, when: str) -> str:
     """The caption: how the figures were computed, where the published ones are from, when the store was written."""
     paper = f"Published: Table 3 of the Flamingo paper, one run a row; {shown_scores(show)}."
     if show == PUBLISHED:

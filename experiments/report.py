@@ -33,7 +33,7 @@ def report(argv: list[str]) -> int:
         return DONE
     from experiments.analysis import Table
     from experiments.analysis.table import pair_cache
-    from experiments.analysis.table.build import unverified_in_words
+    from experiments.analysis.table.method import unverified_in_words
     from experiments.command.out_file import check_out, write_out
     from experiments.store import reader
 

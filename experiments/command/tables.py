@@ -8,7 +8,7 @@ from experiments.published.table3 import BASELINE
 from experiments.store.locate import locate
 
 if TYPE_CHECKING:
-    from experiments.analysis.table.build import PlainTable
+    from experiments.analysis.table.plain_table import PlainTable
     from experiments.spec.spec import Spec
     from experiments.store.stored_run import StoredRun
 

@@ -7,7 +7,7 @@ from typing import Any
 from experiments.analysis import Table
 from experiments.analysis.formats import Format
 from experiments.analysis.formats.figures import same_digits
-from experiments.analysis.table.build import Part
+from experiments.analysis.table.plain_table import Part
 from experiments.analysis.table.row_view import RowView, ScoreView
 from experiments.analysis.table.step_times import StepTimes
 from experiments.common.plain_text import inert

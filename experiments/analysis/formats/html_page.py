@@ -10,7 +10,7 @@ from experiments.analysis.formats.strip import Limits, axis, scale_of, strip
 from experiments.analysis.formats.wording import PUBLISHED, own_caption
 from experiments.analysis.table import columns
 from experiments.analysis.table.agreement import agreement_in_words
-from experiments.analysis.table.build import PlainTable
+from experiments.analysis.table.plain_table import PlainTable
 from experiments.analysis.table.published_view import PublishedView
 from experiments.analysis.table.row_view import RowView, ScoreView
 from experiments.common.plain_json import dumps

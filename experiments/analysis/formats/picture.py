@@ -4,7 +4,7 @@ from experiments.analysis import Table
 from experiments.analysis.formats import Format, figures
 from experiments.analysis.formats.strip import AXIS_HEIGHT, HEIGHT, Limits, axis_marks, ground, in_words, mark, scale_of
 from experiments.analysis.formats.wording import seeds_in_words
-from experiments.analysis.table.build import unverified_in_words
+from experiments.analysis.table.method import unverified_in_words
 from experiments.analysis.table.row_view import RowView
 from experiments.common.plain_text import as_html as escape
 

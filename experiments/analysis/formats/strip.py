@@ -1,6 +1,6 @@
 """A strip of intervals as SVG: every row's on one scale, zero where the baseline is, in the colour of the text."""
 
-from experiments.analysis.table.build import PlainTable
+from experiments.analysis.table.plain_table import PlainTable
 from experiments.analysis.table.row_view import views
 
 WIDTH, HEIGHT, EDGE = 220, 18, 8  # pixels; the edge keeps marks whole

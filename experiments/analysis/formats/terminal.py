@@ -14,7 +14,8 @@ from experiments.analysis.formats import figures
 from experiments.analysis.formats.figures import UNKNOWN, count, points, seconds
 from experiments.analysis.formats.terminal_examples import predictions_block, relative
 from experiments.analysis.table import columns, pairing
-from experiments.analysis.table.build import PlainTable, left_out_in_words
+from experiments.analysis.table.method import left_out_in_words
+from experiments.analysis.table.plain_table import PlainTable
 from experiments.analysis.table.published_view import PublishedView, published_view
 from experiments.analysis.table.row_view import RowView, views
 from experiments.common.plain_text import visible

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from experiments.analysis.table.build import PlainTable
+from experiments.analysis.table.plain_table import PlainTable
 from experiments.analysis.table.row_view import views
 
 WORSE_OR_BETTER = (

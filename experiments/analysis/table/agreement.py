@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import correlation
 
-from experiments.analysis.table.build import PlainTable
+from experiments.analysis.table.plain_table import PlainTable
 from experiments.analysis.table.row_view import RowView, views
 from experiments.published import table3
 

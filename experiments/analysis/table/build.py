@@ -7,100 +7,25 @@ Over several seeds both are those of one model of all rows (`seeds`), with a ver
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from statistics import fmean, median
-from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
+from typing import TYPE_CHECKING, Protocol
 
 from experiments.analysis.model import bootstrap
-from experiments.analysis.table import families, pair_cache, seed_warnings
-from experiments.analysis.table.columns import (
-    PlainColumn,
-    columns_of_runs,
-    plain,
-    published_columns,
-    uncounted_in_words,
-)
+from experiments.analysis.table import families, pair_cache
+from experiments.analysis.table.columns import columns_of_runs, plain, published_columns
+from experiments.analysis.table.method import method_in_words
+from experiments.analysis.table.plain_table import LeftOut, Overall, Part, PlainTable, Row, Score
 from experiments.analysis.table.seeds import effects
-from experiments.analysis.table.select import OtherDesign, check_one_design_a_row, in_words
+from experiments.analysis.table.select import check_one_design_a_row
 from experiments.analysis.table.select import other_designs as count_designs
-from experiments.analysis.table.step_times import StepTimes, step_times
+from experiments.analysis.table.step_times import step_times
 from experiments.published import table3
 from experiments.published.table3 import BASELINE, HARMLESS_POINTS
-from experiments.store.columns import Column
 from experiments.store.commands import command, origin
 from experiments.store.names import OVERALL, blind
 from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
-    from experiments.analysis.table.seeds import Effect, EffectPart, Effects
-
-
-class Part(TypedDict):
-    """The language or vision part of a difference, with its interval over seeds."""
-
-    difference: float
-    low: float
-    high: float
-
-
-class Score(TypedDict):
-    """One score of a row, in points; `difference` is from the baseline, and the sum of its parts to the last bit."""
-
-    mean: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    blind: float | None
-    language: Part | None
-    vision: Part | None
-
-
-class Overall(Score):
-    """The Overall score of a row, and what its interval over seeds says."""
-
-    verdict: str | None
-    seeds_needed: int | None
-    borrowed_noise: NotRequired[
-        bool
-    ]  # of one run, in an interval over seeds that only other rows have: no verdict of its own
-
-
-class Row(StepTimes):
-    """One row of the table. What is not known is None."""
-
-    row: str
-    group: str
-    n: int
-    params_total: int | None
-    params_trainable: int | None
-    scores: dict[str, Score]
-    overall: Overall
-    family: str | None  # `published`, `own` or `combinations`
-    family_size: int | None  # rows that the interval over seeds holds for at once
-    certificate: str | None
-    run_ids: list[str]
-    missing: list[str]
-    published: dict[str, float | None]
-
-
-class LeftOut(TypedDict):
-    """Finished jobs of the scale that are not in the table."""
-
-    not_comparable: int  # with overrides, or of another baseline
-    other_designs: list[OtherDesign]  # under the name of a row that is of another spec
-
-
-class PlainTable(TypedDict):
-    """The whole table."""
-
-    scale: str
-    seeds: list[int]
-    baseline_hash: str | None
-    delta: float
-    detectable: float | None  # the Overall difference that the median row would have shown with 80% probability
-    left_out: LeftOut
-    method: str
-    unverified: int  # runs in it that carry no hashes, so that nobody can say whether they are what was stored
-    rows: list[Row]
-    columns: NotRequired[list[PlainColumn]]  # of scores, in order, where there are more than the published table's
+    from experiments.analysis.table.seeds import Effect, EffectPart
 
 
 class Evidence(Protocol):
@@ -174,31 +99,13 @@ def build(
         delta=delta,
         detectable=None if overall is None else overall.detectable,
         left_out=out,
-        method=_method(built, overall, out, unverified, delta, columns),
+        method=method_in_words(built, overall, out, unverified, delta, columns),
         unverified=unverified,
         rows=built,
     )
     if columns != published_columns():
         table["columns"] = plain(columns)
     return table
-
-
-def left_out_in_words(left_out: LeftOut) -> str:
-    """`left out: ...` as it stands in a caption; nothing where nothing was."""
-    number = left_out["not_comparable"]
-    words = [f"{number} finished runs with overrides or of another baseline"] if number else []
-    words += in_words(left_out["other_designs"])
-    return f"left out: {', '.join(words)}" if words else ""
-
-
-def is_over_examples(overall: Overall) -> bool:
-    """Whether a row's interval is over the examples of one training run, not over seeds."""
-    return overall["low"] is not None and overall["verdict"] is None and not overall.get("borrowed_noise")
-
-
-def unverified_in_words(number: int) -> str:
-    """The sentence about runs that carry no hashes."""
-    return f"{number} run{'s' if number > 1 else ''} stored before digests existed: not verified" if number else ""
 
 
 def published_figures(name: str, metrics: Sequence[str] = table3.COLUMNS) -> dict[str, float | None]:
@@ -294,47 +201,3 @@ def _certificate(compared: Sequence[str | None]) -> str | None:
 
 def _part(part: "EffectPart | None") -> Part | None:
     return None if part is None else Part(difference=part.difference, low=part.low, high=part.high)
-
-
-def _timings_in_words(rows: Sequence[Row]) -> str:
-    """How many timings ratios are of, where not every run was timed; nothing where all were, or none."""
-    timed = [row for row in rows if row["row"] != BASELINE and row["num_timed"]]
-    fewer = [row for row in timed if row["num_timed"] < row["n"]]
-    if fewer == timed and len({row["num_timed"] for row in timed}) == 1:
-        return f"step time ratios: {timed[0]['num_timed']} timings a row"
-    listed = ", ".join(f"{row['row']} {row['num_timed']} of {row['n']}" for row in fewer)
-    return f"step time ratios of fewer timings than runs: {listed}" if fewer else ""
-
-
-def _method(
-    rows: Sequence[Row],
-    overall: "Effects | None",
-    left_out: LeftOut,
-    unverified: int,
-    delta: float,
-    columns: Sequence[Column],
-) -> str:
-    parts = [*filter(None, ("difference: row - baseline, paired by seed", uncounted_in_words(columns)))]
-    if overall is not None:
-        sizes = [families.in_words(family.name, family.size) for family in overall.families]
-        several = ", each family by itself" if len(sizes) > 1 else ""
-        parts.append(
-            f"95% intervals over seeds, simultaneous for {' and for '.join(sizes)} (one model: row + random seed, "
-            f"REML, Dunnett-type{several}); harmless: within {delta:g} Overall points"
-        )
-        if overall.detectable is not None:
-            among = f" among {families.in_words(overall.families[0].name, overall.families[0].size)}" * (len(sizes) > 1)
-            parts.append(
-                f"a difference of {overall.detectable:.1f} Overall would have been seen with 80% probability{among}"
-            )
-        if overall.own_variance:
-            parts.append(f"judged by their own, larger noise: {', '.join(overall.own_variance)}")
-        parts += seed_warnings.of_seeds(rows, overall)
-    if any(is_over_examples(row["overall"]) for row in rows):
-        of_which = "interval" if overall is None else "interval of rows whose family has one seed"
-        parts.append(f"{of_which}: {bootstrap.METHOD}")
-    if any(row["paired_baseline_step_time_s"] is not None for row in rows):
-        parts.append("step times: the row's / the baseline's in the same rounds")
-    said = _timings_in_words(rows), left_out_in_words(left_out), unverified_in_words(unverified)
-    parts += filter(None, said)
-    return "; ".join(parts)

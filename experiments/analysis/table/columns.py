@@ -9,7 +9,7 @@ from experiments.store.columns import Column, further_columns
 from experiments.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
-    from experiments.analysis.table.build import PlainTable
+    from experiments.analysis.table.plain_table import PlainTable
 
 
 class PlainColumn(TypedDict):

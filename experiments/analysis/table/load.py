@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from experiments.analysis.table import pair_cache
-from experiments.analysis.table.build import Evidence, PlainTable, build
+from experiments.analysis.table.build import Evidence, build
+from experiments.analysis.table.plain_table import PlainTable
 from experiments.analysis.table.published_view import published_score
 from experiments.analysis.table.select import select
 from experiments.published import table3

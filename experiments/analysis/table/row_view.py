@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.analysis.table import columns
-from experiments.analysis.table.build import Part, PlainTable, Row, Score, is_over_examples
+from experiments.analysis.table.plain_table import Part, PlainTable, Row, Score, is_over_examples
 from experiments.analysis.table.published_view import PublishedView, published_score, published_view
 from experiments.analysis.table.row_words import PAIRED, answer, label_of, over, setting_of
 from experiments.analysis.table.step_times import shown_step_time_s

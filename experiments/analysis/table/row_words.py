@@ -1,6 +1,6 @@
 """Words for a row: its setting, its label, the answer without a number."""
 
-from experiments.analysis.table.build import Overall, is_over_examples
+from experiments.analysis.table.plain_table import Overall, is_over_examples
 from experiments.published import table3
 from experiments.published.table3 import BASELINE
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.published.table3 import BASELINE, FEWEST_SEEDS
 
 if TYPE_CHECKING:
-    from experiments.analysis.table.build import Row
+    from experiments.analysis.table.plain_table import Row
     from experiments.analysis.table.seeds import Effects
 
 NOISY_BASELINE_ERROR = 11  # % of tables of three seeds whose baseline is three times noisier than the rows
