@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_written_to_costs_only_time(two_runs, monkeypatc
     def refuse(*_):
         raise PermissionError(13, "read-only")
 
-    monkeypatch.setattr(pair_cache, "write_whole", refuse)
+    monkeypatch.setattr("flamingo_core.whole_file.write_whole", refuse)
     assert of_row(a_table())["certificate"] == "equal"
     assert not file().exists()
 
