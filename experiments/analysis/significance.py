@@ -1,7 +1,7 @@
-"""Is this row worse than the baseline, and how sure: one model for the whole table, one verdict a row.
+"""Is a row worse than the baseline, and how sure can we be? One model for the whole table, one verdict for each row.
 
-score = row (fixed) + seed (random, REML) + residual; differences from the baseline have simultaneous intervals. The
-method, its assumptions and what it does in simulated tables stand in docs/statistics.md.
+The model is score = row (fixed) + seed (random, REML) + residual; differences from the baseline get simultaneous
+intervals. docs/statistics.md describes the method, its assumptions and its behaviour on simulated tables.
 """
 
 from collections.abc import Hashable
@@ -36,23 +36,27 @@ def compare(
     family: int | None = None,
     power: float | None = POWER,
 ) -> "pd.DataFrame":
-    """Compare every row with the baseline: columns `row, seed, score` in, a frame indexed by row in input order out.
+    """Compare every row with the baseline.
 
-    `n` is the row's number of seeds and `mean` the plain mean of its scores. `difference` is the model's estimate of
-    row minus baseline, `low` and `high` hold it for all rows at once with probability `confidence`, and `p` is adjusted
-    for all rows. `verdict` is `hurts` (high < 0), `helps` (low > 0), `harmless` (-delta <= low and high <= delta) or
-    `undecided`, in this order; where the row or the baseline has fewer than `FEWEST_SEEDS` seeds it is `undecided`,
-    whatever the interval. `seeds_needed` is given for undecided rows: the fewest seeds of the row, and as many of the
-    baseline unless it has more, at which it is decided with probability `power`, were the true difference the present
-    one and the true variances the present ones (`more_seeds`); null above 1,000, and everywhere where `power` is None.
-    `own_variance` says that the row is judged by its own variance instead of the table's.
+    Takes a frame with the columns `row, seed, score`; returns one indexed by row, in input order, with these columns:
 
-    `family` is how many rows the intervals and p hold for at once, where more belong to it than are given.
-    `paired=False` leaves out the seed effect and the check of variances: Dunnett's test, as `scipy.stats.dunnett`.
+    - `n`, `mean`: the row's number of seeds and the plain mean of its scores.
+    - `difference`: the model's estimate of row minus baseline. `low` and `high` are the ends of its interval, which
+      covers all rows at once with probability `confidence`; `p` is adjusted for all rows.
+    - `verdict`: the first that applies of `hurts` (high < 0), `helps` (low > 0), `harmless` (-delta <= low and
+      high <= delta) and `undecided`. With fewer than `FEWEST_SEEDS` seeds of the row or the baseline it is `undecided`
+      whatever the interval.
+    - `seeds_needed`: for an undecided row, the fewest seeds at which it would be decided with probability `power`,
+      taking the present difference and variances as the true ones (`more_seeds`). The baseline is grown to as many
+      seeds unless it has more. Null above 1,000, and for every row if `power` is None.
+    - `own_variance`: whether the row is judged by its own variance instead of the table's.
 
-    The baseline's difference, interval, p, verdict and seeds are null: None in `verdict`, NaN elsewhere. At a single
-    seed, or wherever no degrees of freedom are left, interval, p and seeds are null and the verdict is `undecided`.
-    Scores without any noise give intervals of no width, and a p of 0 or 1. The order of the rows changes no figure.
+    `family` is the number of rows that intervals and p cover at once, if more belong to the family than are given.
+    `paired=False` leaves out the seed effect and the variance check, which is Dunnett's test (`scipy.stats.dunnett`).
+
+    The baseline's difference, interval, p, verdict and seeds are null: None in `verdict`, NaN elsewhere. With a single
+    seed, or no degrees of freedom left, interval, p and seeds are null and the verdict is `undecided`. Scores without
+    noise give intervals of zero width and a p of 0 or 1. The order of the rows does not matter.
 
     Raises:
         ValueError: the baseline is not among the rows, a (row, seed) occurs twice, a score is not finite, a column is
@@ -91,7 +95,7 @@ def compare(
 
 
 def verdict(low: float, high: float, delta: float) -> str:
-    """What an interval of a difference says; one that is not known (NaN) says nothing."""
+    """The verdict that the interval of a difference gives; an unknown interval (NaN) decides nothing."""
     if high < 0:
         return HURTS
     if low > 0:
@@ -101,16 +105,16 @@ def verdict(low: float, high: float, delta: float) -> str:
 
 @dataclass(frozen=True)
 class Noise:
-    """What a table says about chance, in points: within a seed, between seeds, and how well the former is known."""
+    """The noise of a table in points: within a seed, between seeds, and the degrees of freedom of the former."""
 
     residual_sd: float
     seed_sd: float
     df: float
-    baseline_ratio: float  # the baseline's own standard deviation over that of the other rows; 1 where nothing tells
+    baseline_ratio: float  # the baseline's standard deviation over that of the other rows; 1 if it cannot be told
 
 
 def noise(scores: "pd.DataFrame", baseline: Hashable, *, paired: bool = True) -> Noise | None:
-    """The standard deviations of a table as fitted; None where it has no residual degrees of freedom."""
+    """The fitted standard deviations of a table; None if it has no residual degrees of freedom."""
     table, _, _ = read(scores, baseline, confidence=CONFIDENCE)
     variances = row_variances.estimate(table, paired=paired)
     if variances is None:
@@ -129,9 +133,9 @@ def detectable(
     paired: bool = True,
     family: int | None = None,
 ) -> float | None:
-    """The difference that this table, as it stands, would have seen with probability `power`: that of its median row.
+    """The difference that the median row of this table would have shown with probability `power`.
 
-    None where there is no interval. For a table that is not run yet, see `power.detectable`.
+    None if there are no intervals. For a table that has not been run yet, see `power.detectable`.
     """
     table, names, _ = read(scores, baseline, confidence=confidence)
     if len(names) == 1:
@@ -155,7 +159,7 @@ def seeds_to_detect(
     confidence: float = CONFIDENCE,
     paired: bool = True,
 ) -> int | None:
-    """The fewest seeds at which a table of these rows and this noise sees `difference` with probability `power`."""
+    """The fewest seeds with which these rows, at this noise, detect `difference` with probability `power`."""
     found = noise(scores, baseline, paired=paired)
     num_rows = scores[ROW].nunique() - 1
     if found is None or num_rows < 1:
@@ -166,10 +170,10 @@ def seeds_to_detect(
 
 
 def read(scores: "pd.DataFrame", baseline: Hashable, *, confidence: float) -> tuple[Array, list[Any], list[Any]]:
-    """Scores as a table (R, S), its rows' names, baseline first and the rest sorted, and the names in input order.
+    """Scores as an array (R, S), the names of its rows (the baseline, then the others sorted), and names as given.
 
     Raises:
-        ValueError: as `compare`.
+        ValueError: for the reasons that `compare` gives.
     """
     absent = [column for column in (ROW, SEED, SCORE) if column not in scores]
     if absent:

@@ -1,1 +1,1 @@
-"""Prompts, decoding and the five benchmark metrics."""
+"""Benchmarks and how they are run: prompts, decoding, scores."""

@@ -1,8 +1,8 @@
-"""Benchmarks: what a column of scores is made of, and which there are.
+"""Benchmarks: how answers are scored, and which benchmarks are registered. Imports no torch.
 
-A benchmark is one file in `benchmarks/`, which is found by being there; one from outside is any class that a module of
-`components=[my.module]` registers. Where its pictures and questions come from is no matter of the benchmark's: they are
-a source's, under the role that it asks for. Imports no torch.
+A built-in benchmark is one file in `benchmarks/`, found by being there; others are registered by the modules that
+`components=[my.module]` names. Pictures and questions are not the benchmark's: a source provides them for the role that
+the benchmark names.
 """
 
 import json
@@ -19,14 +19,14 @@ from flamingo_core.whole_file import write_whole
 
 
 class Benchmark(ABC):
-    """One benchmark. A subclass says what is to be known of it in class attributes, and how answers are scored."""
+    """One benchmark. A subclass describes itself in class attributes and scores answers."""
 
     metric: ClassVar[str]  # the MLflow name of its score
     label: ClassVar[str]  # heads its column
     measure: ClassVar[str]  # what the score is, printed under the label
-    ceiling: ClassVar[float] = 100.0  # points that Overall divides by, unless a scale has its own
+    ceiling: ClassVar[float] = 100.0  # in points, proposed where `eval.ceilings` lacks one
     graded: ClassVar[bool] = False  # an answer is nearer or further, as a caption is, not right or wrong
-    role: str = ""  # the role whose queries a source is asked for: by default the benchmark's own name
+    role: str = ""  # the role for which a source is asked for queries; the benchmark's own name by default
 
     def __init__(self, name: str):
         self.name = name
@@ -43,32 +43,32 @@ class Benchmark(ABC):
         return Column(**said, in_overall=in_overall)  # type: ignore[arg-type]  # which is what it checks
 
     def asked(self, query: Query) -> str:
-        """The text of a prompt between a medium's `<image>` and the answer: the question, of a caption nothing."""
+        """The text between `<image>` and the answer in a prompt: the question, or nothing for captions."""
         return query.question
 
     def scored_part(self, query: Query, text: str) -> str:
-        """The part of a generated text that is compared with the references."""
+        """The part of a generated text to compare with the references."""
         return query.scored_part(text)
 
     @abstractmethod
     def score(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> Sequence[float]:
-        """The score of each example, 1.0 for 100 points: called once with all examples of a split.
+        """The score of each example, where 1.0 is 100 points. Called once with all examples of a split.
 
         Args:
-            answers: the scored part of what the model said, one an example.
-            references: for each example its captions or annotators' answers.
+            answers: one for each example, reduced to the scored part.
+            references: for each example, its captions or its annotators' answers.
         """
 
     def results(self, answers: Mapping[str, str]) -> Any:
-        """Answers by query id as the official tools read them from JSON: by default those of VQA."""
+        """Answers by query id, in the JSON format of the official tools; by default that of VQA."""
         return [{"question_id": official_id(query), "answer": text} for query, text in answers.items()]
 
     def write_results(self, answers: Mapping[str, str], path: Path) -> None:
-        """Write answers by query id as a results file of the official tools, whole or not at all.
+        """Write answers by query id to a results file for the official tools, completely or not at all.
 
         Raises:
-            ValueError: there is no answer: the tools fail on an empty file.
-            OSError: it cannot be written.
+            ValueError: there are no answers; the tools fail on an empty file.
+            OSError: the file cannot be written.
         """
         if not answers:
             raise ValueError(f"`{self.name}` has no answers to write")
@@ -84,7 +84,7 @@ def register(name: str) -> Callable[[B], B]:
     """Register a benchmark under its name, as a class decorator.
 
     Raises:
-        ValueError: name or metric is taken, or an attribute cannot be what it should.
+        ValueError: the name or the metric is taken, or an attribute is missing or not allowed.
     """
 
     def decorate(cls: B) -> B:
@@ -108,5 +108,5 @@ def published() -> tuple[Benchmark, ...]:
 
 
 def official_id(query: str) -> int | str:
-    """A query's id as official files hold it: a number where it is one."""
+    """The id of a query as in official files: an integer if it is one."""
     return int(query) if query.isascii() and query.isdecimal() and str(int(query)) == query else query

@@ -22,7 +22,7 @@ Ngrams = Counter[tuple[str, ...]]
 
 
 class Vector(NamedTuple):
-    """A caption's weighted n-grams, by size, their norms, and its length."""
+    """The weighted n-grams of a caption by size, their norms, and the caption's length."""
 
     weights: tuple[dict[tuple[str, ...], float], ...]
     norms: tuple[float, ...]
@@ -30,14 +30,14 @@ class Vector(NamedTuple):
 
 
 def count_ngrams(tokens: Sequence[str]) -> Ngrams:
-    """How often each n-gram of one to four words is in a caption of these tokens."""
+    """Count the n-grams of one to four words in a tokenised caption."""
     # Tokens that hold a no-break space (`1 1/2`) are two words to the COCO tools, which split the tokenised line again.
     words = " ".join(tokens).split()
     return Counter(tuple(words[start : start + size]) for size in NGRAM_SIZES for start in range(len(words) - size + 1))
 
 
 def weigh(ngrams: Ngrams, document_frequency: Ngrams, num_images: int) -> Vector:
-    """N-gram counts times the logarithm of how rare each is; what no reference has counts as if one image had it."""
+    """N-gram counts times the logarithm of their rarity. An n-gram in no reference counts as if one image had it."""
     weights: tuple[dict[tuple[str, ...], float], ...] = tuple({} for _ in NGRAM_SIZES)
     for ngram, count in ngrams.items():
         rarity = math.log(num_images) - math.log(max(1, document_frequency[ngram]))
@@ -47,7 +47,7 @@ def weigh(ngrams: Ngrams, document_frequency: Ngrams, num_images: int) -> Vector
 
 
 def similarity(candidate: Vector, reference: Vector) -> float:
-    """Mean over the n-gram sizes of the clipped cosine, times the length penalty; from 0 to 1."""
+    """The clipped cosine averaged over n-gram sizes, times the length penalty; from 0 to 1."""
     total = 0.0
     for ours, theirs, our_norm, their_norm in zip(
         candidate.weights, reference.weights, candidate.norms, reference.norms, strict=True
@@ -63,21 +63,21 @@ def similarity(candidate: Vector, reference: Vector) -> float:
 
 
 def cider_d(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
-    """Score one caption an image against that image's references.
+    """Score one caption for each image against the references of that image.
 
-    Rarity is taken from the references given, so a score belongs to the whole set of images it was computed with: a
-    set of one image scores 0, all its n-grams being in every image. As in the COCO tools, all candidates are one text
-    to the tokenizer, all references another: where captions end in a single letter and a full stop, order counts.
+    Rarity is computed from the given references, so that a score depends on the whole set of images. A set of one image
+    scores 0, because all its n-grams are in every image. As in the COCO tools, the tokenizer reads all candidates as
+    one text and all references as another: if captions end in a single letter and a full stop, their order matters.
 
     Args:
-        candidates: one caption an image.
-        references: for each image, in the same order, one or more captions.
+        candidates: one caption for each image.
+        references: one or more captions for each image, in the same order.
 
     Returns:
         The corpus score, which is the mean over images, and the score of each image.
 
     Raises:
-        ValueError: there is no image, the two differ in length, or an image has no reference.
+        ValueError: there are no images, the numbers of images differ, or an image has no reference.
     """
     if not len(candidates) or len(candidates) != len(references):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""How the benchmarks are run, and which of them make Overall."""
+"""Which benchmarks are run, how, and which of them count in Overall."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ SHOTS = ("0", "4", "8", "16", "32")
 
 
 def default_benchmarks() -> list[str]:
-    """Those of the published table, in its order."""
+    """The benchmarks of the published table, in its order."""
     return [benchmark.name for benchmark in published()]
 
 
 def _registered_each_once() -> Rule:
-    """Benchmarks from outside are allowed once their module is imported."""
+    """The rule of `eval.benchmarks`; benchmarks from outside are allowed once their module is imported."""
     names = BENCHMARKS.names()
     return Rule(
         f"a list of {', '.join(names)}, each at most once, at least one",
@@ -28,14 +28,14 @@ def _registered_each_once() -> Rule:
 
 
 def _points_by_metric() -> Rule:
-    """Which metrics these must be hangs on the benchmarks: `wrong_ceilings` says."""
+    """The rule of `eval.ceilings`; which metrics are allowed depends on the benchmarks: see `wrong_ceilings`."""
     metrics = ", ".join(benchmark.metric for benchmark in published())
     return Rule(f"points above 0 for each of {metrics}", lambda value: isinstance(value, Mapping))
 
 
 @dataclass(kw_only=True, slots=True)
 class EvalConfig(Checked):
-    """How the benchmarks are run."""
+    """Benchmarks, prompts and decoding."""
 
     benchmarks: list[str] = field(default_factory=default_benchmarks, metadata={"rule": _registered_each_once, **ADDED})
     shots: int = field(default=4, metadata=allow(", ".join(SHOTS), lambda value: str(value) in SHOTS, SHOTS))
@@ -48,15 +48,16 @@ class EvalConfig(Checked):
 def ceilings_of_run(
     benchmarks: Sequence[str], ceilings: Mapping[str, Any], kept: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Ceilings without those of benchmarks that are not run: a scale has some for whatever may be. `kept` stay."""
+    """The ceilings of the benchmarks that are run, and those in `kept`; a scale may have more."""
     others = {BENCHMARKS.get(name).metric for name in BENCHMARKS.names() if name not in benchmarks}
     return {metric: points for metric, points in ceilings.items() if metric in kept or metric not in others}
 
 
 def wrong_ceilings(benchmarks: Sequence[str], ceilings: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with `eval.ceilings` beside the benchmarks that are run.
+    """Problems with `eval.ceilings`, given the benchmarks that are run.
 
-    Each of the published table that is run has one, and is part of Overall. Another is part of it where it has one.
+    Every benchmark of the published table that is run needs a ceiling and counts in Overall. Any other counts if it has
+    a ceiling.
     """
     run = {BENCHMARKS.get(name).metric: BENCHMARKS.get(name) for name in benchmarks}
     needed = [one.metric for one in published() if one.metric in run]
@@ -78,7 +79,7 @@ def wrong_ceilings(benchmarks: Sequence[str], ceilings: Mapping[str, Any]) -> It
 
 
 def _meant(metric: str, benchmarks: Sequence[str], run: Sequence[str]) -> str:
-    """A hint at the metric that was meant, or at the benchmark that it is of."""
+    """A hint: the metric that was probably meant, or the benchmark to run with it."""
     names = BENCHMARKS.names()
     if metric in names:
         return f"did you mean `eval.ceilings.{BENCHMARKS.get(metric).metric}`?"

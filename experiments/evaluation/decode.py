@@ -1,4 +1,4 @@
-"""From prompts to answers: batches padded on the left, greedy or beam search."""
+"""Decoding: prompts in batches padded on the left, greedy or beam search."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -24,9 +24,9 @@ def answer(
     *,
     after_batch: Callable[[int], None],
 ) -> list[str]:
-    """What the model writes after each prompt, up to the end of the chunk.
+    """The text that the model generates after each prompt, up to the end of the chunk.
 
-    Prompts are batched by length, so that little is padding; which batch one falls into changes no answer.
+    Prompts of similar length are batched together, so that there is little padding. Answers do not depend on batches.
     """
     ids = [encode(tokenizer, text)[0] for text in texts]
     order = sorted(range(len(ids)), key=lambda place: len(ids[place]))

@@ -25,38 +25,38 @@ if TYPE_CHECKING:
 
 
 class Spec(Protocol):
-    """What an evaluation needs of a spec."""
+    """The part of a spec that an evaluation uses."""
 
     @property
     def title(self) -> str:
-        """The job as it is called in what is printed."""
+        """The printed name of the job."""
 
     @property
     def seed(self) -> int:
-        """The seed that demonstrations are drawn by."""
+        """The seed of the demonstrations."""
 
     @property
     def model(self) -> dict[str, Any]:
         """The four slots."""
 
     def sources(self) -> Sources:
-        """Where queries come from, by role."""
+        """The sources of queries, by benchmark."""
 
     @property
     def eval(self) -> EvalConfig:
-        """Which benchmarks, shots, batch size, beams and ceilings."""
+        """Benchmarks, shots, batch size, beams and ceilings."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores in points by MLflow metric, and every example of every benchmark."""
+    """Scores in points by MLflow metric, and the predictions of every benchmark."""
 
     scores: dict[str, float]
     predictions: "dict[str, pd.DataFrame]"
 
 
 def all_prompts(spec: Spec, *, split: str = "test") -> dict[str, list[Prompt]]:
-    """Every prompt of every benchmark: the same for all rows of a seed."""
+    """Every prompt of every benchmark. All rows with the same seed get the same prompts."""
     sources = spec.sources()
     return {
         name: build_prompts(sources.of(name), name, seed=spec.seed, shots=spec.eval.shots, split=split)
@@ -65,17 +65,17 @@ def all_prompts(spec: Spec, *, split: str = "test") -> dict[str, list[Prompt]]:
 
 
 def prompts_hash(prompts: dict[str, list[Prompt]]) -> str:
-    """sha256 over all of them, in order."""
+    """The sha256 of all prompts, in order."""
     return hashlib.sha256("\n".join(prompt.hash for some in prompts.values() for prompt in some).encode()).hexdigest()
 
 
 def evaluate(
     model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], features: Features, *, stop: StopRequest
 ) -> Evaluation:
-    """Ask every prompt twice, the second time with another query's medium in place of its own.
+    """Answer every prompt twice, the second time with the medium of another query instead of its own.
 
     Raises:
-        KeyboardInterrupt: a stop was asked for.
+        KeyboardInterrupt: a stop was requested.
     """
     predictions = {}
     total = 2 * sum(map(len, prompts.values()))
@@ -95,7 +95,7 @@ def evaluate(
         scores[name(OVERALL)] = overall(counted, spec.eval.ceilings)
     for benchmark, some in prompts.items():
         if BENCHMARKS.get(benchmark).role != benchmark:
-            continue  # what its queries score beside it is said of the benchmark whose role it is
+            continue  # further scores of these queries belong to the benchmark of that name
         for name, column in ((lambda metric: metric, "answer"), (blind, "blind_answer")):
             points = _further_scores(some, predictions[benchmark][column])
             scores.update({name(metric): value for metric, value in points.items()})
@@ -132,7 +132,7 @@ def _ask(
 
 
 def _further_scores(prompts: list[Prompt], answers: Iterable[str]) -> dict[str, float]:
-    """Means by metric of what queries score beside their benchmark."""
+    """The means of the further scores of queries, by metric."""
     points: dict[str, list[float]] = {}
     for prompt, text in zip(prompts, answers, strict=True):
         for metric, value in prompt.query.further_scores(text).items():

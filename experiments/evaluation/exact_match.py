@@ -1,19 +1,19 @@
-"""Exact match, the accuracy of MSVD-QA: the answer is the annotated one or it is not."""
+"""Exact match, the accuracy of MSVD-QA: an answer equals the annotated one or it does not."""
 
 import string
 from collections.abc import Sequence
 
 
 def normalise(text: str) -> str:
-    """Lower case, white space collapsed to single spaces, ASCII punctuation and spaces around the whole taken off.
+    """Lower case, single spaces, and no ASCII punctuation or spaces at either end.
 
-    Nothing inside is touched: articles, number words and hyphens count.
+    Nothing else is changed: articles, number words and hyphens count.
     """
     return " ".join(text.lower().split()).strip(string.punctuation + " ")
 
 
 def exact_match(prediction: str, answers: Sequence[str]) -> float:
-    """1.0 where the prediction equals one of the answers after normalisation, else 0.0. MSVD-QA has one answer each.
+    """1.0 if the prediction equals one of the answers after normalisation, else 0.0. MSVD-QA has one answer each.
 
     Raises:
         ValueError: there is no answer to compare with.

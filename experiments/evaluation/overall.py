@@ -1,7 +1,7 @@
-"""The Overall column: the mean of the five scores, each divided by its ceiling.
+"""The Overall column: the mean of the scores that count, each divided by its ceiling.
 
-The paper's ceilings are the state of the art of its time; every scale declares its own, so levels of Overall compare
-within one scale only.
+The paper's ceilings are the state of the art of its time. Every scale declares its own, so levels of Overall can be
+compared within one scale only.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 def overall(scores: Mapping[str, float], ceilings: Mapping[str, float]) -> float:
-    """`100 * mean(score / ceiling)`, scores and ceilings in points by the same metric names.
+    """`100 * mean(score / ceiling)`; scores and ceilings are in points, under the same metric names.
 
     Raises:
         ValueError: a metric is missing or unknown, or a ceiling is not positive; all are named.

@@ -1,7 +1,7 @@
-"""Few-shot prompts: demonstrations, then the query up to where its answer begins.
+"""Few-shot prompts: demonstrations, then the query up to the beginning of its answer.
 
-A demonstration reads `<image> question answer <EOC>`, or `<image> caption <EOC>`. Which ones a query gets depends on
-(seed, query id) alone, so every row, batch size and process of a seed sees the same prompts.
+A demonstration reads `<image> question answer <EOC>`, or `<image> caption <EOC>`. The demonstrations of a query depend
+on (seed, query id) alone, so that prompts are the same for every row, batch size and process.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from experiments.store.names import BLIND_OFFSET
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model reads for one query; `<bos>` is the tokenizer's to put in front."""
+    """The text and media that the model reads for one query; the tokenizer adds `<bos>` in front."""
 
     query: Query
     demonstrations: tuple[Query, ...]
@@ -29,9 +29,9 @@ class Prompt:
 
 
 def build_prompts(source: Source, benchmark: str, *, seed: int, shots: int, split: str = "test") -> list[Prompt]:
-    """The prompts of a benchmark. Fewer shots are the first ones of more shots.
+    """The prompts of a benchmark. The demonstrations of fewer shots are the first of those of more shots.
 
-    With 0 shots the prompt holds two demonstrations without their pictures, as the paper does.
+    With 0 shots a prompt has two demonstrations without their pictures, as in the paper.
 
     Raises:
         UnknownName: there is no such benchmark.
@@ -46,10 +46,10 @@ def build_prompts(source: Source, benchmark: str, *, seed: int, shots: int, spli
 
 
 def blind_media(prompts: Sequence[Prompt], source: Source, *, split: str = "test") -> list[tuple[str, ...]]:
-    """The media of every prompt of a benchmark with the query's own replaced by its blind twin.
+    """The media of every prompt of a benchmark, with the query's medium replaced by its blind twin.
 
-    A derangement over distinct media: each becomes the one `BLIND_OFFSET` places on in the source's order of them, the
-    same for every row and seed. Demonstrations stay as they are. Takes all prompts of the benchmark, in order.
+    A derangement over distinct media: the twin lies `BLIND_OFFSET` places further on in the source's order, the same
+    for every row and seed. Demonstrations keep their media. Takes all prompts of the benchmark, in order.
 
     Raises:
         ValueError: all queries share one medium, so that there is no other.
@@ -66,7 +66,7 @@ def blind_media(prompts: Sequence[Prompt], source: Source, *, split: str = "test
 
 
 def _demonstrations(query: Query, pool: Sequence[Query], *, seed: int, shots: int) -> tuple[Query, ...]:
-    """Drawn without replacement from the examples that the query allows."""
+    """Examples that the query allows, drawn without replacement."""
     count = shots or TEXT_ONLY_DEMONSTRATIONS
     allowed = [example for example in pool if query.allows(example)]
     if count > len(allowed):

@@ -1,11 +1,11 @@
-r"""The kinds of token that the caption tools' tokenizer was seen to make, as patterns.
+r"""The tokens of the caption tools' tokenizer as patterns, from observing what it does.
 
-Word lists and classes of characters are data, `ptb_words.json`: outputs of the tool, run as a black box by
-`benchmarks/observe_ptb.py`, which also compares these patterns with it on random captions. The patterns are our own
-wording of what the tool does, and stay because its outputs bear them out: docs/decisions.md says how they came about.
+Word lists and character classes are data in `ptb_words.json`: outputs of the tool, which `benchmarks/observe_ptb.py`
+runs as a black box and compares with these patterns on random captions. The patterns are our own description of the
+tool's behaviour; docs/decisions.md tells how they came about.
 
-Habits of the tool that scores depend on are kept: a fraction or telephone number with a space in it stays one token,
-with a no-break space; a bracket becomes `-lrb-`; `vitamin A. The dog` ends a sentence after `a`.
+Quirks of the tool that affect scores are kept: a fraction or telephone number with a space in it stays one token, with
+a no-break space; a bracket becomes `-lrb-`; `vitamin A. The dog` ends a sentence after `a`.
 """
 
 import json
@@ -37,22 +37,22 @@ Writer = Callable[[str], str]
 
 
 class Rule(NamedTuple):
-    """One kind of token. Group 1 of `pattern` is the token, the rest must follow it but stays for the next token."""
+    """One kind of token. Group 1 of `pattern` is the token; the rest must follow but is left for the next token."""
 
     pattern: re.Pattern[str]
-    write: Writer  # the token as the tool writes it; empty for what it skips
+    write: Writer  # gives the token as the tool writes it; empty if the tool skips it
     split: int = 0  # characters at the end that become a token of their own
 
 
 @cache
 def lists() -> dict[str, list[str]]:
-    """What was observed: words by what the tool does to them, and ranges of characters."""
+    """The observations: words, grouped by how the tool treats them, and ranges of characters."""
     stored = json.loads(WORDS_FILE.read_text(encoding="utf-8"))
     return {name: " ".join(lines).split() for name, lines in stored.items() if name != "source"}
 
 
 def spelling(word: str) -> str:
-    """A pattern for a listed word: letters are of both cases, capitals and letters after `=` themselves."""
+    """A pattern for a listed word. Letters match both cases, except capitals and letters after `=`."""
     return re.sub(r"=([a-z])|([A-Z])|([^=A-Z]+)", _spelling, word)
 
 
@@ -63,70 +63,70 @@ def _spelling(part: re.Match[str]) -> str:
 
 
 def listed(name: str) -> str:
-    """A pattern for any word of a list, the longest that fits."""
+    """A pattern for the longest word of a list that matches."""
     words = sorted(lists()[name], key=lambda word: len(word.replace("=", "")), reverse=True)
     return f"(?i:{'|'.join(map(spelling, words))})"
 
 
 def characters(name: str) -> str:
-    """The inside of a character class: the observed characters of that name."""
+    """The observed characters of a name, as the inside of a character class."""
     codes = [pair.split("-") for pair in lists()[name]]
     return "".join(f"\\u{ends[0]:0>4}-\\u{ends[-1]:0>4}" for ends in codes)
 
 
 def constant(written: str) -> Writer:
-    """Whatever matched is written as this."""
+    """Write a fixed text, whatever matched."""
     return lambda token: written
 
 
 def looked_up(table: dict[str, str]) -> Writer:
-    """What the table has is written as it says."""
+    """Write a token as the table says, if it is there."""
     return lambda token: table.get(token, token)
 
 
 def no_soft_hyphens(token: str) -> str:
-    """Soft hyphens are taken out."""
+    """Remove soft hyphens."""
     return token.replace("\xad", "")
 
 
 def no_spaces(token: str) -> str:
-    """Spaces inside a token do not break it."""
+    """Make the spaces in a token no-break spaces."""
     return token.replace(" ", "\xa0")
 
 
 def plain_ampersands(token: str) -> str:
-    """`&amp;` is an ampersand."""
+    """Write `&amp;` as an ampersand."""
     return re.sub("(?i:&amp;)", "&", token)
 
 
 def plain_quotes(token: str) -> str:
-    """Quotation marks and apostrophes of all kinds as LaTeX writes them, closing ones where it is not known."""
+    """Write all kinds of quotation marks and apostrophes as in LaTeX; closing ones if the kind is unknown."""
     return "".join(QUOTES.get(mark, mark) for mark in token.replace("&apos;", "'").replace("&quot;", '"'))
 
 
 def named_brackets(token: str) -> str:
-    """Brackets by their names in the treebank, spaces unbroken."""
+    """Write brackets by their treebank names, and spaces as no-break spaces."""
     return "".join(BRACKETS.get(character, character) for character in no_spaces(token))
 
 
 def named_parentheses(token: str) -> str:
-    """Round brackets alone by their names, as in `:-RRB-`."""
+    """Write only round brackets by their names, as in `:-RRB-`."""
     return token.replace("(", BRACKETS["("]).replace(")", BRACKETS[")"])
 
 
 def shorter_dashes(token: str) -> str:
-    """Three or four hyphens are a dash."""
+    """Write three or four hyphens as a dash."""
     return "--" if 3 <= len(token) <= 4 else token
 
 
 def rule(token: str, context: str = "", write: Writer = str, split: int = 0) -> Rule:
-    """A rule from the pattern of a token and of what must follow it. Case counts outside `(?i:)` only."""
+    """A rule from the patterns of a token and of its right context. Case matters except inside `(?i:)`."""
     return Rule(re.compile(f"({token}){context}"), write, split)
 
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """All rules. Of equally long matches the first rule's counts, so order matters."""
+    """All rules, in order: of equally long matches, that of the first rule wins."""
     letter, marks, digit, symbol = map(characters, ("letters", "marks", "digits", "symbols"))
     # Words
     in_word = rf"(?:[{letter}{marks}]|&{listed('letter_entities')};)"
@@ -195,7 +195,7 @@ def rules() -> tuple[Rule, ...]:
         rule(rf"{slash_side}(?:\\?/{slash_side}){{1,2}}"),
         rule(r"[A-Z]*\$|#"),
         rule(r"[\xa2-\xa5\x80\u20a0\u20a4\u20ac\u060b\u0e3f\uffe0\uffe1\uffe5\uffe6]", write=looked_up(CURRENCIES)),
-        # Full stops. Where a word with one ends a sentence the tool writes another one, which is dropped later.
+        # Full stops. If a word with one ends a sentence, the tool writes a second one, which is dropped later.
         rule("[A-Za-z]", rf"\.[{WHITE}]+(?:{listed('sentence_starts')}|{tag})[{WHITE}]"),
         rule(r"(?i:pt)[eyEY]\.", f"[{BLANK}]{listed('after_pty')}"),
         rule(rf"{listed('keep_stop')}\.", r"[\s\S]{2}"),

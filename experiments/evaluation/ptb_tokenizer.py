@@ -1,11 +1,12 @@
-r"""Penn Treebank tokens as the COCO caption tools count them, without their Java.
+r"""Penn Treebank tokens as the COCO caption tools count them, without Java.
 
-Those tools hand all captions of a file to a tokenizer as one text, a line each, in lower case, and drop a list of
-punctuation. The tokenizer is a scanner: of all rules that match at a position the one that reads furthest wins, what it
-only looks at included; between equals the earlier rule wins. So is this one. It looks beyond the line: a single letter
-and a full stop end a sentence when the next line begins with `The`. `ptb_rules.py` says where the rules come from,
-`tests/golden/ptb_tokens.json` holds answers of the tool. In the tools a caption with a line break of another kind than
-`\n` in it (a carriage return, say) shifts the tokens of all later ones by a line; here each caption has its own.
+Those tools pass all captions of a file to a tokenizer as one text, one caption a line, then write tokens in lower case
+and drop a list of punctuation. The tokenizer is a scanner: of all rules that match at a position, the one that reads
+furthest wins, its right context included; of equals, the earlier rule wins. This one works in the same way. The context
+goes beyond the line: a single letter and a full stop end a sentence if the next line begins with `The`. `ptb_rules.py`
+tells where the rules come from; `tests/golden/ptb_tokens.json` holds outputs of the tool. One thing differs: in the
+tools, a caption with a line break other than `\n` (a carriage return, say) shifts the tokens of all later captions by
+one line; here every caption keeps its own.
 """
 
 import re
@@ -21,14 +22,14 @@ PUNCTUATION = frozenset(MARKS.split())
 ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 UNKNOWN = "\ufffe"  # a character that no rule knows
 
-# Most words of most captions; no rule treats letters before a space otherwise, but for these six.
+# Most words of most captions. No rule treats letters before a space in any other way, except for these six words.
 PLAIN_WORD = re.compile(r"(?!(?i:cannot|gonna|gotta|lemme|gimme|wanna) )[A-Za-z]+(?= )")
 # No rule looks past the end of a line unless a full stop stands there.
 OPEN_END = re.compile(rf"\.[{WHITE}]*\Z")
 
 
 def read_token(line: str, known: str, position: int) -> tuple[str, int]:
-    """The token at a position, empty where there is none, and where the next one may begin."""
+    """The token at a position (empty if there is none) and the position of the next one."""
     if plain := PLAIN_WORD.match(line, position):
         return plain[0], plain.end()
     best: tuple[int, re.Match[str], Rule] | None = None
@@ -45,11 +46,11 @@ def read_token(line: str, known: str, position: int) -> tuple[str, int]:
 
 @lru_cache(maxsize=1 << 16)
 def tokens_of(line: str, following: str) -> tuple[str, ...]:
-    """The counted tokens of a line. Cached: references are scored again for every row and seed.
+    """The counted tokens of a line. Cached, because references are scored again for every row and seed.
 
     Args:
         line: a caption without line breaks.
-        following: the text after it, as far as it matters; empty at the end of a file.
+        following: the text after it, as far as it has an effect; empty at the end of a file.
     """
     text = line + following
     known = ASTRAL.sub(UNKNOWN, text)  # the tool's rules end at the basic plane
@@ -57,7 +58,7 @@ def tokens_of(line: str, following: str) -> tuple[str, ...]:
     while position < len(line):
         token, position = read_token(text, known, position)
         written.append(token.lower())
-    # The tools strip the line and cut it at spaces, so exotic white space at its end goes even from inside a token.
+    # The tools strip the line and split it at spaces, so exotic white space at its end is lost even inside a token.
     tokens = " ".join(filter(None, written)).rstrip().split(" ")
     return tuple(token for token in tokens if token and token not in PUNCTUATION)
 
@@ -65,7 +66,7 @@ def tokens_of(line: str, following: str) -> tuple[str, ...]:
 def ptb_tokenize(text: str) -> list[str]:
     """The tokens of one caption that COCO's metrics count, in lower case and without punctuation.
 
-    Read as a line whose neighbours say nothing of it; `ptb_tokenize_all` reads the captions of a file as the tools do.
+    The caption is read as if its neighbours had no effect; `ptb_tokenize_all` reads a file of captions as the tools do.
     """
     return list(tokens_of(text.replace("\n", " "), "\n"))
 
@@ -73,8 +74,8 @@ def ptb_tokenize(text: str) -> list[str]:
 def ptb_tokenize_all(texts: Sequence[str]) -> list[list[str]]:
     """The tokens of each caption of a file, in order, as the COCO tools count them.
 
-    They read the file as one text, so how a caption ends can depend on how the next one begins, and the last one has no
-    line break after it.
+    They read the file as one text: the last tokens of a caption can depend on the beginning of the next one, and the
+    last caption has no line break after it.
 
     Raises:
         TypeError: `texts` is one string.
@@ -84,7 +85,7 @@ def ptb_tokenize_all(texts: Sequence[str]) -> list[list[str]]:
     lines = [text.replace("\n", " ") for text in texts]
     tokens, following = [], ""
     for line in reversed(lines):
-        # Only a full stop at the end of a line makes the tool look further, and then no further than the next words.
+        # Only after a full stop at the end of a line does the tool look further, and then only at the next words.
         tokens.append(list(tokens_of(line, following if OPEN_END.search(line) else following[:1])))
         following = "\n" + line + (following if not line.strip() else "\n" if following else "")
     return tokens[::-1]

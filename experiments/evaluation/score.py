@@ -1,4 +1,4 @@
-"""Points of each example of a benchmark."""
+"""Scores of examples, in points."""
 
 import math
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from experiments.evaluation.benchmark import BENCHMARKS, Benchmark
 def score_examples(benchmark: str, answers: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
     """The score of each example in points (CIDEr x 100, accuracy in percent); the benchmark's score is their mean.
 
-    To be called once with the whole benchmark: what CIDEr-D makes of one caption depends on the references of all.
+    Call it once with the whole benchmark: the CIDEr-D of a caption depends on the references of all pictures.
 
     Args:
         benchmark: a registered name.
-        answers: what the model said, one an example.
-        references: for each example the captions or annotators' answers.
+        answers: one for each example.
+        references: for each example, its captions or its annotators' answers.
 
     Raises:
         UnknownName: there is no such benchmark.
-        ValueError: answers and references differ in length, or the benchmark does not score each with a number.
+        ValueError: answers and references differ in number, or the benchmark does not return one number for each.
     """
     chosen = BENCHMARKS.get(benchmark)
     if len(answers) != len(references):
@@ -31,10 +31,10 @@ def score_examples(benchmark: str, answers: Sequence[str], references: Sequence[
 
 
 def try_benchmark(benchmark: Benchmark, queries: Sequence[Query]) -> None:
-    """Ask some queries and score their own first answers, before anything is trained for it.
+    """Try a benchmark on some queries and their own first answers, before anything is trained.
 
     Raises:
-        Exception: whatever the benchmark raises, or a ValueError where it breaks its contract.
+        Exception: any that the benchmark raises, or a ValueError if it breaks its contract.
     """
     answers = []
     for query in queries:

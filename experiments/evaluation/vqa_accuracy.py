@@ -1,14 +1,14 @@
 """VQA accuracy of short answers, as the official evaluation of VQAv2 and OK-VQA computes it (Antol et al., 2015).
 
-An answer is right to the extent that three annotators gave it. Answers are normalised first; the oddities of the
-official code are kept, for scores are compared with published ones: a decimal point typed after a space is dropped,
-`-` and `/` become spaces unless one of their kind touches a space, and only the first 32 full stops are looked at.
+An answer is fully right if three annotators gave it, and partly right with fewer. Answers are normalised first. The
+quirks of the official code are kept, because scores are compared with published ones: a decimal point after a space is
+dropped, `-` and `/` become spaces unless one of their kind touches a space, and only the first 32 full stops count.
 """
 
 import re
 from collections.abc import Sequence
 
-ANNOTATORS_NEEDED = 3  # so many of the other annotators make an answer fully right
+ANNOTATORS_NEEDED = 3  # other annotators who must agree for an answer to be fully right
 
 ARTICLES = frozenset(("a", "an", "the"))
 NUMBERS = {"none": "0"} | {
@@ -35,7 +35,7 @@ MORE_APOSTROPHES = """
 
 
 def spellings(contraction: str) -> list[str]:
-    """A contraction with one of its apostrophes left out, each in turn."""
+    """The spellings of a contraction with one apostrophe left out."""
     places = [place for place, character in enumerate(contraction) if character == "'"]
     return [contraction[:place] + contraction[place + 1 :] for place in places]
 
@@ -49,16 +49,16 @@ CONTRACTIONS = {
 PUNCTUATION = ';/[]"{}()=+\\_->@<`,?!'
 THOUSANDS = re.compile(r"\d,\d")
 FULL_STOP = re.compile(r"\.(?!\d)")
-FULL_STOPS_LOOKED_AT = 32  # the official code passes a flag where the count goes
+FULL_STOPS_LOOKED_AT = 32  # the official code passes a flag in place of the count
 
 
 def one_line(text: str) -> str:
-    """Line breaks and tabs as spaces, the ends stripped: what is done to every answer."""
+    """Replace line breaks and tabs by spaces and strip both ends, as is done to every answer."""
     return text.replace("\n", " ").replace("\t", " ").strip()
 
 
 def without_punctuation(text: str) -> str:
-    """A mark that touches a space, or any in a text with `1,000`, is deleted; others become spaces."""
+    """Delete marks that touch a space, and all marks in a text with `1,000`; replace others by spaces."""
     has_thousands = THOUSANDS.search(text) is not None
     cleaned = text
     for mark in PUNCTUATION:
@@ -74,11 +74,11 @@ def normalise_answer(text: str) -> str:
 
 
 def vqa_accuracy(prediction: str, answers: Sequence[str]) -> float:
-    """Accuracy from 0 to 1: each annotator is left out in turn, and a third is earned for each other who agrees.
+    """Accuracy from 0 to 1: each annotator is left out in turn, and each other one who agrees earns a third.
 
-    As in the official code, nothing is normalised where all annotators gave the same answer letter for letter. Data
-    sets have ten annotators; any other number is scored by the same formula, which needs four to give a full 1.0 and
-    gives a single annotator's answer 0.
+    As in the official code, nothing is normalised if all annotators gave exactly the same answer. The data sets have
+    ten annotators. Any other number is scored by the same formula: it takes four of them for 1.0, and the answer of a
+    single annotator scores 0.
 
     Raises:
         ValueError: there is no answer to compare with.

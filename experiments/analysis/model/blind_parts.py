@@ -1,8 +1,8 @@
-"""Where a difference comes from: what the model says without the right picture, and what it sees.
+"""Split a difference into two parts: language, which the model has without the right picture, and vision.
 
-Each score has a blind twin: the same model, the same prompts, the pictures shuffled among queries. Of a row's
-difference from the baseline the language part is the difference of the blind twins, and the vision part what is left:
-the difference of what the right picture adds, (score - blind) of the row minus (score - blind) of the baseline.
+Each score has a blind twin: the same model and prompts, with the pictures shuffled among the queries. The language part
+of a row's difference from the baseline is the difference of the blind twins. The vision part is the rest, the
+difference in what the right picture adds: (score - blind) of the row minus (score - blind) of the baseline.
 """
 
 from collections.abc import Hashable
@@ -25,16 +25,17 @@ def split(
     paired: bool = True,
     family: int | None = None,
 ) -> "pd.DataFrame":
-    """Split every row's difference: columns `row, seed, score, blind` in, a frame indexed by row in input order out.
+    """Split the difference of every row.
 
-    `n`, `difference`, `low`, `high`, then `language`, `language_low`, `language_high` and the same for `vision`, each
-    with the interval of the model that `compare` fits: simultaneous over rows (over `family` where more belong to it
-    than are given), not over the parts. `language + vision` is `difference` to the last bit; the three are rounded to
-    2^-40 points for that. Where cells are missing the model may weigh seeds differently in each part; the vision
-    interval keeps its width and lies about difference - language.
+    Takes a frame with the columns `row, seed, score, blind`; returns one indexed by row, in input order, with `n`,
+    `difference`, `low`, `high`, then `language`, `language_low`, `language_high` and the same for `vision`. Each
+    interval is that of the model which `compare` fits, simultaneous over rows (over `family` rows if more belong to the
+    family than are given) but not over the parts. `language + vision` equals `difference` to the last bit, because all
+    three are rounded to 2^-40 points. If cells are missing, the model may weigh seeds differently in each part; the
+    vision interval then keeps its width and is centred on difference - language.
 
     Raises:
-        ValueError: as `compare`, for scores and for blind twins.
+        ValueError: for the reasons that `compare` gives, for scores and for blind twins.
     """
     import pandas as pd
 

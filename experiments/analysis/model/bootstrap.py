@@ -1,10 +1,12 @@
-"""How sure a difference between two trained models is, over examples: a paired bootstrap, clustered by picture.
+"""Uncertainty of the difference between two trained models over examples: a paired bootstrap, clustered by picture.
 
-It says what other questions of the same kind would have given with these weights. It says nothing about other seeds.
+It estimates how the difference would vary with other questions of the same kind and these weights. It says nothing
+about other seeds.
 
 1. Row and baseline are paired by example; the difference of a score is the mean of the examples' differences.
-2. Pictures (or clips) are drawn with replacement, all questions on one picture together: they are not independent.
-3. Each benchmark is resampled by itself, and Overall from the resampled differences of those that it is made of.
+2. Pictures (or clips) are drawn with replacement. All questions about one picture are drawn together, because they are
+   not independent.
+3. Each benchmark is resampled separately. Overall is computed from the resampled differences of its benchmarks.
 4. The interval is the central 95% of 10,000 such differences.
 """
 
@@ -37,14 +39,14 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference lies between `low` and `high`, in points."""
+    """The ends of an interval for a difference, in points."""
 
     low: float
     high: float
 
     @property
     def half_width(self) -> float:
-        """What is printed after `+-`: half the interval, whether or not the difference lies in its middle."""
+        """Half the width, printed after `+-` even if the difference is not in the middle of the interval."""
         return (self.high - self.low) / 2
 
 
@@ -58,10 +60,10 @@ def intervals(
     confidence: float = CONFIDENCE,
     seed: int = SEED,
 ) -> dict[str, Interval]:
-    """The interval of each score's difference by metric, and of Overall's where all that it is made of is there.
+    """The interval of each score's difference, by metric; that of Overall if all of its benchmarks are there.
 
-    Row and baseline map benchmark names to predictions, `ceilings` metrics to what Overall divides them by.
-    `further` are the columns of benchmarks that the published table does not have.
+    Row and baseline map names of benchmarks to predictions. `ceilings` maps the metrics that count in Overall to what
+    they are divided by. `further` are the columns of benchmarks that the published table does not have.
 
     Raises:
         ValueError: row and baseline did not answer the same examples.
@@ -83,14 +85,14 @@ def intervals(
 
 
 def _key(metric: str) -> list[int]:
-    """What a score's resamples are keyed by: which other columns there are changes none of them."""
+    """The key of a score's resamples; it does not depend on which other columns there are."""
     if metric in table3.COLUMNS:
         return [table3.COLUMNS.index(metric)]
     return list(hashlib.sha256(metric.encode()).digest()[:8])
 
 
 def paired(row: "pd.DataFrame", baseline: "pd.DataFrame") -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Each example's difference in points, row minus baseline, and the medium it is about.
+    """The difference of each example in points, row minus baseline, and the medium that the example is about.
 
     Raises:
         ValueError: the two did not answer the same examples.
@@ -105,7 +107,7 @@ def paired(row: "pd.DataFrame", baseline: "pd.DataFrame") -> tuple[NDArray[np.fl
 def resampled_means(
     values: NDArray[np.float64], clusters: NDArray[np.object_], *, rng: np.random.Generator, resamples: int
 ) -> NDArray[np.float64]:
-    """Means of `values` over resamples of whole clusters: (resamples,)."""
+    """The mean of `values` in each resample of whole clusters: (resamples,)."""
     _, cluster = np.unique(clusters.astype(str), return_inverse=True)
     sizes = np.bincount(cluster).astype(np.float64)
     sums = np.bincount(cluster, weights=values)

@@ -1,6 +1,6 @@
-"""Every row's difference from the baseline with its simultaneous interval: arrays in, arrays out.
+"""The difference of every row from the baseline, with simultaneous intervals. Takes and returns arrays.
 
-Letters: R rows of which the first is the baseline, S seeds, K = R - 1 differences, U patterns of seeds.
+Letters: R rows, the first of which is the baseline, S seeds, K = R - 1 differences, U patterns of seeds.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from experiments.analysis.model.row_variances import RowVariances
 
 @dataclass(frozen=True)
 class Differences:
-    """Row minus baseline, each (K,); what cannot be said is NaN."""
+    """Row minus baseline. Each array is (K,); unknown values are NaN."""
 
     difference: Array
     se: Array  # standard error
     df: Array  # of the standard error
-    loadings: Array  # of the one-factor form of their correlation: of K, or of all rows of the family
+    loadings: Array  # of the one-factor form of their correlation, for the K rows or for all rows of the family
     low: Array
     high: Array
     p: Array  # adjusted for all K
@@ -27,9 +27,9 @@ class Differences:
 
 
 def estimate(table: Array, *, confidence: float, paired: bool, family: int | None = None) -> Differences:
-    """The differences of a table (R, S), NaN where a cell is missing, R >= 2.
+    """The differences of a table (R, S) with NaN for missing cells, R >= 2.
 
-    Of a `family` of more than K rows the others are taken to be like the median one of these.
+    If `family` is more than K, the other rows of the family are assumed to be like the median one of these.
     """
     variances = row_variances.estimate(table, paired=paired)
     if variances is None:
@@ -71,7 +71,7 @@ def _satterthwaite(weights: Array, counts: Array, variances: RowVariances, of_di
 
 
 def _plain(table: Array, *, paired: bool) -> Array:
-    """Where nothing is known about variances: over the seeds that both have, else between the rows' means."""
+    """Differences without variances: the mean over the seeds that both rows have, else that of the rows' means."""
     over_both = table[1:] - table[0]
     means = np.nanmean(table, axis=1)
     both = ~np.isnan(over_both)
@@ -80,9 +80,9 @@ def _plain(table: Array, *, paired: bool) -> Array:
 
 
 def _without_noise(table: Array, variances: RowVariances, *, paired: bool) -> Differences:
-    """Intervals of no width, and a p of 0 or 1: any difference that is more than rounding is one.
+    """Intervals of zero width and a p of 0 or 1: any difference beyond rounding counts.
 
-    Where no seeds link a row to the baseline, the noise within seeds says nothing about their difference.
+    If no seeds link a row to the baseline, the noise within seeds says nothing about their difference.
     """
     means = mixed_model.within_seeds(table, np.ones(len(table)), paired=paired)[3]
     known = mixed_model.linked(table)[0, 1:] | (not paired)

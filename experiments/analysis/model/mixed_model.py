@@ -1,11 +1,11 @@
-"""The model of a table: score = row (fixed) + seed (random) + residual, some cells missing here and there.
+"""The model of a table: score = row (fixed) + seed (random) + residual. Cells may be missing.
 
-Variances are estimated by restricted maximum likelihood (REML). Given the ratio of the seeds' variance to the
-residual's, everything else follows in closed form, so one number is searched for; where every row has every seed that
-number is known in closed form too, and the fit is the analysis of a randomised block design.
+Variances are estimated by restricted maximum likelihood (REML). Given the ratio of seed variance to residual variance,
+everything else has a closed form, so the search is over one number. If every row has every seed, that number has a
+closed form too, and the fit is the analysis of a randomised block design.
 
 Letters: R rows, S seeds, U patterns (which rows a seed has; a complete table has one pattern). A table is an array
-(R, S) of scores, NaN where a cell is missing.
+(R, S) of scores, with NaN for missing cells.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-LARGEST_LOG_RATIO = 18.0  # of 1 + ratio x rows: seeds differ e^9 times as much as residuals do
-GRID = 37  # places at which the likelihood is looked at before the best of them is refined
+LARGEST_LOG_RATIO = 18.0  # of 1 + ratio x rows: the seeds' standard deviation is e^9 times the residual's
+GRID = 37  # points at which the likelihood is evaluated before the best one is refined
 ROUNDING = 1e-10  # of the largest score: a standard deviation below it is rounding, not noise
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """Seeds grouped by which rows they have: seeds of one group have one covariance matrix."""
+    """Seeds grouped by the rows that they have. Seeds of one group share one covariance matrix."""
 
     masks: NDArray[np.bool_]  # (U, R)
     of_seed: NDArray[np.intp]  # (S,)
@@ -31,16 +31,16 @@ class Patterns:
 
     @property
     def sizes(self) -> Array:
-        """(U,) rows of each pattern."""
+        """The number of rows of each pattern (U,)."""
         return self.masks.sum(axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class Variances:
-    """What REML says about a table. `seed` is at least zero.
+    """The REML estimates of a table. `seed` is at least zero.
 
-    `residual` is that of the fit without this bound. With the bounded one a table whose seeds look more alike than
-    chance allows would report less noise than its rows show within seeds (Stroup and Littell 2002).
+    `residual` comes from the fit without that bound. The bounded fit would report less noise than the rows show within
+    seeds if the seeds of a table happen to be more alike than chance allows (Stroup and Littell 2002).
     """
 
     seed: float
@@ -50,16 +50,16 @@ class Variances:
 
 
 def patterns_of(table: Array) -> Patterns:
-    """The patterns of a table (R, S)."""
+    """The patterns of missing cells in a table (R, S)."""
     has = ~np.isnan(table.T)
-    if has.all():  # the usual table; looking for patterns would take longer than all else
+    if has.all():  # the usual table; searching for patterns would take longer than everything else
         return Patterns(has[:1], np.zeros(len(has), dtype=np.intp), np.array([float(len(has))]))
     masks, of_seed, counts = np.unique(has, axis=0, return_inverse=True, return_counts=True)
     return Patterns(masks, of_seed.reshape(-1), counts.astype(np.float64))
 
 
 def residual_df(table: Array, *, paired: bool) -> int:
-    """Degrees of freedom within rows, and within seeds too where rows are paired by seed; 0 where nothing is left."""
+    """Degrees of freedom within rows, less those of the seeds if rows are paired by seed; 0 if none are left."""
     within_rows = int((~np.isnan(table)).sum()) - table.shape[0]
     if not paired:
         return within_rows
@@ -68,7 +68,7 @@ def residual_df(table: Array, *, paired: bool) -> int:
 
 
 def linked(table: Array) -> NDArray[np.bool_]:
-    """Which rows are linked by seeds that they share, directly or through other rows: (R, R)."""
+    """Whether two rows are linked by shared seeds, directly or through other rows: (R, R)."""
     has = (~np.isnan(table)).astype(np.float64)
     direct = has @ has.T > 0
     reach = direct
@@ -80,9 +80,9 @@ def linked(table: Array) -> NDArray[np.bool_]:
 
 
 def precisions(patterns: Patterns, residual: Array, seed: float) -> Array:
-    """Inverse covariance of a seed's scores by pattern, zero where a row is missing: (U, R, R).
+    """Inverse covariance of a seed's scores for each pattern, zero for missing rows: (U, R, R).
 
-    `residual` is each row's variance (R,), `seed` the variance of the seed effect; infinite, seeds are fixed.
+    `residual` is the variance of each row (R,), `seed` that of the seed effect; if it is infinite, seeds are fixed.
     """
     inverse = patterns.masks / residual  # (U, R)
     shared = 1 / (1 / seed + inverse.sum(axis=1)) if seed > 0 else np.zeros(len(inverse))  # (U,)
@@ -96,10 +96,10 @@ def means_covariance(patterns: Patterns, precision: Array) -> Array:
 
 
 def within_seeds(table: Array, relative: Array, *, paired: bool) -> tuple[Patterns, Array, Array, Array]:
-    """Least squares with fixed seeds: patterns, `precisions`, a covariance, row means.
+    """Least squares with fixed seeds: patterns, `precisions`, covariance and row means.
 
-    Rows are weighted by their `relative` variances (R,). Only differences between rows that are linked by seeds can be
-    told; the covariance is a generalised inverse.
+    Rows are weighted by their `relative` variances (R,). Differences are known only between rows that are linked by
+    seeds; the covariance is a generalised inverse.
     """
     patterns = patterns_of(table)
     precision = precisions(patterns, relative, np.inf if paired else 0.0)
@@ -109,14 +109,14 @@ def within_seeds(table: Array, relative: Array, *, paired: bool) -> tuple[Patter
 
 
 def weighted_residuals(table: Array, patterns: Patterns, precision: Array, means: Array) -> Array:
-    """V^-1 (score - row mean), zero where a cell is missing: (R, S)."""
+    """V^-1 (score - row mean), zero for missing cells: (R, S)."""
     return np.einsum("sij,js->is", precision[patterns.of_seed], np.nan_to_num(table - means[:, None]))
 
 
 def row_means(table: Array, patterns: Patterns, precision: Array, covariance: Array) -> Array:
-    """Generalised least squares: each row's mean as if all seeds had been run (R,).
+    """Each row's mean as if all seeds had been run, by generalised least squares: (R,).
 
-    In a complete table, and where the seeds' variance is zero, it is the plain mean.
+    In a complete table, or with a seed variance of zero, it is the plain mean.
     """
     plain = np.nanmean(table, axis=1)
     if len(patterns.counts) == 1:
@@ -127,22 +127,22 @@ def row_means(table: Array, patterns: Patterns, precision: Array, covariance: Ar
 
 
 def projection_squares(patterns: Patterns, precision: Array, covariance: Array) -> Array:
-    """Sums over all pairs of seeds of the squared entries of P, by row and row: (R, R).
+    """The squared entries of P for each pair of rows, summed over all pairs of seeds: (R, R).
 
-    P = V^-1 - V^-1 X (X' V^-1 X)^-1 X' V^-1 turns scores into weighted residuals. These sums say how the square sum of
-    one row's weighted residuals depends on each row's variance.
+    P = V^-1 - V^-1 X (X' V^-1 X)^-1 X' V^-1 turns scores into weighted residuals. These sums give the dependence of the
+    sum of squares of one row's weighted residuals on the variance of each row.
     """
     return _over_seed_pairs(patterns, precision, covariance, lambda block: block**2)
 
 
 def projection_trace(patterns: Patterns, precision: Array, covariance: Array) -> Array:
-    """The trace of P over each row's cells (R,)."""
+    """The trace of P over the cells of each row (R,)."""
     blocks = precision - precision @ covariance @ precision
     return np.einsum("u,uii->i", patterns.counts, blocks)
 
 
 def information(patterns: Patterns, precision: Array, covariance: Array) -> Array:
-    """Twice the expected REML information about (seed variance, one residual variance): (2, 2)."""
+    """Twice the expected REML information on the seed variance and a common residual variance: (2, 2)."""
 
     def entries(block: Array) -> Array:
         seed = block.sum(axis=(-1, -2)) ** 2
@@ -154,9 +154,9 @@ def information(patterns: Patterns, precision: Array, covariance: Array) -> Arra
 
 
 def fit(table: Array, *, paired: bool) -> Variances | None:
-    """Both variances of a table (R, S), or None where it has no residual degrees of freedom.
+    """Both variances of a table (R, S), or None if it has no residual degrees of freedom.
 
-    Without `paired` there is no seed effect. Nor is there one where rows share too few seeds to tell it from residuals.
+    There is no seed effect without `paired`, or if rows share too few seeds to tell it from the residual.
     """
     within_rows = residual_df(table, paired=False)
     if within_rows < 1:
@@ -179,7 +179,7 @@ def fit(table: Array, *, paired: bool) -> Variances | None:
 
 
 def variances_covariance(table: Array, seed: float, residual: float, *, paired: bool) -> Array:
-    """How uncertain the estimates (seed, residual) of a table (R, S) with such cells and variances are: (2, 2)."""
+    """The covariance (2, 2) of the estimates (seed, residual) in a table with these cells and true variances."""
     if not paired or residual_df(table, paired=True) < 1:
         return np.diag([0.0, 2 * residual**2 / residual_df(table, paired=False)])
     patterns = patterns_of(table)
@@ -189,7 +189,7 @@ def variances_covariance(table: Array, seed: float, residual: float, *, paired: 
 
 
 def _squares_within_seeds(table: Array, centred: Array, patterns: Patterns) -> float:
-    """The square sum of residuals where seeds are fixed."""
+    """The sum of squared residuals with fixed seeds."""
     if len(patterns.counts) == 1:
         return float(((centred - centred.mean(axis=0)) ** 2).sum())
     fixed, precision, _, means = within_seeds(table, np.ones(len(table)), paired=True)
@@ -197,7 +197,7 @@ def _squares_within_seeds(table: Array, centred: Array, patterns: Patterns) -> f
 
 
 def _best_ratio(centred: Array, patterns: Patterns) -> tuple[float, float]:
-    """Seed variance over residual variance by REML, not bounded by zero, and the residual variance beside it."""
+    """The REML ratio of seed variance to residual variance, not bounded by zero, and the residual variance."""
     rows, seeds = centred.shape
     if len(patterns.counts) == 1:
         of_seeds = rows * float((centred.mean(axis=0) ** 2).sum())
@@ -217,7 +217,7 @@ def _best_ratio(centred: Array, patterns: Patterns) -> tuple[float, float]:
     def solved(log_ratio: float) -> tuple[float, float, float]:
         """Twice the negative profile log-likelihood, its derivative, and the residual variance.
 
-        At log(1 + ratio x largest); the derivative is by the ratio.
+        The argument is log(1 + ratio x largest); the derivative is with respect to the ratio.
         """
         ratio = float(np.expm1(log_ratio)) / largest
         shared = ratio / (1 + ratio * patterns.sizes)  # (U,)
@@ -240,8 +240,8 @@ def _best_ratio(centred: Array, patterns: Patterns) -> tuple[float, float]:
     grid = np.linspace(-LARGEST_LOG_RATIO / 2, LARGEST_LOG_RATIO, GRID)
     best = int(np.argmin([solved(place)[0] for place in grid]))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, GRID - 1)]
-    # The root of the slope is known to the last digits, the place of the minimum only to half of them: a table's
-    # figures would then differ between processors.
+    # The root of the slope is known to full precision, the position of the minimum only to half the digits: with the
+    # latter, a table's figures would differ between processors.
     found = float(grid[best])
     if solved(low)[1] < 0 < solved(high)[1]:
         found = float(brentq(lambda x: solved(x)[1], low, high, xtol=1e-14, rtol=1e-14))
@@ -251,7 +251,7 @@ def _best_ratio(centred: Array, patterns: Patterns) -> tuple[float, float]:
 def _over_seed_pairs(
     patterns: Patterns, precision: Array, covariance: Array, entries: Callable[[Array], Array]
 ) -> Array:
-    """The sum of `entries` of the blocks of P over all pairs of seeds, each pair of patterns computed once."""
+    """The sum over all pairs of seeds of `entries` of P's blocks; each pair of patterns is computed once."""
     half = precision @ covariance  # (U, R, R)
     between = half[:, None] @ precision[None]  # (U, U, R, R)
     pairs = np.outer(patterns.counts, patterns.counts) - np.diag(patterns.counts)

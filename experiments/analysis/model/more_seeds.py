@@ -1,10 +1,10 @@
-"""How many seeds an undecided row takes: the fewest at which its interval is likely to decide.
+"""Seeds needed for an undecided row: the fewest at which its interval is likely to decide.
 
-What grows is what `table3 --rows ROW --seeds N` adds: the row and the baseline to N seeds each. What is stored beyond
-that counts as it is: more seeds of the baseline, and the other rows, whose residuals give the degrees of freedom. The
-true difference is taken to be the present estimate, the true variances the present ones.
+The row and the baseline are grown to N seeds each, as `table3 --rows ROW --seeds N` would do. Everything else stays as
+it is stored: further seeds of the baseline, and the other rows, whose residuals give the degrees of freedom. The
+present estimates of difference and variances are taken as the true ones.
 
-Letters: R rows of which the first is the baseline, S seeds, K = R - 1 differences, U patterns of seeds, N outcomes.
+Letters: R rows, the first of which is the baseline, S seeds, K = R - 1 differences, U patterns of seeds, N outcomes.
 """
 
 from dataclasses import dataclass, field
@@ -21,21 +21,21 @@ from experiments.analysis.model.simultaneous import critical_values, sd_nodes
 from experiments.published.table3 import FEWEST_SEEDS
 
 LARGEST_LOADING = 0.97
-RATIOS = 5  # quantiles of the variance of a row that is judged by its own
+RATIOS = 5  # quantiles of the variance of a row that is judged by its own variance
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What an interval may turn out to be: half its width (N,), the weight of each (N,), and the difference's error."""
+    """Possible half-widths of an interval (N,), their probabilities (N,), and the standard error of the difference."""
 
     half: Array
     weight: Array
     se: float
 
     def decides(self, difference: float, delta: float) -> float:
-        """The probability that the interval excludes zero or lies inside +-delta."""
+        """The probability that the interval excludes zero or lies within +-delta."""
         if self.se == 0:
             return 1.0
 
@@ -49,7 +49,7 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Plan:
-    """A table as it stands, to be grown row by row: which cells it has (R, S), its differences and its variances."""
+    """The cells (R, S), differences and variances of a table, to be grown one row at a time."""
 
     has: Mask
     difference: Array  # (K,)
@@ -57,11 +57,11 @@ class Plan:
     delta: float
     confidence: float
     paired: bool
-    family: int | None = None  # rows that intervals hold for at once, where they are more than K
+    family: int | None = None  # rows that the intervals cover at once, if more than K
     known: dict[tuple[bytes, float, bool, int], Outlook] = field(default_factory=dict)
 
     def seeds_needed(self, place: int, *, power: float, most: int = MOST_SEEDS) -> int | None:
-        """The fewest seeds, more than it has, at which a row is decided with probability `power`; None above `most`."""
+        """The fewest seeds, beyond those it has, that decide a row with probability `power`; None above `most`."""
         fewest = max(int(self.has[place].sum()) + 1, FEWEST_SEEDS)
         difference = float(self.difference[place - 1])
 
@@ -74,7 +74,7 @@ class Plan:
         return first_number(enough, fewest, high)
 
     def outlook(self, place: int, seeds: int) -> Outlook:
-        """What the interval of a row may be at so many seeds; rows that are alike share it."""
+        """The possible intervals of a row with this number of seeds; equal rows share one outlook."""
         key = (self.has[place].tobytes(), float(self.variances.residual[place]), bool(self.variances.own[place]), seeds)
         if key not in self.known:
             cells = grown(self.has, place, seeds)
@@ -83,7 +83,7 @@ class Plan:
 
 
 def grown(has: Mask, place: int, seeds: int) -> Mask:
-    """The cells (R, S') once a row and the baseline have `seeds` seeds: first those the table has, then new ones."""
+    """The cells (R, S') with `seeds` seeds of a row and the baseline: seeds of the table first, then new ones."""
     lacking = [max(seeds - int(has[row].sum()), 0) for row in (0, place)]
     free = [int((~has[row]).sum()) for row in (0, place)]
     new = max(lack - room for lack, room in zip(lacking, free, strict=True))
@@ -96,7 +96,7 @@ def grown(has: Mask, place: int, seeds: int) -> Mask:
 def _outlook(
     has: Mask, place: int, variances: RowVariances, confidence: float, paired: bool, family: int | None
 ) -> Outlook:
-    """Of a table with such cells (R, S); `variances` are taken to be the true ones."""
+    """The outlook in a table with these cells (R, S), taking `variances` as the true ones."""
     residual, own, pool = variances.residual, variances.own, variances.pool
     if pool.residual == 0:
         return Outlook(np.zeros(1), np.ones(1), 0.0)
@@ -124,7 +124,7 @@ def _outlook(
         for one in (0, place)
     )
 
-    # All outcomes of the check of both: the first is that both are judged by the pool.
+    # All outcomes of the check of both rows. In the first one the pool's variance is used for both.
     ratios = np.stack([side.reshape(-1) for side in np.meshgrid(baseline.ratio, row.ratio, indexing="ij")])  # (2, N)
     by_own = np.stack([np.arange(ratios.shape[1]) >= len(row.ratio), np.arange(ratios.shape[1]) % len(row.ratio) > 0])
     probability = np.outer(baseline.probability, row.probability).reshape(-1)  # (N,)
@@ -156,7 +156,7 @@ def _outlook(
 
 @dataclass(frozen=True)
 class _Judged:
-    """The variance that a row is judged by, over the pool's, and its probability (J,); the first is the pool's own."""
+    """Possible variances to judge a row by, over the pool's, and their probabilities (J,); the pool's comes first."""
 
     ratio: Array
     probability: Array
@@ -165,21 +165,22 @@ class _Judged:
     def of(
         cls, df: float, spread: float, pool_df: float, true: float, *, outside: bool, is_baseline: bool
     ) -> "_Judged":
-        """What the check of `row_variances` makes of a row whose variance is truly `true` times the pool's.
+        """Outcomes of the check of `row_variances` for a row whose true variance is `true` times the pool's.
 
-        `df` are the degrees of freedom of its own variance as the check has them, `spread` those it really has.
+        `df` are the degrees of freedom of its own variance that the check assumes, `spread` the actual ones.
         """
         level = float(row_variances.levels(np.array([df]))[0])
         level = min(level, row_variances.BASELINE_LEVEL) if is_baseline else level
         smallest = row_variances.SMALLEST_DF
         rest_df = pool_df if outside else max(pool_df - df, smallest)
         limit = float(special.fdtri(df, rest_df, 1 - level))
-        if not outside:  # in terms of the rows that the pool has beside it, which are independent of it
+        if not outside:  # in terms of the other rows of the pool, which are independent of this one
             beside = max(pool_df - spread, smallest)
             limit, rest_df = limit * beside / max(rest_df + limit * (df - spread), 1e-3), beside
         noisier = float(special.fdtrc(spread, rest_df, limit / true))
         ratio = special.fdtri(spread, rest_df, 1 - noisier * (np.arange(RATIOS) + 0.5) / RATIOS)
-        ratio = ratio * (spread + rest_df) / (spread * ratio + rest_df)  # a large one is partly the others' small one
+        # A large ratio is partly due to a small variance of the others.
+        ratio = ratio * (spread + rest_df) / (spread * ratio + rest_df)
         return cls(
             np.concatenate([[1.0], np.maximum(true * ratio, 1.0)]),
             np.concatenate([[1 - noisier], np.full(RATIOS, noisier / RATIOS)]),
@@ -187,9 +188,10 @@ class _Judged:
 
 
 def _loadings(size: int, of_baseline: float, of_difference: float) -> Array:
-    """One loading for all rows of a family, from the baseline's part in the variance of a difference: (size,).
+    """One loading for all rows of a family, from the baseline's share in the variance of a difference: (size,).
 
-    A limit hardly depends on it: two digits are enough, and the integral behind the limit is worked out a few times.
+    Limits hardly depend on it, so it is rounded to two digits; the integral behind a limit is then computed only a few
+    times.
     """
     if size == 1:
         return np.zeros(1)

@@ -1,8 +1,8 @@
-"""What a complete table would see: from a standard deviation to the detectable difference, and to the seeds it takes.
+"""Power of a complete table: the detectable difference, and the seeds needed, for a given standard deviation.
 
-A table of `rows` rows (without the baseline) and `seeds` seeds a row. The standard deviation is that of one score of
-one row within a seed, as `significance.noise` reports it. A difference is seen when its simultaneous interval excludes
-zero.
+The table has `rows` rows (without the baseline) and `seeds` seeds a row. The standard deviation is that of one score of
+one row within a seed, as `significance.noise` reports it. A difference is detected if its simultaneous interval
+excludes zero.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from experiments.analysis.model import simultaneous
 
 POWER = 0.80
 CONFIDENCE = 0.95
-MOST_SEEDS = 1_000  # a table that would need more is not going to be run
+MOST_SEEDS = 1_000  # nobody runs a table that needs more
 BALANCED_LOADING = np.sqrt(0.5)  # differences from one baseline correlate by one half
 
 
@@ -27,7 +27,7 @@ def detectable(
     confidence: float = CONFIDENCE,
     paired: bool = True,
 ) -> float | None:
-    """The difference that is seen with probability `power`; None where the table has no degrees of freedom."""
+    """The difference that is detected with probability `power`; None if the table has no degrees of freedom."""
     df = float((seeds - 1) * (rows if paired else rows + 1))
     if rows < 1 or df < 1:
         return None
@@ -44,7 +44,7 @@ def seeds_to_detect(
     confidence: float = CONFIDENCE,
     paired: bool = True,
 ) -> int | None:
-    """The fewest seeds a row at which `difference` is seen with probability `power`; None above `MOST_SEEDS`."""
+    """The fewest seeds a row that detect `difference` with probability `power`; None above `MOST_SEEDS`."""
 
     def sees(seeds: int) -> bool:
         found = detectable(residual_sd, rows=rows, seeds=seeds, power=power, confidence=confidence, paired=paired)
@@ -54,13 +54,13 @@ def seeds_to_detect(
 
 
 def shift(limit: float, df: float, power: float) -> float:
-    """How many standard errors a true difference must be for |t| to pass `limit` with probability `power`."""
-    # The other tail is left out: at any useful power |t| hardly ever passes the limit on the wrong side.
+    """The true difference, in standard errors, for which |t| exceeds `limit` with probability `power`."""
+    # The other tail is left out: at any useful power |t| hardly ever exceeds the limit on the wrong side.
     return float(special.nctdtrinc(df, 1 - power, limit))
 
 
 def first_number(holds: Callable[[int], bool], low: int, high: int) -> int | None:
-    """The smallest whole number from `low` to `high` at which `holds`, which goes on to hold; None where none does."""
+    """The smallest whole number from `low` to `high` for which a monotone condition `holds`; None if it never does."""
     if low > high or not holds(high):
         return None
     while low < high:

@@ -1,13 +1,14 @@
-"""Which rows are noisier than the others, and what variance each row is judged by.
+"""The variance check: which rows are noisier than the others, and which variance each row is judged by.
 
-The level of the check follows from what it is for. With few seeds a row's own variance is hardly known, and a check at
-the usual levels would miss most rows that spoil the intervals; so the level is that at which a row with three times the
-standard deviation is missed in 10% of tables, but between 1% and 20%. At 3 seeds it is 20%: where all rows are alike,
-every fifth is judged by its own variance all the same, and its interval is wide.
+With few seeds a row's own variance is poorly known, and a check at the usual levels would miss most of the rows that
+spoil the intervals. The level is therefore chosen so that a row with three times the standard deviation is missed in
+10% of tables, within 1% and 20%. At 3 seeds it is 20%: if all rows are alike, every fifth is still judged by its own
+variance, and its interval is wide.
 
-1. Clearly noisier rows, at 0.1% over all rows, leave the pool one after another. What stays gives the pooled variance.
-2. Each row is checked against that pool at the level above; a row that fails it keeps its own variance.
-3. Quieter rows keep the pooled variance, which is wider than theirs.
+1. Rows that are clearly noisier, at 0.1% over all rows, leave the pool one after another. The rest give the pooled
+   variance.
+2. Each row is checked against that pool at the level above. A row that fails keeps its own variance.
+3. Quieter rows keep the pooled variance, which is larger than theirs.
 
 Rows that only look noisier by chance stay in the pool: without them its variance would come out too small.
 """
@@ -20,20 +21,20 @@ from scipy import special
 from experiments.analysis.model import mixed_model
 from experiments.analysis.model.mixed_model import Array, Variances
 
-NOISIER = 3.0  # times the standard deviation of the others: what the check is to find
-MISSED = 0.10  # of such rows
-LEVELS = 0.01, 0.20  # of the check of one row: the strictest and the least strict
-BASELINE_LEVEL = 0.05  # the least strict for the baseline, whose own variance widens every interval
-CLEAR_LEVEL = 0.001  # over all rows, for a row to leave the pool
-SMALLEST_DF = 0.5  # of a variance that is judged at all
-FEWEST_ROWS = 3  # with two rows in pairs only the variance of their difference can be told
+NOISIER = 3.0  # times the standard deviation of the others: what the check should find
+MISSED = 0.10  # share of such rows that it may miss
+LEVELS = 0.01, 0.20  # strictest and least strict level for one row
+BASELINE_LEVEL = 0.05  # least strict level for the baseline, whose own variance widens every interval
+CLEAR_LEVEL = 0.001  # level over all rows at which a row leaves the pool
+SMALLEST_DF = 0.5  # degrees of freedom below which a variance is not checked
+FEWEST_ROWS = 3  # with two paired rows only the variance of their difference is known
 
 
 @dataclass(frozen=True)
 class RowVariances:
     """The variance of each row (R,), its degrees of freedom (R,), and whether it is the row's own (R,).
 
-    `ratio` (R,) is each row's own variance over that of the others, 1 where nothing is checked.
+    `ratio` (R,) is each row's own variance over that of the others; 1 if nothing is checked.
     """
 
     pool: Variances
@@ -44,9 +45,10 @@ class RowVariances:
 
 
 def estimate(table: Array, *, paired: bool) -> RowVariances | None:
-    """Check the rows of a table (R, S), whose first row is the baseline; None without residual degrees of freedom.
+    """Check the rows of a table (R, S), the first of which is the baseline.
 
-    Without `paired` nothing is checked: that is the classical analysis, with one variance for all.
+    None if there are no residual degrees of freedom. Without `paired` nothing is checked: that is the classical
+    analysis, with one variance for all rows.
     """
     pool = mixed_model.fit(table, paired=paired)
     if pool is None:
@@ -78,7 +80,7 @@ def estimate(table: Array, *, paired: bool) -> RowVariances | None:
 
 
 def levels(df: Array) -> Array:
-    """Of the check, by the degrees of freedom of a row's variance (R,)."""
+    """The level of the check for given degrees of freedom of a row's variance (R,)."""
     missed_below = NOISIER**2 * 2 * special.gammaincinv(df / 2, MISSED) / df
     return np.clip(special.gammaincc(df / 2, df * missed_below / 2), *LEVELS)
 
@@ -89,11 +91,12 @@ def _row_variances(pool: Variances, like_the_pool: np.ndarray, own: Array, df: A
 
 
 def _own_variances(table: Array, relative: Array, *, paired: bool) -> tuple[Array, Array]:
-    """Each row's variance (R,) without bias from the others', and its degrees of freedom (R,).
+    """An unbiased estimate of each row's variance (R,), and its degrees of freedom (R,).
 
-    From residuals within rows and seeds, so that no seed's good luck makes a row look noisy. Rows that left the pool
-    count for less (`relative`, their variances over the pool's): seeds are told from the others. The expected square
-    sum of a row's residuals is linear in all rows' variances; these equations are solved (Rao 1970).
+    It uses residuals within rows and seeds, so that a lucky seed does not make a row look noisy. Rows that left the
+    pool get less weight (`relative`, their variance over the pool's), so that the seed effects come from the others.
+    The expected sum of squares of a row's residuals is linear in the variances of all rows; these equations are solved
+    (Rao 1970).
     """
     patterns, precision, covariance, means = mixed_model.within_seeds(table, relative, paired=paired)
     residuals = mixed_model.weighted_residuals(table, patterns, precision, means)
@@ -106,9 +109,9 @@ def _own_variances(table: Array, relative: Array, *, paired: bool) -> tuple[Arra
 
 
 def own_df(table: Array, relative: Array, *, paired: bool) -> tuple[Array, Array]:
-    """Degrees of freedom of the rows' own variances in a table (R, S) with such cells: as checked, as they are; (R,).
+    """Degrees of freedom of the rows' own variances in a table with these cells: assumed by the check, actual; (R,).
 
-    The check takes a row's residuals for its own alone. Where few rows share a seed they are partly the others'.
+    The check treats a row's residuals as the row's alone. If few rows share a seed, they are partly the others'.
     """
     patterns, precision, covariance, _ = mixed_model.within_seeds(table, relative, paired=paired)
     information = mixed_model.projection_squares(patterns, precision, covariance)
@@ -118,7 +121,7 @@ def own_df(table: Array, relative: Array, *, paired: bool) -> tuple[Array, Array
 
 
 def _against_the_rest(own: Array, df: Array, pool: Variances, pooled: np.ndarray) -> tuple[Array, Array]:
-    """Each row's variance over that of the pool without it (R,), and the latter's degrees of freedom (R,)."""
+    """Each row's variance over that of the pool without this row (R,), and the latter's degrees of freedom (R,)."""
     rest_df = np.where(pooled, np.maximum(pool.df - df, SMALLEST_DF), pool.df)
     rest = np.where(pooled, (pool.df * pool.residual - df * own) / rest_df, pool.residual)
     return own / np.maximum(rest, 1e-3 * pool.residual), rest_df

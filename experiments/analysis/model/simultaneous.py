@@ -1,10 +1,10 @@
 """Simultaneous limits for differences that share a baseline: the distribution of the largest of several |t|.
 
-The differences are jointly t-distributed. Their correlation is written as one common factor, the baseline's error:
-corr(i, j) = b_i b_j. Given the factor the differences are independent, so an integral over as many dimensions as rows
-becomes one over the factor and one over the residual's standard deviation; both are sums over fixed nodes here, and the
-same table gives the same limits. The form is exact in complete tables and without a seed effect, and a least-squares
-approximation where cells are missing (Hsu 1992, the factor analytic method).
+The differences are jointly t-distributed. Their correlation is written with one common factor, the error of the
+baseline: corr(i, j) = b_i b_j. Given the factor the differences are independent, so that an integral with one dimension
+for each row becomes one over the factor and one over the residual's standard deviation. Both are sums over fixed nodes,
+so that a table always gets the same limits. The form is exact for complete tables and without a seed effect; with
+missing cells it is a least-squares approximation (Hsu 1992, the factor analytic method).
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-LARGEST_Z = 9.0  # a normal variable is never larger, to double precision
-LIMITS = 121  # at which the normal integral is tabulated
+LARGEST_Z = 9.0  # in double precision a normal variable is never larger
+LIMITS = 121  # points at which the normal integral is tabulated
 FACTOR_REACH = 8.0  # standard deviations of the common factor
-NODES = 160  # of the residual's standard deviation
-DIGITS = 6  # loadings that agree to so many are one
+NODES = 160  # for the residual's standard deviation
+DIGITS = 6  # to which loadings are rounded
 
 
 def common_factor(covariance: Array) -> Array:
@@ -56,29 +56,29 @@ def common_factor(covariance: Array) -> Array:
 def tail(limits: Array, df: Array, loadings: Array) -> Array:
     """P(largest |t| > limit) for limits and their degrees of freedom: (K,), (K,) -> (K,).
 
-    Where the limit is a row's own |t|, that is its adjusted p value.
+    For a limit that is a row's own |t|, this is its adjusted p value.
     """
     return _tail(limits, df, _normal_tail(_key(loadings)))[0]
 
 
 def critical_values(df: Array, loadings: Array, confidence: float) -> Array:
-    """The limit that the largest |t| stays within with probability `confidence`, for each degrees of freedom: (K,).
+    """The limit below which the largest |t| stays with probability `confidence`, for each of the df: (K,).
 
-    Where differences have different degrees of freedom each has its own limit (Hasler and Hothorn 2008).
+    Differences with different degrees of freedom have different limits (Hasler and Hothorn 2008).
     """
     different, where = np.unique(df, return_inverse=True)
     return np.array(_critical(tuple(different.tolist()), _key(loadings), confidence))[where]
 
 
 def _key(loadings: Array) -> tuple[tuple[float, int], ...]:
-    """Loadings with how often each occurs: what a limit depends on, in whichever order the rows come."""
+    """The loadings and how often each occurs: a limit depends on these, not on the order of rows."""
     values, counts = np.unique(np.round(loadings, DIGITS), return_counts=True)
     return tuple(zip(values.tolist(), counts.tolist(), strict=True))
 
 
 @lru_cache(maxsize=4096)
 def _critical(df: tuple[float, ...], key: tuple[tuple[float, int], ...], confidence: float) -> tuple[float, ...]:
-    """Newton's method on logarithms from Bonferroni's limit, which is beyond the root: the steps never pass it."""
+    """Newton's method on logarithms. It starts at Bonferroni's limit, above the root, and never steps past the root."""
     num_differences = sum(count for _, count in key)
     error, each_df = 1 - confidence, np.array(df)
     limits: Array = special.stdtrit(each_df, 1 - error / (2 * num_differences))
@@ -93,7 +93,7 @@ def _critical(df: tuple[float, ...], key: tuple[tuple[float, int], ...], confide
 
 
 def _tail(limits: Array, df: Array, normal_tail: "CubicSpline") -> tuple[Array, Array]:
-    """P(largest |t| > limit), and its derivative by the limit: (K,), (K,) -> (K,), (K,)."""
+    """P(largest |t| > limit) and its derivative with respect to the limit: (K,), (K,) -> (K,), (K,)."""
     nodes = [sd_nodes(one) for one in df.tolist()]
     sd, weight = np.stack([one for one, _ in nodes]), np.stack([one for _, one in nodes])  # (K, N)
     scaled = np.minimum(limits[:, None] * sd, LARGEST_Z)
@@ -120,7 +120,7 @@ def _normal_tail(key: tuple[tuple[float, int], ...]) -> "CubicSpline":
 
     limits = np.linspace(0, LARGEST_Z, LIMITS)
     step = _factor_step(key)
-    factor = np.arange(0, FACTOR_REACH + step / 2, step)  # (F,); what is summed is the same at minus the factor
+    factor = np.arange(0, FACTOR_REACH + step / 2, step)  # (F,); the summand is symmetric in the factor
     weight = np.exp(-(factor**2) / 2)
     weight[0] /= 2
     log_inside = np.zeros((LIMITS, len(factor)))
@@ -133,6 +133,6 @@ def _normal_tail(key: tuple[tuple[float, int], ...]) -> "CubicSpline":
 
 
 def _factor_step(key: Sequence[tuple[float, int]]) -> float:
-    """Fine enough for the steepest of the functions that are summed over the factor."""
+    """A step that resolves the steepest of the functions that are summed over the factor."""
     steepest = max(loading / np.sqrt(max(1 - loading**2, 1e-12)) for loading, _ in key)
     return float(np.clip(0.5 / max(steepest, 1e-9), 0.01, 0.2))
