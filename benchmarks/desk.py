@@ -1,4 +1,4 @@
-"""What a job of the desk scale costs around its arithmetic: start-up, overhead, memory, CPU time.
+"""Costs of a job of the desk scale beside its arithmetic: start-up, overhead, memory, CPU time.
 
 python -m benchmarks.desk [key=value ...]
 

@@ -1,4 +1,4 @@
-"""What scheduling costs: jobs that do nothing, leased, handed to worker processes, ended and taken in.
+"""Cost of scheduling: jobs that do nothing, leased, handed to worker processes, ended and taken in.
 
 python -m benchmarks.jobs [jobs=1000] [workers=2]
 

@@ -58,12 +58,12 @@ class _Kept:
 
 
 def trained_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """What the optimizer updates."""
+    """Parameters that the optimizer updates."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def print_environment() -> None:
-    """What the figures depend on besides the code."""
+    """Machine and versions, on which the figures depend."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "flamingo-pytorch"))
     capability = torch.backends.cpu.get_cpu_capability()
     print(f"{packages}; CPU ({capability}), float32, threads: {torch.get_num_threads()}")

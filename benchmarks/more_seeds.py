@@ -1,4 +1,4 @@
-"""What becomes of the seeds that a table names, and of seeds that are added after looking, when the truth is known.
+"""Seeds that a table names, and seeds added after looking, against a known truth.
 
 python -m benchmarks.more_seeds [tables=2000] [first_seed=0]
 

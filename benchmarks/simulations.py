@@ -1,4 +1,4 @@
-"""What the intervals of a table do when the truth is known: simulated tables of 17 rows and a baseline.
+"""Intervals of a table against a known truth: simulated tables of 17 rows and a baseline.
 
 python -m benchmarks.simulations [tables=20000] [first_seed=0]
 
@@ -61,7 +61,7 @@ SCENARIOS = (
 
 @dataclass
 class Tally:
-    """What happened in simulated tables."""
+    """Counts over simulated tables."""
 
     errors: list[bool] = field(default_factory=list)  # whether any interval of a table misses the truth
     noisy_errors: list[bool] = field(default_factory=list)  # whether one of a noisier row does

@@ -1,4 +1,4 @@
-"""What a scale's benchmarks ask, and how the stored baseline's captions fare: the figures that docs/desk.md states.
+"""Questions of a scale's benchmarks, and the stored baseline's captions: the figures that docs/desk.md states.
 
 python -m benchmarks.world [scale=desk] [seed=0]
 

@@ -48,7 +48,7 @@ def examples_of(spec: Spec, dataset: str) -> tuple[list[list[str]], list[str]]:
 
 
 def told(query: Query) -> str:
-    """What counts as right."""
+    """The answers that count as right."""
     return " / ".join(dict.fromkeys(query.answers)) + (f" (name: {query.name})" if query.name else "")
 
 

@@ -1,4 +1,4 @@
-"""What every component must do, whatever its slot."""
+"""The contract of every component, whatever its slot."""
 
 from typing import Any, ClassVar
 
@@ -38,7 +38,7 @@ def unreached(module: nn.Module) -> list[str]:
 
 
 class ComponentContract:
-    """What holds in every slot."""
+    """Laws of every slot."""
 
     slot: ClassVar[str]
     neighbours: ClassVar[dict[str, int]]  # widths that only the parts beside it know
@@ -65,7 +65,7 @@ class ComponentContract:
         return Flamingo(self.config(choice, **others), seed=seed).double()
 
     def answer(self, module: Any, precision: torch.dtype = torch.float64) -> Tensor:
-        """What the module makes of always the same numbers."""
+        """The module's output for fixed numbers."""
         raise NotImplementedError
 
     def test_every_weight_is_drawn_from_seed_and_name(self, choice: Choice) -> None:

@@ -1,4 +1,4 @@
-"""What a resampler, a cross-attention block and a vision encoder must do: one class each, for ours and a stranger's.
+"""Contracts of a resampler, a cross-attention block and a vision encoder: one class each, for ours and a stranger's.
 
 Subclass the class of the slot in a test file, as `TestMine`, and say what a spec would say of it:
 

@@ -1,4 +1,4 @@
-"""What a resampler tells apart before its first step: what it does not, it learns late."""
+"""Inputs that a resampler tells apart before its first step; others it learns late."""
 
 from statistics import fmean
 

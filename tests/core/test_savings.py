@@ -1,4 +1,4 @@
-"""What is computed once, kept once or left out: the results are those of the plain way."""
+"""Work done once, kept once or left out: results are those of the plain way."""
 
 from dataclasses import replace
 

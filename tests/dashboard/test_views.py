@@ -34,7 +34,7 @@ def put(tmp_path, monkeypatch):
 
 @pytest.fixture
 def navigation(monkeypatch):
-    """What the app asks of streamlit's navigation."""
+    """The pages that the app gives to streamlit's navigation."""
     asked = []
     real = streamlit.navigation
 

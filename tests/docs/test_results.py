@@ -1,4 +1,4 @@
-"""What docs/results/ and the README say of the desk scale is what the committed runs say."""
+"""docs/results/ and the README say of the desk scale what the committed runs say."""
 
 import csv
 import os

@@ -41,7 +41,7 @@ def processes_of(command: subprocess.Popen[str]) -> list[int]:
 
 
 def left_in_work(store: Path) -> list[str]:
-    """What lies in the work folder beside a store."""
+    """Files in the work folder beside a store."""
     files = (path for path in (store.parent / "work").rglob("*") if path.is_file())
     return sorted({path.name for path in files})
 

@@ -1,4 +1,4 @@
-"""What tests store: specs, predictions and certificates in miniature."""
+"""Specs, predictions and certificates in miniature, for tests to store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -24,7 +24,7 @@ def warm() -> Iterator[WarmProcess]:
 def undisturbed(
     warm: WarmProcess, empty_database: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Stored, Ended]:
-    """What the command stores, and how it ends."""
+    """The runs that the command stores, and its exit code."""
     file = tmp_path_factory.mktemp("undisturbed") / "mlflow.db"
     shutil.copy(empty_database, file)
     ended = warm.run(*COMMAND, store=file, kill_at=0)
@@ -37,5 +37,5 @@ def undisturbed(
 
 @pytest.fixture(scope="session")
 def expected(undisturbed: tuple[Stored, Ended]) -> Stored:
-    """What every disturbed command must end with too."""
+    """The end of an undisturbed command, which every disturbed one must reach."""
     return undisturbed[0]

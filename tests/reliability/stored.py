@@ -1,4 +1,4 @@
-"""What tests ask of a store: what one run left in it, and whether two runs ended the same."""
+"""A store as tests compare it: the content of one run, and whether two runs ended the same."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Stored:
 
     @classmethod
     def of(cls, run: StoredRun) -> "Stored":
-        """What is in the store that the environment names."""
+        """The content of the store that the environment names."""
         file = reader.artifact(run, WEIGHTS_FILE)
         assert file is not None
         scores = {name: value for name, value in run.metrics.items() if "time" not in name and "peak" not in name}

@@ -63,7 +63,7 @@ def change(file, statement, *values):
 
 
 def reported(capsys, *arguments):
-    """What a report prints and says, having ended well."""
+    """Output and messages of a report, which must end well."""
     code = main(report, ["scale=tiny", *arguments])
     out, err = capsys.readouterr()
     assert code == 0, err
@@ -106,7 +106,7 @@ def a_lost_metric(file, run_id):
 
 
 def in_a_tag(file, run_id):
-    """What the run is called."""
+    """The run's title."""
     change(file, f"UPDATE tags SET value = '{OTHER}' WHERE run_uuid = ? AND key = 'ablation'", run_id)
 
 

@@ -81,7 +81,7 @@ def store_as_a_job_does(one: Spec, files: Path) -> None:
 
 
 def damages(store: Path, rng: random.Random) -> Iterator[tuple[str, Path, bytes]]:
-    """What is done to which file, and what the file is then: the sqlite file often, each other file once."""
+    """Which file is damaged, how, and its content then: the sqlite file often, each other file once."""
     files = sorted(file for file in store.parent.rglob("*") if file.is_file() and file.stat().st_size)
     ways = [(store, "flip")] * FLIPS + [(store, "cut"), (store, "empty")]
     ways += [(file, rng.choice(["flip", "flip", "cut", "empty"])) for file in files if file != store]

@@ -34,7 +34,7 @@ class Original(NamedTuple):
 
 
 def essence(printed: str) -> str:
-    """What a command prints, less where the store and the pictures lie."""
+    """Output of a command, without the places of store and pictures."""
     lines = [line for line in printed.splitlines() if not line.startswith("stored: ")]
     return re.sub(r"(?m)^(  picture +).*?(test/\w+/\d+)(\.png)?$", r"\1\2", "\n".join(lines))
 

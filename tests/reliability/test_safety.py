@@ -34,7 +34,7 @@ def name_of(node: ast.expr) -> str:
 
 
 def unsafe(source: str) -> list[str]:
-    """What a module should not do."""
+    """A module that does what it should not."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -13,13 +13,13 @@ from experiments.common.checkout import ROOT
 
 
 def request(argv: list[str]) -> int:
-    """What every command does with its arguments before anything else."""
+    """The first thing every command does: read its arguments."""
     read_run(argv)
     return 0
 
 
 def traces() -> set[Path]:
-    """What a run, or Hydra, would leave in the checkout."""
+    """Files that a run, or Hydra, would leave in the checkout."""
     kept = [path for path in ROOT.iterdir() if not path.name.startswith((".", "__pycache__"))]
     stores = [
         path for name in ("mlruns", ".cache", "outputs", "multirun", ".hydra") for path in (ROOT / name).rglob("*")

@@ -39,7 +39,7 @@ def two_runs(store_row):
 
 
 def printed(capsys, *arguments):
-    """What the command prints at scale tiny, having ended well."""
+    """Output of the command at scale tiny, which must end well."""
     assert main(report, ["scale=tiny", *arguments]) == 0
     return capsys.readouterr().out
 

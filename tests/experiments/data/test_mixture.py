@@ -1,4 +1,4 @@
-"""What a training step reads."""
+"""Batches of a training step."""
 
 from dataclasses import replace
 

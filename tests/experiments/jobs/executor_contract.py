@@ -1,4 +1,4 @@
-"""What every executor keeps: a test class that each of them passes, and the jobs it is tried with.
+"""The contract of every executor: a test class that each of them passes, and the jobs it is tried with.
 
 The jobs are functions of this module, so that a process that knows nothing of the test can find them.
 """

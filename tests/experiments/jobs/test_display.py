@@ -1,4 +1,4 @@
-"""What a table shows while it runs: the board tells of every job, lines are passed on as they are."""
+"""The display of a table while it runs: the board tells of every job, lines are passed on as they are."""
 
 import io
 

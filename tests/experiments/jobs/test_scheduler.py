@@ -1,4 +1,4 @@
-"""What the scheduler does about each way in which an attempt ends, against an executor that ends them as it is told."""
+"""The scheduler's answer to each way in which an attempt ends, against an executor that ends them as it is told."""
 
 import os
 

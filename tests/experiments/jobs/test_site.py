@@ -1,4 +1,4 @@
-"""What assumes one machine is asked of the executor's site: a command at another one leaves nothing at this one."""
+"""Everything that assumes one machine asks the executor's site: a command at another one leaves nothing at this one."""
 
 import pytest
 

@@ -46,7 +46,7 @@ def test_together_they_are_small():
 
 @pytest.fixture(scope="module")
 def probed():
-    """What a small probe finds of each encoder."""
+    """The scores of a small probe on each encoder."""
     return {
         name: probe(encoder(name), World(part.world), **FEW) for name, part in PARTS.items() if part.slot == "vision"
     }

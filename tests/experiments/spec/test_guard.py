@@ -12,7 +12,7 @@ HEADER = "# @package _global_\n"
 
 
 def refused(folder: Path, text: str, *arguments: str, name: str = "mine") -> str:
-    """What is said to an ablation file of one's own."""
+    """The message about an ablation file of one's own."""
     (folder / "ablation").mkdir(exist_ok=True)
     (folder / "ablation" / f"{name}.yaml").write_text(text)
     with pytest.raises(UserError) as caught:

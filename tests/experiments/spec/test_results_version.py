@@ -29,7 +29,7 @@ def trace(row: str) -> list[float]:
 
 
 def measured() -> dict:
-    """What the golden file holds."""
+    """The content of the golden file."""
     return {
         "results_version": RESULTS_VERSION,
         "torch": torch.__version__.split("+")[0],

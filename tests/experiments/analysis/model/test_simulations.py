@@ -16,7 +16,7 @@ NOISIER = Scenario("two rows 3x noisier", noisy=NOISY_ROWS)
 
 @cache
 def simulated(scenario: Scenario, seeds: int) -> Tally:
-    """What happened in these tables, drawn once for all tests."""
+    """Counts over these tables, drawn once for all tests."""
     return simulate(scenario, seeds, tables=TABLES)
 
 

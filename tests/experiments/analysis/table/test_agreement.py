@@ -16,7 +16,7 @@ DIFFERENCES = {name: row.overall - PAPER["baseline"].overall for name, row in PA
 
 
 def table_of(differences, half_width=0.1):
-    """What is read of a table with these differences of Overall; None: no interval is known."""
+    """The agreement of a table with these differences of Overall; None: no interval is known."""
     rows = []
     for row, difference in {"baseline": None, **differences}.items():
         known = difference is not None and half_width is not None

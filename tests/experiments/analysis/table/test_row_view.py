@@ -1,4 +1,4 @@
-"""What every format and screen shows of a row, worked out in one place."""
+"""Everything that formats and screens show of a row, worked out in one place."""
 
 import copy
 import dataclasses

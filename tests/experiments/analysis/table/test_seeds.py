@@ -87,7 +87,7 @@ def test_the_caption_says_how_it_was_done(three_seeds):
 
 
 def test_the_caption_says_what_the_seeds_do_not_hold(three_seeds, store_run):
-    """What a number of seeds means and what looking costs; at three of the baseline, what a noisy one would do."""
+    """The sentences on few seeds and on looking again; at three of the baseline, what a noisy one would do."""
     method = three_seeds.table["method"]
     assert "decided with 80% probability, if the true difference and noise are those seen here" in method
     assert "seeds added after looking: the error over the family is higher than 5%" in method

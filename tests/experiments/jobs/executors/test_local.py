@@ -93,7 +93,7 @@ def test_a_killed_process_loses_nothing(sent, told, store_file, capfd):
 
 
 def wait_until_both_train(command):
-    """What the command's stderr has told when each of its two jobs has begun its first step."""
+    """The command's stderr once each of its two jobs has begun its first step."""
     told, lines = set(), []
     while told != {"baseline", "xattn_every_4th"}:
         lines.append(command.stderr.readline())
