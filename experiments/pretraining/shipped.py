@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.common.locks import file_lock
 from experiments.common.plain_json import dumps
 from experiments.pretraining.parts import FrozenPart
-from experiments.spec.resolve import RECORD_FILE, content_hash
+from experiments.spec.identity import content_hash
+from experiments.spec.resolve import RECORD_FILE
 from experiments.spec.resolve import read_record as read_record
 from flamingo_core.checkpoint import save_tensors
 from flamingo_core.whole_file import write_whole

@@ -17,8 +17,9 @@ from experiments.evaluation.benchmark import BENCHMARKS
 from experiments.evaluation.config import EvalConfig, default_benchmarks
 from experiments.published.table3 import BASELINE, group_of
 from experiments.spec.guard import guard
+from experiments.spec.identity import component_files, frozen_files, outside_files, spec_hash
 from experiments.spec.preflight import check_benchmarks, check_build, check_fit, check_positions, check_shipped
-from experiments.spec.resolve import component_files, frozen_files, outside_files, resolve, spec_hash
+from experiments.spec.resolve import resolve
 from experiments.spec.schema import OUTSIDE_HASH, TrainConfig
 from experiments.spec.sources import data_hash, sources_of
 from experiments.spec.sweep import Sweep, SweepPoint, parse_sweep, points

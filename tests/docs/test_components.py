@@ -17,7 +17,7 @@ import yaml
 from experiments.analysis.table import build
 from experiments.common.checkout import ROOT
 from experiments.common.problems import UserError
-from experiments.spec.resolve import component_files
+from experiments.spec.identity import component_files
 from experiments.spec.spec import make_spec
 from experiments.store import reader
 from flamingo_core import registry

@@ -22,7 +22,7 @@ from experiments.pretraining.quality import probe
 from experiments.pretraining.shipped import read_record, write_part
 from experiments.pretraining.side_by_side import side_by_side
 from experiments.pretraining.vision import Pairs, PictureText
-from experiments.spec.resolve import content_hash
+from experiments.spec.identity import content_hash
 from flamingo_core import registry
 from flamingo_core.checkpoint import load_tensors
 from flamingo_core.init import initialise

@@ -14,7 +14,8 @@ from experiments.pretraining.quality import probe
 from experiments.pretraining.shipped import is_made, read_record
 from experiments.run import run
 from experiments.spec import resolve
-from experiments.spec.resolve import RECORD_FILE, content_hash
+from experiments.spec.identity import content_hash
+from experiments.spec.resolve import RECORD_FILE
 from experiments.table3 import table3
 from flamingo_core import registry
 

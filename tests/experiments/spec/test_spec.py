@@ -18,7 +18,8 @@ from experiments.common.rules import ADDED, broken_rules
 from experiments.data.config import DATASETS, DataConfig, DatasetConfig
 from experiments.data.world.config import WorldConfig
 from experiments.evaluation.config import EvalConfig
-from experiments.spec.resolve import put, spec_hash
+from experiments.spec.identity import spec_hash
+from experiments.spec.resolve import put
 from experiments.spec.schema import OUTSIDE_HASH, SLOT_BASES, Slot, TrainConfig, make_schema
 from experiments.spec.spec import data_config
 from experiments.spec.yaml_files import compose_files, leaves
