@@ -9,11 +9,11 @@ import numpy as np
 
 from experiments.data.config import DATASETS
 from experiments.data.document import layout
-from experiments.data.query import Query
 from experiments.data.world.documents import document
+from experiments.data.world.queries import WorldQuery
 from experiments.data.world.world import World
 from experiments.evaluation.benchmark import published
-from experiments.evaluation.prompts import build_prompts
+from experiments.evaluation.prompts import Prompt, build_prompts
 from experiments.spec.spec import Spec, make_spec
 
 DOCS = Path(__file__).parent
@@ -47,14 +47,19 @@ def examples_of(spec: Spec, dataset: str) -> tuple[list[list[str]], list[str]]:
     return [list(example.media) for example in examples], [layout(example.chunks)[0] for example in examples]
 
 
-def told(query: Query) -> str:
+def told(query: WorldQuery) -> str:
     """The answers that count as right."""
     return " / ".join(dict.fromkeys(query.answers)) + (f" (name: {query.name})" if query.name else "")
 
 
+def first_prompts(spec: Spec, benchmark: str) -> list[Prompt]:
+    """The prompts of a benchmark's first two queries."""
+    source = spec.sources().of(benchmark)
+    return build_prompts(source, benchmark, seed=0, shots=spec.eval.shots)[:2]
+
+
 def text(spec: Spec) -> str:
     """The page."""
-    world = World(spec.data.world)
     lines = [
         "# What the world looks like",
         "",
@@ -74,7 +79,7 @@ def text(spec: Spec) -> str:
         "A query as the model reads it, 4 shots, seed 0: each line but the last is a demonstration.",
     ]
     for benchmark in published():
-        prompts = build_prompts(world, benchmark.name, seed=0, shots=spec.eval.shots)[:2]
+        prompts = first_prompts(spec, benchmark.name)
         lines += ["", f"### {benchmark.label}", "", f"![{benchmark.label}](samples/{benchmark.name}.png)"]
         for prompt in prompts:
             lines += [
@@ -94,7 +99,7 @@ def main() -> None:
     for dataset in DATASETS:
         sheet(world, examples_of(spec, dataset)[0], DOCS / "samples" / f"{dataset}.png")
     for benchmark in published():
-        prompts = build_prompts(world, benchmark.name, seed=0, shots=spec.eval.shots)[:2]
+        prompts = first_prompts(spec, benchmark.name)
         sheet(world, [list(prompt.media) for prompt in prompts], DOCS / "samples" / f"{benchmark.name}.png")
     (DOCS / "samples.md").write_text(text(spec), encoding="utf-8")
 
