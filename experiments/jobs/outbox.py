@@ -131,7 +131,7 @@ def deliver(folder: Path, site: Site = THIS_MACHINE) -> Waiting | None:
         try:
             waiting = Waiting.read(folder)
         except ValueError as error:
-            say(f"{folder.name}: its results are damaged and will be made again: {error}")
+            say(f"{folder.name}: its results are not stored but made again: {error}")
             (folder / LIST_FILE).unlink()
             return None
         run = reopen_run(waiting.run_id)
