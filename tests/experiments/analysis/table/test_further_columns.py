@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.analysis import Table
-from experiments.analysis.model.bootstrap import Interval, intervals
+from experiments.analysis.model.bootstrap import RESAMPLES, SEED, Interval, intervals, paired, resampled_means
 from experiments.analysis.table.columns import columns_of, columns_of_runs, published_columns
 from experiments.analysis.table.runs_file import RunsFile, as_runs, joined, read
 from experiments.common.plain_text import read_back, written
@@ -129,6 +129,10 @@ def test_an_interval_over_examples_depends_on_its_own_column() -> None:
     both = intervals(row, base, CEILINGS, further=(LESS, MORE))
     assert both.items() >= alone.items() and both.keys() - alone.keys() == {LESS.metric}
     assert intervals(row, base, CEILINGS).items() <= alone.items(), "those of the paper are as they were"
+    for place, one in enumerate(published()):
+        rng = np.random.default_rng([SEED, place])  # as intervals that are stored in files of runs were drawn
+        means = resampled_means(*paired(row[one.name], base[one.name]), rng=rng, resamples=RESAMPLES)
+        assert alone[one.metric] == Interval(*np.percentile(means, [2.5, 97.5]))
     counted = intervals(row, base, {**CEILINGS, LESS.metric: 50.0}, further=(LESS, MORE))
     assert counted[OVERALL] != both[OVERALL]
     assert OVERALL not in intervals(row, base, {**CEILINGS, "other_top1": 50.0}, further=(LESS, MORE))
