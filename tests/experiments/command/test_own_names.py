@@ -154,4 +154,4 @@ def test_a_key_typed_as_a_flag_is_one_mistake(typed: str, hint: str, capsys: pyt
     """One error with its value, and what to type instead."""
     assert main(lambda argv: bool(read_run(argv)), typed.split()) == 2
     error, said = capsys.readouterr().err.splitlines()
-    assert error.startswith(f"error: `{typed}` is no") and said == f"hint: {hint}"
+    assert error.startswith(f"error: unknown flag `{typed}`") and said == f"hint: {hint}"
