@@ -154,4 +154,5 @@ def test_a_key_typed_as_a_flag_is_one_mistake(typed: str, hint: str, capsys: pyt
     """One error with its value, and what to type instead."""
     assert main(lambda argv: bool(read_run(argv)), typed.split()) == 2
     error, said = capsys.readouterr().err.splitlines()
-    assert error.startswith(f"error: unknown flag `{typed}`") and said == f"hint: {hint}"
+    wrong = f"unknown flag `{typed}`" if typed.startswith("-") else f"`{typed}` is not `key=value`"
+    assert error.startswith(f"error: {wrong}; allowed: ") and said == f"hint: {hint}"
