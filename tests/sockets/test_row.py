@@ -13,6 +13,7 @@ from experiments.run import run
 from experiments.spec import yaml_files
 from experiments.spec.spec import make_spec
 from tests.dashboard.reading import markup, page
+from tests.sockets.outside import add_quick_scale
 
 ROW = """# @package _global_
 # Half the learning rate.
@@ -29,15 +30,7 @@ def shipped(tmp_path, monkeypatch):
     conf = tmp_path / "conf"
     shutil.copytree(yaml_files.CONF, conf)
     (conf / "ablation" / "lr_half.yaml").write_text(ROW, encoding="utf-8")
-    quick = (conf / "scale" / "tiny.yaml").read_text(encoding="utf-8")
-    for said, instead in (
-        ("steps: 60", "steps: 2"),
-        ("warmup_steps: 6", "warmup_steps: 1"),
-        ("queries: 20", "queries: 18"),
-    ):
-        assert said in quick
-        quick = quick.replace(said, instead)
-    (conf / "scale" / "quick.yaml").write_text(quick, encoding="utf-8")
+    add_quick_scale(conf)
     monkeypatch.setattr(yaml_files, "CONF", conf)
 
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from experiments.analysis import formats
 from experiments.command.cli import main
@@ -17,39 +16,25 @@ from experiments.data.source import SOURCES
 from experiments.report import report
 from experiments.run import run
 from experiments.spec.spec import make_spec
-from experiments.spec.yaml_files import CONF
 from experiments.store import reader
 from tests.dashboard.reading import markup, page
 from tests.docs.page import blocks, section
 from tests.experiments.commands import QUICK
+from tests.sockets.outside import add_quick_scale, lay, standing_in
 
 MODULE, ROW, TEST = "my/module.py", "my_conf/ablation/align_of_plates.yaml", "my/test_module.py"
 EXAMPLE = dict(blocks(section("A source")))
 WORDS = shlex.split(EXAMPLE["bash"].removeprefix("python -m experiments.run"))
+EXAMPLE_FILES = {path: EXAMPLE[path] for path in (MODULE, ROW, TEST)}
 COMPONENTS = "components=[my.module]"
 
 
-def lay(folder: Path, **changed: str) -> Path:
-    """Write the page's files to a folder; `changed` is another text for one of them."""
-    for path, text in {MODULE: EXAMPLE[MODULE], ROW: EXAMPLE[ROW], TEST: EXAMPLE[TEST], **changed}.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
-    return folder
-
-
 @pytest.fixture
-def at_home(tmp_path, monkeypatch):
+def at_home(tmp_path):
     """The page's files in a folder to stand in; what its module registers is forgotten afterwards."""
-    SOURCES.names()
-    monkeypatch.setattr(SOURCES, "_entries", dict(SOURCES._entries))
-    monkeypatch.setattr(SOURCES, "_modules", dict(SOURCES._modules))
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.chdir(lay(home))
-    monkeypatch.syspath_prepend(str(home))
-    yield home
-    for name in ("my", "my.module"):
-        sys.modules.pop(name, None)
+    home = lay(tmp_path / "home", EXAMPLE_FILES)
+    with standing_in(home, SOURCES):
+        yield home
 
 
 def test_the_page_s_source_trains_a_row_and_asks_a_benchmark(at_home, store_file, capsys):
@@ -72,12 +57,7 @@ def test_the_page_s_source_trains_a_row_and_asks_a_benchmark(at_home, store_file
 
 def test_its_row_is_in_every_format(at_home, store_file, capsys):
     """A report takes no runs with overrides: a scale of one's own is as quick."""
-    quick = yaml.safe_load((CONF / "scale" / "tiny.yaml").read_text(encoding="utf-8"))
-    quick["train"] |= {"steps": 2, "warmup_steps": 1}
-    quick["data"]["world"] |= {"queries": 18, "val_queries": 18}
-    (at_home / "my_conf" / "scale").mkdir()
-    text = f"# @package _global_\n# Two steps.\n{yaml.safe_dump(quick)}"
-    (at_home / "my_conf" / "scale" / "quick.yaml").write_text(text, encoding="utf-8")
+    add_quick_scale(at_home / "my_conf")
     assert main(run, [*WORDS, "scale=quick"]) == 0
     capsys.readouterr()
     for name in formats.found():
@@ -135,7 +115,7 @@ REFUSED = {
 def test_what_is_wrong_with_it_is_refused(case, at_home, store_file, capsys):
     """Exit 2 with the key and what is allowed, and nothing written."""
     words, changed, said = REFUSED[case]
-    lay(at_home, **changed)
+    lay(at_home, changed)
     assert main(run, [*words, COMPONENTS, "--config-dir", "my_conf", *QUICK]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and "hint: " in printed.err and "Traceback" not in printed.err
@@ -158,7 +138,7 @@ def test_it_keeps_its_contract(tmp_path):
     """The page's own test, by the page's command."""
     prove = dict(blocks(section("Prove it")))["bash"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "MINE": str(lay(tmp_path))}
+    environment = {**os.environ, "PATH": path, "MINE": str(lay(tmp_path, EXAMPLE_FILES))}
     command = ["bash", "-c", f"{prove} -v -p no:cacheprovider"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
