@@ -1,5 +1,6 @@
 """Text to tokens: the world's tokenizer, one token a word, or that of a language model which brings its own."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def encode(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[list[int], 
     return [tokenizer.bos_token_id, *encoded["input_ids"]], [(0, 0), *spans]
 
 
+@lru_cache(maxsize=8)  # asked for every role
 def most_tokens_a_word(tokenizer: "PreTrainedTokenizerBase") -> int:
     """Into how many tokens a word of the world is cut at most: 1 by the world's own tokenizer."""
     return max(len(tokenizer(f" {word}", add_special_tokens=False)["input_ids"]) for word in words())

@@ -77,9 +77,10 @@ class WorldSource(Source):
 
     def demonstrations(self, role: str) -> int:
         """All of them; where a question is about a kind, those that do not show it."""
+        _check(role)
+        if queries.sample(role, "support", 1)[0].name is None:
+            return self.config.support
         some = self.support(role)
-        if all(example.name is None for example in some):
-            return len(some)
         return len(some) - max(Counter(kind for example in some for kind in example.shown).values())
 
     def twin_order(self, role: str, split: str, count: int) -> Sequence[int]:
