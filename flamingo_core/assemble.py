@@ -1,4 +1,4 @@
-"""How the parts of a Flamingo are put together: the language model, initial weights, and where the blocks go."""
+"""Assemble a Flamingo: build the language model, draw initial weights, insert the cross-attention blocks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,15 +14,15 @@ from flamingo_core.xattn.placement import block_layers
 
 
 def build_language_model(config: FlamingoConfig) -> CausalLM:
-    """The adapter of the chosen family with its model, from the directory `path` where one is given."""
+    """Build the adapter of the chosen family and its model, read from the directory `path` if one is given."""
     choice = config.lm
     return registry.build("lm", choice, path=choice["path"], load_weights=choice["weights"] == "pretrained")
 
 
 def draw_weights(config: FlamingoConfig, seed: int, *, vision: nn.Module, resampler: nn.Module, lm: nn.Module) -> None:
-    """Draw the weights of encoder, resampler and language model that come from no file.
+    """Draw the weights of encoder, resampler and language model that are not loaded from a file.
 
-    A frozen part without a file stands in for a pretrained one: it does not change with the run's seed.
+    A frozen part without a weight file stands in for a pretrained one, so it does not depend on the run's seed.
     """
     initialise(resampler, seed=seed, name="resampler")
     if getattr(config.component_config("vision"), "path", None) is None:
@@ -34,10 +34,10 @@ def draw_weights(config: FlamingoConfig, seed: int, *, vision: nn.Module, resamp
 
 
 def insert_blocks(lm: CausalLM, config: FlamingoConfig, seed: int | None) -> None:
-    """Wrap every layer of the language model, with a block where the architecture and its placement say.
+    """Wrap every layer of the language model, adding a block to the layers the architecture and placement select.
 
     Raises:
-        ValueError: the placement is not one, or does not go with the architecture.
+        ValueError: the placement is unknown, or the architecture does not support it.
     """
     choice = {key: value for key, value in config.xattn.items() if key != "placement"}
     placement = config.xattn["placement"]

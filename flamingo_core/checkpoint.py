@@ -1,6 +1,6 @@
-"""Checkpoints of the trained part: safetensors, written whole or not at all, loaded strictly.
+"""Checkpoints of the trained part: safetensors, written atomically, loaded strictly.
 
-safetensors notices a file that was cut short, and no byte that changed: a hash of the content among the metadata does.
+safetensors detects a truncated file but not changed bytes; a content hash in the metadata detects those.
 """
 
 import hashlib
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo
 
 WEIGHTS_FILE = "weights.safetensors"
-CONTENT_HASH = "content_sha256"  # among the metadata
+CONTENT_HASH = "content_sha256"  # metadata key
 
 Model = TypeVar("Model", bound="Flamingo")
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors by name with string metadata and a hash of it all, whole or not at all."""
+    """Write named tensors, string metadata and a hash of both, atomically."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_whole(path, save(on_cpu, metadata={**metadata, CONTENT_HASH: content_hash(on_cpu, metadata)}))
 
 
 def load_tensors(path: Path, *, hashed: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors by name and the metadata; a file that is `hashed` must carry the hash of its content.
+    """Read tensors by name and the metadata; with `hashed`, the file must have a content hash.
 
     Raises:
-        ValueError: the file is missing, cut short, no safetensors file, or not what was written.
+        ValueError: the file is missing, truncated, not a safetensors file, or its content does not match its hash.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -53,7 +53,7 @@ def load_tensors(path: Path, *, hashed: bool = False) -> tuple[dict[str, Tensor]
 
 
 def content_hash(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """sha256 of names, types, shapes, values and metadata, in whatever order they come; tensors on the CPU."""
+    """sha256 of names, dtypes, shapes, values and metadata, independent of their order; tensors on the CPU."""
     digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -62,15 +62,15 @@ def content_hash(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
 
 
 def trained_state(model: "Flamingo") -> dict[str, Tensor]:
-    """The trainable weights by the part they belong to."""
+    """The trainable weights, named by the part they belong to."""
     return {name: parameter for name, parameter in model.named_parts() if parameter.requires_grad}
 
 
 def load_trained_state(model: "Flamingo", tensors: Mapping[str, Tensor]) -> None:
-    """Copy weights into the trainable part; all of them are checked before any is written.
+    """Copy weights into the trainable part; all are checked before any is copied.
 
     Raises:
-        ValueError: a name is missing or unexpected, or a shape differs; all are listed.
+        ValueError: names are missing or unexpected, or shapes differ; lists all of them.
     """
     own = trained_state(model)
     wrong = [f"missing `{name}`" for name in own.keys() - tensors.keys()]
@@ -88,16 +88,16 @@ def load_trained_state(model: "Flamingo", tensors: Mapping[str, Tensor]) -> None
 
 
 def save_trained(model: "Flamingo", path: Path, **metadata: str) -> None:
-    """Write the trained part with the config and seed that build the rest."""
+    """Write the trained part, with the config and seed that rebuild the rest."""
     described: dict[str, Any] = {"config": json.dumps(model.config.plain()), "seed": json.dumps(model.seed)}
     save_tensors(path, trained_state(model), {**described, **metadata})
 
 
 def load_pretrained(cls: type[Model], path: Path) -> Model:
-    """Build the model a file of `save_trained` describes and load its trained part strictly.
+    """Build the model described in a file written by `save_trained`, and load its trained part strictly.
 
     Raises:
-        ValueError: the file was not written by `save_trained`, or does not fit.
+        ValueError: the file was not written by `save_trained`, or does not fit the model.
     """
     tensors, metadata = load_tensors(path)
     if "config" not in metadata or "seed" not in metadata:

@@ -1,6 +1,6 @@
-"""How media reach the blocks: a layer wrapper, the media of one forward pass, and the cache of a generation.
+"""How media reach the blocks: a layer wrapper, the media of one forward pass, and the generation cache.
 
-B examples (rows), T text tokens, M media an example, L tokens a medium, D width of the language model.
+B examples (rows), T text tokens, M media per example, L tokens per medium, D width of the language model.
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from flamingo_core.media_mask import MediaMask
 
 
 class FlamingoCache(DynamicCache):
-    """The language model's cache, and each block's keys and values of the media.
+    """The language model's cache, plus each block's keys and values of the media.
 
-    The first forward pass projects the media once, for the B rows they were resampled for; however many beams or
-    sequences a row became by then, they share it. After that pass only each row's own last medium is kept: a new token
-    sees no other, and `generate` never emits `<image>`.
+    The first forward pass projects the media once, for the B rows they were resampled for; all beams or sequences
+    expanded from a row share the result. After that pass only each row's last medium is kept: new tokens attend to no
+    other, since `generate` never emits `<image>`.
     """
 
     def __init__(self, media: Tensor | None, num_marks: Tensor):
-        """Media (B, M, L, D), or None without any; `num_marks` (B,), how many of the M each row has."""
+        """Media (B, M, L, D), or None if there are none; `num_marks` (B,), how many of the M each row has."""
         super().__init__()
         self.media = media
         self.num_marks = num_marks
@@ -31,19 +31,19 @@ class FlamingoCache(DynamicCache):
         self.filled = False
 
     def keep_last_medium(self, block: int, projected: tuple[Tensor, ...], repeats: int) -> None:
-        """Keep what a block projected of (B, M, L, ...), for each row its own last medium."""
+        """Store a block's projections (B, M, L, ...), keeping only each row's last medium."""
         last = (self.num_marks - 1).clamp(min=0)
         rows = torch.arange(len(last), device=last.device)
         self.projected[block] = tuple(x[rows, last].unsqueeze(1).repeat_interleave(repeats, dim=0) for x in projected)
 
     def finish_prompt(self, repeats: int) -> None:
-        """The prompt has been read: media are not needed any more, rows are counted as the model sees them."""
+        """Mark the prompt as read: drop the media, and from now on count rows as the model sees them."""
         self.media = None
         self.num_marks = self.num_marks.repeat_interleave(repeats)
         self.filled = True
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
-        """Follow a beam search."""
+        """Reorder rows as beam search asks."""
         super().reorder_cache(beam_idx)  # type: ignore[arg-type]
         self._take_rows(beam_idx)
 
@@ -53,12 +53,12 @@ class FlamingoCache(DynamicCache):
         self._take_rows(torch.arange(len(self.num_marks), device=self.num_marks.device).repeat_interleave(repeats))
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep some rows."""
+        """Keep the rows at `indices`."""
         super().batch_select_indices(indices)
         self._take_rows(indices)
 
     def reset(self) -> None:
-        """A cache without its media cannot read another prompt.
+        """Refuse: a cache without its media cannot read another prompt.
 
         Raises:
             ValueError: always; make a new cache.
@@ -77,15 +77,15 @@ class FlamingoCache(DynamicCache):
 
 @dataclass(slots=True)
 class MediaContext:
-    """The media of one forward pass, handed down to every layer as an argument."""
+    """The media of one forward pass, passed to every layer as an argument."""
 
-    media: Tensor | None  # (B, M, L, D); None while decoding, or where no example has any
+    media: Tensor | None  # (B, M, L, D); None while decoding, or if no example has media
     mask: MediaMask | None
     cache: FlamingoCache | None = None
-    repeats: int = 1  # rows of text for each row of media: the beams of a prompt
+    repeats: int = 1  # text rows per media row: the beams of a prompt
 
     def read(self, block: Any, index: int) -> tuple[Tensor, ...] | None:
-        """A block's keys and values of the media: projected here, or kept from the prompt."""
+        """A block's keys and values of the media: projected here, or cached from the prompt."""
         if self.cache is not None and self.cache.filled:
             return self.cache.projected.get(index)
         if self.media is None:
@@ -99,10 +99,10 @@ class MediaContext:
 
 
 class ConditionedLayer(GradientCheckpointingLayer):
-    """A layer of the language model with a cross-attention block in front of it, behind it (grafted), or none.
+    """A layer of the language model with a cross-attention block before it, after it (grafted), or none.
 
-    Every layer is wrapped, with a block or without, so that a parameter has the same name in every ablation. The inner
-    layer's own checkpointing stays off: this wrapper is what gets recomputed.
+    Every layer is wrapped, with or without a block, so that a parameter has the same name in every ablation. The inner
+    layer's own gradient checkpointing stays off: this wrapper is recomputed instead.
     """
 
     def __init__(self, layer: nn.Module, index: int, block: nn.Module | None = None, *, grafted: bool = False):
@@ -113,7 +113,7 @@ class ConditionedLayer(GradientCheckpointingLayer):
         self.grafted = grafted
 
     def __getattr__(self, name: str) -> Any:
-        """A decoder may ask a layer what it is (`attention_type`, ...): answer for the inner one."""
+        """Forward attributes that a decoder reads from its layers (`attention_type`, ...) to the inner layer."""
         try:
             return super().__getattr__(name)
         except AttributeError:

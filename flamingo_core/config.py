@@ -1,4 +1,4 @@
-"""FlamingoConfig: the four slots as plain data, and the checks component configs share."""
+"""FlamingoConfig: the four slots as plain data, and the checks that component configs share."""
 
 from typing import Any
 
@@ -15,17 +15,17 @@ def check_positive(config: Any, *fields: str) -> None:
 
 
 def check_choice(config: Any, field: str, allowed: tuple[str, ...]) -> None:
-    """Raise ValueError naming the field, its value and what is allowed."""
+    """Raise ValueError naming the field, its value and the allowed values."""
     value = getattr(config, field)
     if value not in allowed:
         raise ValueError(f"{type(config).__name__}: `{field}` is `{value}`; allowed: {', '.join(allowed)}")
 
 
 class FlamingoConfig(PreTrainedConfig):
-    """The four slots of a Flamingo as plain dicts, each `{"name": ..., <name>: {...}}` plus what the slot itself has.
+    """The four slots of a Flamingo as plain dicts, each `{"name": ..., <name>: {...}}` plus the slot's own keys.
 
     `xattn` also has `placement`; `lm` also has `freeze`, `weights` (pretrained or random) and `path`. Token ids are
-    those of the tokenizer that goes with the language model.
+    those of the language model's tokenizer.
     """
 
     model_type = "flamingo"
@@ -45,7 +45,7 @@ class FlamingoConfig(PreTrainedConfig):
         super().__init__(**kwargs)
 
     def component_config(self, slot: str) -> Any:
-        """The dataclass of the component chosen for a slot."""
+        """The config dataclass of the component chosen for a slot."""
         return registry.make_config(slot, getattr(self, slot))
 
     def plain(self) -> dict[str, Any]:
@@ -54,11 +54,11 @@ class FlamingoConfig(PreTrainedConfig):
         return {key: getattr(self, key, None) for key in (*registry.SLOTS, *tokens)}
 
     def describe_language_model(self, *, width: int, vocab_size: int, num_layers: int) -> None:
-        """State what `generate` and its caches ask a config for; `num_layers` counts grafted layers too."""
+        """Set the fields that `generate` and its caches read; `num_layers` includes grafted layers."""
         self.hidden_size, self.vocab_size, self.num_hidden_layers = width, vocab_size, num_layers
 
     def generation_config(self) -> GenerationConfig:
-        """Greedy, ends at the end of a chunk, never emits `<image>`: a new medium cannot come up while decoding."""
+        """Greedy, stops at the end of a chunk, never emits `<image>`: no new medium can appear while decoding."""
         return GenerationConfig(
             suppress_tokens=[self.image_token_id],
             **{token: getattr(self, token, None) for token in ("bos_token_id", "eos_token_id", "pad_token_id")},

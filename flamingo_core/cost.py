@@ -1,9 +1,9 @@
 """Cost of a model before it is trained: parameters and FLOPs by slot, on the meta device.
 
-The real model is built and one real step is run on tensors without content, so a component from outside is counted like
-our own. One multiply-add is two FLOPs; matrix products, convolutions and attention count, as in torch's own counter.
-Text is taken to attend to all media of its example, masked ones too: how many of these scores a block leaves out
-depends on the batch (`media_mask.TokensByMedium`).
+The real model is built and one real step is run on tensors without values, so third-party components are counted like
+built-in ones. One multiply-add is two FLOPs; matrix products, convolutions and attention count, as in torch's own
+counter. Text is assumed to attend to all media of its example, including masked ones: how many of these scores a block
+skips depends on the batch (`media_mask.TokensByMedium`).
 """
 
 from collections import Counter
@@ -23,14 +23,14 @@ from flamingo_core.config import FlamingoConfig
 from flamingo_core.flamingo import Flamingo
 from flamingo_core.registry import SLOTS
 
-Made = dict[object, Any]  # meta tensors, by the operation that gave them and the shapes it was given
+Made = dict[object, Any]  # meta tensors, by the operation that returned them and its input shapes
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchShape:
     """The size of one data set's share of a step."""
 
-    tokens: int  # text tokens an example, padded
+    tokens: int  # text tokens per example, padded
     media_counts: tuple[int, ...]  # media of each example
     frames: int
     image_size: int
@@ -38,7 +38,7 @@ class BatchShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Cost of one model; FLOPs are of one whole step, forward and backward, over all the batches given."""
+    """Cost of one model; FLOPs are for one full step, forward and backward, over all given batches."""
 
     params_total: int
     params_trainable: int
@@ -48,12 +48,12 @@ class Cost:
 
 
 def estimate(config: FlamingoConfig, shapes: Sequence[BatchShape]) -> Cost:
-    """Build the model on the meta device and run one step over batches of these shapes; nothing is computed."""
+    """Build the model on the meta device and run one step over batches of these shapes; no values are computed."""
     with torch.device("meta"):
         model = Flamingo(config, seed=None)
     params, flops = count_parameters(model), dict.fromkeys(SLOTS, 0)
     made: Made = {}
-    # padded to the longest: in which order examples have their media changes nothing
+    # media are padded to the longest example, so their order over examples does not change the cost
     alike = Counter(replace(shape, media_counts=tuple(sorted(shape.media_counts))) for shape in shapes)
     for shape, times in alike.items():
         for slot, count in count_flops(model, batch_of(shape), made).items():
@@ -68,7 +68,7 @@ def estimate(config: FlamingoConfig, shapes: Sequence[BatchShape]) -> Cost:
 
 
 def count_parameters(model: Flamingo) -> dict[str, int]:
-    """Parameters by slot, shared ones once."""
+    """Number of parameters by slot, shared ones counted once."""
     counts = dict.fromkeys(SLOTS, 0)
     for name, parameter in model.named_parts():
         counts[name.split(".", 1)[0]] += parameter.numel()
@@ -76,16 +76,16 @@ def count_parameters(model: Flamingo) -> dict[str, int]:
 
 
 def count_trainable(model: nn.Module) -> int:
-    """Parameters that get a gradient, shared ones once."""
+    """Number of trainable parameters, shared ones counted once."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def batch_of(shape: BatchShape) -> dict[str, Tensor]:
-    """A batch of that shape without content."""
+    """A batch of this shape on the meta device."""
     examples = len(shape.media_counts)
     ids = torch.zeros(examples, shape.tokens, dtype=torch.long, device="meta")
     pixels = (sum(shape.media_counts), shape.frames, 3, shape.image_size, shape.image_size)
-    # A mask that is ready and explicit positions: transformers reads the content of any other to see what it can skip.
+    # A 4D mask and explicit positions: of other inputs, transformers reads the values to see what it can skip.
     return {
         "input_ids": ids,
         "attention_mask": torch.zeros(examples, 1, shape.tokens, shape.tokens, device="meta"),
@@ -98,12 +98,12 @@ def batch_of(shape: BatchShape) -> dict[str, Tensor]:
 
 
 def count_flops(model: Flamingo, batch: dict[str, Tensor], made: Made | None = None) -> dict[str, int]:
-    """FLOPs by slot of forward and backward over one batch, on whatever device the model is.
+    """FLOPs by slot of forward and backward over one batch, on the model's device.
 
-    Their sum is counted. Its parts: the encoder's forward pass, the resampler's both passes, the blocks' forward pass
-    three times (backward makes two products of each), and to the language model what is left.
+    The total is counted, then split: the encoder's forward pass, the resampler's forward and backward passes, three
+    times the blocks' forward pass (backward takes two products for each one), and the remainder for the language model.
 
-    `made` remembers what operations made of their shapes from one batch to the next.
+    `made` caches operation outputs by input shape across batches.
     """
     was_training = model.training
     model.train()
@@ -130,13 +130,13 @@ def count_flops(model: Flamingo, batch: dict[str, Tensor], made: Made | None = N
 
 
 class _FlopCounter(TorchDispatchMode):
-    """Adds up what torch's own formulas say of every operation.
+    """Sums torch's own FLOP formulas over all operations.
 
-    torch's own counter also follows every module call, which takes several times as long as the model itself, and its
+    torch's own counter also tracks every module call, which takes several times as long as the model itself, and its
     split by module misplaces backward passes.
 
-    Many operations are worked out in Python on the meta device, a norm in a millisecond. One layer is like the other,
-    so what an operation makes of the same shapes is remembered.
+    Many operations run in Python on the meta device; a norm takes a millisecond. Layers repeat, so outputs are cached
+    by operation and input shapes.
     """
 
     def __init__(self, made: Made):
@@ -163,7 +163,7 @@ class _FlopCounter(TorchDispatchMode):
 
 
 def _described(value: Any) -> object:
-    """All that the shape of a result depends on, hashable; 1, 1.0 and True are three values."""
+    """A hashable key of all that determines an output's shape; 1, 1.0 and True are distinct."""
     if isinstance(value, Tensor):
         return value.shape, value.stride(), value.dtype, value.device
     if isinstance(value, (list, tuple)):
@@ -173,7 +173,7 @@ def _described(value: Any) -> object:
 
 @cache
 def _makes_new_tensors(func: Any) -> bool:
-    """Whether an operation changes none of its arguments and returns no view of one."""
+    """Whether an operation neither mutates its arguments nor returns a view of one."""
     return not func._schema.is_mutable and all(one.alias_info is None for one in func._schema.returns)
 
 
@@ -182,7 +182,7 @@ def _each(output: Any) -> tuple[Any, ...]:
 
 
 def _like(output: Any) -> Any:
-    """New meta tensors of the same shapes."""
+    """New meta tensors of the same shapes, strides and dtypes."""
     if isinstance(output, tuple):
         return tuple(map(_like, output))
     return torch.empty_strided(output.shape, output.stride(), dtype=output.dtype, device="meta")
@@ -190,14 +190,14 @@ def _like(output: Any) -> Any:
 
 @contextmanager
 def _counting(counter: _FlopCounter) -> Iterator[None]:
-    # The other kernels of attention are not counted on every device; the plain one makes the same products.
+    # Other attention kernels are not counted on every device; the math kernel does the same products.
     with counter, sdpa_kernel(SDPBackend.MATH):
         yield
 
 
 @contextmanager
 def _forward_flops(counter: _FlopCounter, modules: Sequence[nn.Module], into: "Counter[nn.Module]") -> Iterator[None]:
-    """Add up what each module's forward pass takes."""
+    """Add up the FLOPs of each module's forward pass."""
 
     def before(module: nn.Module, _: object) -> None:
         into[module] -= counter.total

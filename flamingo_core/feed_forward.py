@@ -1,4 +1,4 @@
-"""The feed-forward of resamplers and cross-attention blocks: norm, up, activation, down.
+"""The feed-forward of resamplers and cross-attention blocks: norm, up-projection, activation, down-projection.
 
 D width.
 """
@@ -23,7 +23,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class FeedForward(nn.Module):
-    """(..., D) -> (..., D). Pre-norm inside, no residual and no biases: the caller adds and gates."""
+    """(..., D) -> (..., D). Includes the pre-norm, but no residual and no biases: the caller adds and gates."""
 
     def __init__(self, width: int, mult: int, activation: str = "squared_relu"):
         super().__init__()
@@ -35,13 +35,13 @@ class FeedForward(nn.Module):
         self.down = down(mult * width, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map every position on its own."""
+        """Map every position independently."""
         wide = self.up(self.norm(x))
         return self.down(wide if self.fused else self.activation(wide))
 
 
 class SquaredReluLinear(nn.Linear):
-    """squared_relu, then a linear map without bias, keeping one wide activation for the backward pass and not two."""
+    """squared_relu, then a linear map without bias; saves one wide activation for the backward pass instead of two."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., 4 D) -> (..., D)."""
@@ -58,7 +58,7 @@ class _SquaredReluLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        # autocast does not reach here: the gradient's precision is the one to compute in
+        # autocast does not apply here: compute in the gradient's dtype
         x, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)
         rectified = torch.relu(x)
         for_x = (2 * gradient) @ weight * rectified if ctx.needs_input_grad[0] else None

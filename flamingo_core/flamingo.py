@@ -1,7 +1,7 @@
 """Flamingo: encode media -> resample -> language model conditioned on them -> loss; generate.
 
-B examples, T text tokens, N media in the batch, M media an example, F frames, H x W pixels, S features a frame,
-V width of the features, L tokens a medium, D width of the language model, U vocabulary.
+B examples, T text tokens, N media in the batch, M media per example, F frames, H x W pixels, S features per frame,
+V width of the features, L tokens per medium, D width of the language model, U vocabulary.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,9 +25,9 @@ from flamingo_core.media_mask import MediaMask, check_marks, group_media, text_t
 class Flamingo(PreTrainedModel, GenerationMixin):
     """A frozen vision encoder, a resampler, and cross-attention blocks in a causal language model (paper section 2).
 
-    Media are `media`, pixels (N, F, 3, H, W) as uint8 or as floats in 0..1, or `media_features` (N, F, S, V) where they
-    were encoded before; they lie flat, example after example, and `media_counts` (B,) says how many each example has.
-    Nothing about them stays on the model between calls.
+    Media are given as `media`, pixels (N, F, 3, H, W) in uint8 or floats in 0..1, or, if already encoded, as
+    `media_features` (N, F, S, V). They are concatenated over examples; `media_counts` (B,) is the number per example.
+    The model keeps no state about them between calls.
     """
 
     config: FlamingoConfig
@@ -37,11 +37,11 @@ class Flamingo(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
 
     def __init__(self, config: FlamingoConfig, *, seed: int | None = 0):
-        """Build all parts and draw their weights from (seed, name); without a seed they stay as constructed.
+        """Build all parts and draw their weights from (seed, name); with seed None they stay as constructed.
 
         Raises:
-            UnknownComponent: a slot names no registered component.
-            ValueError: a component cannot be built so, or not beside the others.
+            UnknownComponent: a slot names a component that is not registered.
+            ValueError: a component cannot be built from its config, or does not fit the others.
         """
         super().__init__(config)
         self.seed = seed
@@ -66,13 +66,13 @@ class Flamingo(PreTrainedModel, GenerationMixin):
         self.train(False)
 
     def conditioned_layers(self) -> Iterator[ConditionedLayer]:
-        """The layers of the language model that have a cross-attention block, from the bottom up."""
+        """The language model's layers that have a cross-attention block, from first to last."""
         for module in self.lm.modules():
             if isinstance(module, ConditionedLayer) and module.block is not None:
                 yield module
 
     def named_parts(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Every parameter by its part, whatever the ablation: `vision.`, `resampler.`, `xattn.<layer>.` or `lm.`."""
+        """Every parameter, named the same in all ablations: `vision.`, `resampler.`, `xattn.<layer>.` or `lm.`."""
         prefixes: dict[str, str] = {}
         for name, module in self.named_modules():
             if isinstance(module, ConditionedLayer):
@@ -84,26 +84,26 @@ class Flamingo(PreTrainedModel, GenerationMixin):
             yield (name if inside is None else prefixes[inside] + name.removeprefix(inside)), parameter
 
     def train(self, mode: bool = True) -> Self:
-        """Frozen parts stay in eval mode, as does a language model that trains: the paper trains without dropout."""
+        """Keep frozen parts in eval mode, and a trainable language model too: the paper trains without dropout."""
         super().train(mode)
         self.vision.train(False)
         self.lm.train(False)
         for module in self.lm.modules():
             if isinstance(module, ConditionedLayer):
-                module.training = mode  # gradient checkpointing looks here
+                module.training = mode  # gradient checkpointing reads it
                 if module.block is not None:
                     module.block.train(mode)
         return self
 
     @torch.no_grad()
     def preprocess(self, media: Sequence[Any]) -> Tensor:
-        """Arrays of uint8, (F, 3, h, w) each -> pixels (N, F, 3, H, W) that `encode_media` takes; runs while loading.
+        """Arrays of uint8, (F, 3, h, w) each -> pixels (N, F, 3, H, W) for `encode_media`; runs in data loading.
 
-        Media of one size stay as they are: the encoder resizes and normalises them together. Others are first brought
-        to the encoder's size by its own `preprocess`.
+        Media of equal size stay as they are: the encoder resizes and normalises them as a batch. Media of different
+        sizes are first resized by the encoder's `preprocess`.
 
         Raises:
-            ValueError: sizes differ, and the encoder has no `preprocess`.
+            ValueError: sizes differ and the encoder has no `preprocess`.
         """
         tensors = [torch.as_tensor(medium) for medium in media]
         if len({tensor.shape for tensor in tensors}) > 1:
@@ -114,7 +114,7 @@ class Flamingo(PreTrainedModel, GenerationMixin):
         return torch.stack(tensors) if tensors else torch.zeros((0, 1, 3, 1, 1), dtype=torch.uint8)
 
     def encode_media(self, media: Tensor) -> Tensor:
-        """Pixels (N, F, 3, H, W) -> features (N, F, S, V), without a graph: the encoder is frozen."""
+        """Pixels (N, F, 3, H, W) -> features (N, F, S, V), without gradients: the encoder is frozen."""
         pixels = media.flatten(0, 1)  # (N*F, 3, H, W)
         if not pixels.is_floating_point():
             pixels = pixels.to(self.dtype) / 255
@@ -124,7 +124,7 @@ class Flamingo(PreTrainedModel, GenerationMixin):
     def resample(
         self, media: Tensor | None, media_features: Tensor | None, media_counts: Tensor | None
     ) -> Tensor | None:
-        """Flat pixels or features -> tokens (B, M, L, D); None where no example has a medium."""
+        """Pixels or features of N media -> tokens (B, M, L, D); None if no example has media."""
         if media_features is None:
             if media is None or len(media) == 0:
                 return None
@@ -153,16 +153,16 @@ class Flamingo(PreTrainedModel, GenerationMixin):
     ) -> CausalLMOutputWithPast:
         """(B, T) ids -> logits (B, T, U), and the mean loss over labels (B, T) that are not -100.
 
-        `text_time` (B, T) says which medium each token sees, from 1, 0 for none; by default the last one before or at
-        the token. `media_tokens` (B, M, L, D) is what `resample` returns. With a `FlamingoCache` that has read the
-        prompt, `input_ids` are the tokens after it and media are not given again. `logits_to_keep` is the language
-        model's: of how many last tokens logits are wanted, 0 for all; `generate` asks for one.
+        `text_time` (B, T) is the medium each token sees, counted from 1, 0 for none; by default the last one before or
+        at the token. `media_tokens` (B, M, L, D) is the output of `resample`. With a `FlamingoCache` that has read the
+        prompt, `input_ids` are the tokens after it and media are not passed again. `logits_to_keep` goes to the
+        language model: compute logits for this many last tokens, 0 for all; `generate` asks for one.
 
         Raises:
-            MediaCountError: an example has another number of `<image>` marks than of media.
+            MediaCountError: an example's number of `<image>` marks differs from its number of media.
         """
         if position_ids is None and attention_mask is not None and past_key_values is None:
-            # A padded example must count its positions like a single one.
+            # A padded example must get the same positions as the example alone.
             position_ids = (attention_mask.long().cumsum(dim=-1) - 1).clamp(min=0)
         if past_key_values is not None and past_key_values.filled:
             context = MediaContext(
@@ -228,9 +228,9 @@ class Flamingo(PreTrainedModel, GenerationMixin):
         use_cache: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Transformers' `generate` with media: prompts (B, T), padded on the left, and all of its own arguments.
+        """Transformers' `generate` with media: takes left-padded prompts (B, T) and all of its other arguments.
 
-        Media are encoded and resampled once, and projected once for each block; `<image>` is never generated.
+        Media are encoded and resampled once, and projected once per block; `<image>` is never generated.
         """
         input_ids = kwargs.pop("input_ids", inputs)
         tokens = self.resample(media, media_features, media_counts)
@@ -245,26 +245,26 @@ class Flamingo(PreTrainedModel, GenerationMixin):
     def save_pretrained(  # type: ignore[override]
         self, save_directory: str | Path, **metadata: str
     ) -> None:
-        """Write `weights.safetensors` into a directory: the trained part, with the config and seed of the rest."""
+        """Write `weights.safetensors` to a directory: the trained part, with the config and seed of the rest."""
         checkpoint.save_trained(self, Path(save_directory) / checkpoint.WEIGHTS_FILE, **metadata)
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> Self:  # type: ignore[override]
-        """Build from a `weights.safetensors` or its directory; frozen parts come from where they came from.
+        """Build from a `weights.safetensors` or its directory; frozen parts are loaded or drawn as in the saved model.
 
         Raises:
-            ValueError: the file is not one of ours, or does not fit the model that its config builds.
+            ValueError: the file was not written by `save_pretrained`, or does not fit the model its config describes.
         """
         path = Path(path)
         return checkpoint.load_pretrained(cls, path / checkpoint.WEIGHTS_FILE if path.is_dir() else path)
 
 
 def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of (B, T, U) against the labels (B, T) one place on, over those that are not -100.
+    """Mean cross-entropy of logits (B, T, U) against the next token's labels (B, T), over labels that are not -100.
 
-    Zero where there is no label at all, so that a batch without one neither fails nor teaches.
+    Zero if there are no labels at all, so that such a batch neither fails nor changes the weights.
     """
-    # shift the labels, not the logits: these would be copied, and their gradient again
+    # shift the labels: shifting the logits would copy them, and their gradient too
     targets = pad(labels[:, 1:], (0, 1), value=-100).flatten()
     losses = cross_entropy(logits.flatten(0, 1).float(), targets, ignore_index=-100, reduction="sum")
     return losses / (targets != -100).sum().clamp(min=1)

@@ -1,6 +1,6 @@
-"""Which media a token sees, and what a cross-attention block reads of them.
+"""Which media each token sees, in the forms that cross-attention blocks use.
 
-B examples, T tokens, M media an example (the most any has), L tokens a medium, D width, N media in the whole batch.
+B examples, T tokens, M media per example (the maximum), L tokens per medium, D width, N media in the whole batch.
 """
 
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ from torch import Tensor
 
 
 class MediaCountError(ValueError):
-    """An example whose `<image>` marks and media differ in number."""
+    """An example's number of `<image>` marks differs from its number of media."""
 
 
 def text_time_of(input_ids: Tensor, image_token_id: int) -> Tensor:
-    """(B, T) ids -> (B, T): the inclusive running count of `<image>`, so 0 is before the first image (section 2.3)."""
+    """(B, T) ids -> (B, T): inclusive running count of `<image>`, so 0 before the first image (section 2.3)."""
     return (input_ids == image_token_id).cumsum(dim=-1)
 
 
 def check_marks(
     input_ids: Tensor, media_counts: Tensor, image_token_id: int, example_ids: Sequence[str] | None = None
 ) -> None:
-    """Every example must have as many `<image>` marks as media; ids on the meta device have no content to check.
+    """Check that every example has as many `<image>` marks as media; ids on the meta device are not checked.
 
     Raises:
-        MediaCountError: names each example that has not, with both counts.
+        MediaCountError: names each example where they differ, with both counts.
     """
     if input_ids.is_meta:
         return
@@ -43,7 +43,7 @@ def check_marks(
 
 
 def group_media(tokens: Tensor, media_counts: Tensor) -> Tensor:
-    """(N, L, D) lying flat, (B,) -> (B, M, L, D): each example's own media, zeros where it has fewer than M."""
+    """Concatenated media (N, L, D) and counts (B,) -> (B, M, L, D): media per example, zero-padded to M."""
     counts = media_counts.tolist()
     if sum(counts) != len(tokens):
         raise MediaCountError(f"`media_counts` sums to {sum(counts)}, but {len(tokens)} media are given")
@@ -58,21 +58,21 @@ def group_media(tokens: Tensor, media_counts: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class TokensByMedium:
-    """Which tokens see each medium, to put them beside it: then no score is computed that a mask would drop.
+    """Tokens grouped by the medium they see, so that no score is computed that a mask would drop.
 
-    At most K tokens see the same medium; `take` is filled up to K, and nothing in `back` points at the filling.
+    At most K tokens see the same medium; `take` is padded to K, and `back` never points at the padding.
     """
 
-    take: Tensor  # (B x M, K): which of the B x T tokens
-    back: Tensor  # (B, T): which of the B x M x K results is a token's own; 0 for a token that sees nothing
+    take: Tensor  # (B x M, K): indices into the B x T tokens
+    back: Tensor  # (B, T): each token's index into the B x M x K results; 0 for a token that sees nothing
 
     @classmethod
     def of(cls, text_time: Tensor, num_media: int) -> "TokensByMedium | None":
-        """From (B, T) media indices counted from 1; None where more than half of a row's tokens see the same medium.
+        """From (B, T) media indices counted from 1; None if more than half of a row's tokens see the same medium.
 
-        Filling up all other media to so many tokens costs more than the scores it saves.
+        Padding all other media to so many tokens costs more than the skipped scores save.
         """
-        if text_time.is_meta:  # no content to go by
+        if text_time.is_meta:  # no values to read
             return None
         rows, length = text_time.shape
         device = text_time.device
@@ -95,13 +95,13 @@ class TokensByMedium:
 class MediaMask:
     """Which of M x L media tokens each text token attends to.
 
-    A softmax over a fully masked row is undefined and its gradient NaN, so rows that see nothing are open in `allowed`
-    and a block must multiply what they bring by `sees`. `by_medium` says the same in the form that costs least.
+    A softmax over a fully masked row is undefined and its gradient NaN, so rows that see nothing are unmasked in
+    `allowed`, and a block must zero their output with `sees`. `by_medium` is the same mask in its cheapest form.
     """
 
     sees: Tensor  # (B, T, 1) bool: whether the token sees a medium at all
-    allowed: Tensor | None  # (B, 1, T, M x L) bool; None where there is one medium to choose from
-    by_medium: TokensByMedium | None = None  # None where it would save nothing
+    allowed: Tensor | None  # (B, 1, T, M x L) bool; None if M is 1
+    by_medium: TokensByMedium | None = None  # None if it would save nothing
 
     @classmethod
     def of(cls, text_time: Tensor, num_media: int, num_tokens: int) -> "MediaMask":

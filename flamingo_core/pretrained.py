@@ -1,4 +1,4 @@
-"""Weights from files: all of them or none, and what a file holds is known from its header before any is read."""
+"""Load pretrained weights from files, all or none; the file header is checked before any weight is read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +13,10 @@ WEIGHT_FILES = "*.safetensors"  # never a pickle
 
 
 def check_weights(path: str, key: str) -> None:
-    """The directory must have files of weights that are whole.
+    """Check that the directory has weight files and that none is truncated.
 
     Raises:
-        ValueError: it has none, or one is cut short; `key` is what named the directory.
+        ValueError: there is none, or one is truncated; `key` is the config key that named the directory.
     """
     files = sorted(Path(path).glob(WEIGHT_FILES))
     if not files:
@@ -26,10 +26,10 @@ def check_weights(path: str, key: str) -> None:
 
 
 def stored_shapes(file: Path, *, key: str, value: str) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor in a safetensors file, by name. Reads its header and its length, no values.
+    """The shape of every tensor in a safetensors file, by name. Reads the header and file length, no values.
 
     Raises:
-        ValueError: it is not such a file, or cut short; `key` and `value` are what named it.
+        ValueError: it is not a safetensors file, or is truncated; `key` and `value` are the config entry that named it.
     """
     try:
         with safe_open(file, framework="pt") as opened:
@@ -40,10 +40,10 @@ def stored_shapes(file: Path, *, key: str, value: str) -> dict[str, tuple[int, .
 
 
 def load_model(cls: Any, path: str, key: str) -> Any:
-    """`cls.from_pretrained`, in torch's default precision whatever the file's, and strictly.
+    """Strict `cls.from_pretrained`, in torch's default dtype whatever the file's.
 
     Raises:
-        ValueError: weights cannot be read, or one is missing; `key` is what named the directory.
+        ValueError: weights cannot be read, or some are missing; `key` is the config key that named the directory.
     """
     precision = torch.get_default_dtype()
     try:
@@ -61,7 +61,7 @@ def load_model(cls: Any, path: str, key: str) -> Any:
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Without transformers' bar over the weights: what shows progress is for the program to say."""
+    """Hide transformers' progress bar while loading weights: progress is the program's to show."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -72,5 +72,5 @@ def _without_bars() -> Iterator[None]:
 
 
 def on_meta() -> bool:
-    """Whether models are built without values now, to be counted: no weights are read then."""
+    """Whether models are currently built on the meta device to count their cost; then no weights are read."""
     return torch.empty(0).is_meta

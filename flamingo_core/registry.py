@@ -1,8 +1,8 @@
 """Components by slot and name.
 
-A component is one file in the folder of its slot. The file registers one class (under one or several names) with the
-dataclass that configures it, and nothing else has to know about it: the folders are imported on first use, and the
-experiment schema is built from what is found here.
+A component is one file in the folder of its slot. The file registers one class (under one or several names) with its
+config dataclass; nothing else needs to change: the folders are imported on first use, and the experiment schema is
+built from this registry.
 """
 
 import importlib
@@ -25,12 +25,12 @@ class Component:
 
     @property
     def built_in(self) -> bool:
-        """Whether the class is one of ours, which our tests and our history cover."""
+        """Whether the class belongs to this package, so that our tests and git history cover it."""
         return str(self.cls.__module__).split(".")[0] == __package__
 
 
 class UnknownComponent(LookupError):
-    """A name that no component of the slot carries."""
+    """No component of the slot has this name."""
 
     def __init__(self, slot: str, name: str, allowed: tuple[str, ...]):
         super().__init__(f"`{name}` is no {slot} component; allowed: {', '.join(allowed)}")
@@ -67,7 +67,7 @@ def names(slot: str) -> tuple[str, ...]:
 
 
 def component(slot: str, name: str) -> Component:
-    """The component of that name.
+    """The component with this name.
 
     Raises:
         UnknownComponent: no component of the slot has this name.
@@ -80,13 +80,13 @@ def component(slot: str, name: str) -> Component:
 
 
 def make_config(slot: str, choice: Mapping[str, Any]) -> Any:
-    """The dataclass of the chosen component from `{"name": ..., <name>: {...}}`, plain data as in a spec."""
+    """The chosen component's config dataclass from `{"name": ..., <name>: {...}}`, plain data as in a spec."""
     name = choice["name"]
     return component(slot, name).config(**choice.get(name, {}))
 
 
 def build(slot: str, choice: Mapping[str, Any], **neighbours: Any) -> Any:
-    """Build the chosen component; `neighbours` are widths that only the parts beside it know."""
+    """Build the chosen component; `neighbours` are widths that only adjacent parts know."""
     return component(slot, choice["name"]).cls(make_config(slot, choice), **neighbours)
 
 

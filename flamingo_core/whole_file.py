@@ -1,4 +1,4 @@
-"""A file that is written whole or not at all, whoever else writes it at the same time. Imports no torch."""
+"""Atomic file writes, safe with concurrent writers. Imports no torch."""
 
 import os
 import re
@@ -7,18 +7,18 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-# Names of what is open already, be it a file.
+# Paths of open file descriptors.
 DESCRIPTORS = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
-LONGEST = 50  # characters of a name that are repeated in a draft's: 255 bytes are a file system's most
+LONGEST = 50  # characters of the file's name kept in its draft's name: file systems allow 255 bytes
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a draft beside it, flushed, then rename it: a link goes on leading to the file, which keeps its mode.
+    """Write and flush a draft beside the file, then rename it; links are followed and the file's mode is kept.
 
-    What is no file, such as a pipe or `/dev/null`, is written to; so is what is open already, as `/dev/stdout`.
+    Paths that are not regular files (a pipe, `/dev/null`) or are already open (`/dev/stdout`) are written directly.
 
     Raises:
-        OSError: it cannot be written; what was there is as it was.
+        OSError: the file cannot be written; its old content is unchanged.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(content)
@@ -32,12 +32,12 @@ def write_whole(path: Path, content: bytes) -> None:
     there = target.stat() if target.exists() else None
     draft = target.with_name(f".{target.name[:LONGEST]}.{uuid4().hex[:8]}")
     try:
-        # readable to no more people than the file is; a new one to those whom the umask lets
+        # readable by nobody who cannot read the file; for a new file the umask decides
         mode = 0o666 if there is None else 0o600
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
             if there is not None:
-                with suppress(PermissionError):  # who is not root gives nothing away
+                with suppress(PermissionError):  # only root may change the owner
                     os.fchown(file.fileno(), there.st_uid, there.st_gid)
                 os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
             file.flush()
@@ -49,6 +49,6 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def remove_drafts(folder: Path, name: str = "*") -> None:
-    """Remove drafts of files of this name that killed writers left; no one else may be writing one now."""
+    """Remove drafts of files with this name left by killed writers; nobody else may be writing one now."""
     for draft in folder.glob(f".{name[:LONGEST]}.????????"):
         draft.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Causal language models through transformers: one adapter a family that cross-attention blocks can condition.
+"""Causal language models from transformers: one adapter per family that cross-attention blocks can condition.
 
-A family is listed here when its decoder forwards unknown keyword arguments to every layer, so that a layer can be
-replaced by one that takes media as well, and when it hands on one hidden state.
+A family can be listed here if its decoder forwards unknown keyword arguments to every layer, so that a layer can be
+replaced by one that also takes media, and if its layers pass on a single hidden state.
 """
 
 import json
@@ -22,7 +22,7 @@ from flamingo_core.registry import register
 
 @dataclass(kw_only=True, slots=True)
 class CausalLMConfig:
-    """Sizes of a language model built here, without default: the scale says. One read from a path brings its own."""
+    """Sizes of a language model built here; no defaults, the scale sets them. A model read from a path has its own."""
 
     vocab_size: int
     width: int
@@ -36,7 +36,7 @@ class CausalLMConfig:
 
 
 class CausalLM:
-    """A family: how its sizes are spelled, where its layers stand. `model` is the transformers model itself."""
+    """One model family: the names of its sizes and the location of its layers. `model` is the transformers model."""
 
     model_type: ClassVar[str]
     init_std_key: ClassVar[str] = "initializer_range"
@@ -50,10 +50,10 @@ class CausalLM:
     }
 
     def __init__(self, config: CausalLMConfig, *, path: str | None = None, load_weights: bool = True):
-        """Build by `config`, or read the directory `path`: its sizes, and its weights where `load_weights`.
+        """Build from `config`, or from the directory `path`: its sizes and, with `load_weights`, its weights.
 
         Raises:
-            ValueError: the directory holds no model, or one of another family, or weights that do not fit.
+            ValueError: the directory has no model, a model of another family, or weights that do not fit.
         """
         sizes = self.transformers_config(config, path)
         if path is not None and load_weights:
@@ -67,19 +67,19 @@ class CausalLM:
 
     @classmethod
     def transformers_config(cls, config: CausalLMConfig, path: str | None = None) -> PreTrainedConfig:
-        """The model's config as transformers spells it."""
+        """The model's transformers config."""
         if path is not None:
             check_family(path, cls.model_type)
             return AutoConfig.from_pretrained(path)
         sizes = {theirs: getattr(config, ours) for ours, theirs in cls.sizes.items()}
-        # transformers draws with 0.02, which suits widths near 2048: a narrow model could not tell words apart
+        # transformers' default std of 0.02 suits widths near 2048: a narrow model could not tell words apart
         return AutoConfig.for_model(
             cls.model_type, **sizes, **{cls.init_std_key: config.width**-0.5}, **cls.further(config)
         )
 
     @classmethod
     def further(cls, config: CausalLMConfig) -> dict[str, Any]:
-        """Further arguments of the family's config, besides its sizes."""
+        """Other arguments of the family's config, besides its sizes."""
         return {"tie_word_embeddings": True}
 
     def decoder(self) -> Any:
@@ -87,13 +87,13 @@ class CausalLM:
         return self.model.model
 
     def layers(self) -> nn.ModuleList:
-        """The decoder's layers, a list that may be changed in place."""
+        """The decoder's layers; the list may be modified in place."""
         layers = self.decoder().layers
         assert isinstance(layers, nn.ModuleList)
         return layers
 
     def new_layer(self, index: int) -> nn.Module:
-        """A further layer of the family's own class, to stand at `index` of the decoder."""
+        """A new layer of the family's own class, for position `index` in the decoder."""
         config = deepcopy(self.model.config)
         config.num_hidden_layers = index + 1
         if getattr(config, "layer_types", None) is not None:
@@ -101,7 +101,7 @@ class CausalLM:
         return type(self.layers()[0])(config, index)
 
     def set_depth(self, num_layers: int) -> None:
-        """Tell the decoder that it has so many layers, after some were added."""
+        """Update the decoder's config to this number of layers, after some were added."""
         config = self.model.config
         if getattr(config, "layer_types", None) is not None:
             config.layer_types = [*config.layer_types, *[config.layer_types[-1]] * (num_layers - self.depth)]
@@ -122,7 +122,7 @@ class GPTNeoX(CausalLM):
     model_type = "gpt_neox"
 
     def decoder(self) -> Any:
-        """GPT-NeoX calls its decoder by its own name."""
+        """GPT-NeoX names its decoder `gpt_neox`."""
         return self.model.gpt_neox
 
 
@@ -136,7 +136,7 @@ class OPT(CausalLM):
 
     @classmethod
     def further(cls, config: CausalLMConfig) -> dict[str, Any]:
-        """OPT can embed at another width than it computes at; built here, it does not."""
+        """OPT allows an embedding width that differs from the hidden width; models built here do not use it."""
         return {"tie_word_embeddings": True, "word_embed_proj_dim": config.width}
 
     def decoder(self) -> Any:
@@ -152,16 +152,16 @@ class Qwen3(CausalLM):
 
     @classmethod
     def further(cls, config: CausalLMConfig) -> dict[str, Any]:
-        """Qwen3's head size and number of key heads do not follow from its width by default."""
+        """Qwen3's defaults for head size and number of key-value heads do not depend on the width."""
         heads = {"head_dim": config.width // config.num_heads, "num_key_value_heads": config.num_heads}
         return {"tie_word_embeddings": True, **heads}
 
 
 def check_family(path: str, model_type: str) -> None:
-    """The directory must hold a model of this family.
+    """Check that the directory holds a model of this family.
 
     Raises:
-        ValueError: there is no config.json, or it says another architecture.
+        ValueError: there is no config.json, or it names another architecture.
     """
     try:
         found = json.loads((Path(path) / "config.json").read_text(encoding="utf-8"))["model_type"]

@@ -1,1 +1,1 @@
-"""Resamplers: any number of visual features in, the tokens that cross-attention reads out."""
+"""Resamplers: from any number of visual features to the tokens that cross-attention attends to."""

@@ -1,13 +1,13 @@
 """Time embeddings: how a resampler tells the frames of a clip apart.
 
-B media, F frames, S features a frame, W width.
+B media, F frames, S features per frame, W width.
 """
 
 from torch import Tensor
 
 
 def add_frame_embedding(features: Tensor, frame_embedding: Tensor) -> Tensor:
-    """(B, F, S, W) plus one learned vector a frame, `frame_embedding` (max_frames, W); a picture is frame 0.
+    """(B, F, S, W) plus one learned vector per frame, `frame_embedding` (max_frames, W); an image is frame 0.
 
     Raises:
         ValueError: more frames than embeddings.

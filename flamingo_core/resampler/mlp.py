@@ -1,6 +1,6 @@
-"""MLP resampler: every visual feature mapped on its own; as many tokens leave as features enter (paper table 3, vi).
+"""MLP resampler: maps each visual feature independently, one output token per feature (paper table 3, vi).
 
-B media, F frames, S features a frame, V their width, W width inside, D width of the tokens, L = F * S tokens.
+B media, F frames, S features per frame, V their width, W hidden width, D width of the tokens, L = F * S tokens.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from flamingo_core.resampler.frames import add_frame_embedding
 
 @dataclass(kw_only=True, slots=True)
 class MLPConfig:
-    """Sizes have no default: the scale says.
+    """Sizes have no default: the scale sets them.
 
-    At the published sizes (width 1536, `ff_mult` 4) a depth of 10 has the parameters of the Perceiver within 2%.
+    At the published sizes (width 1536, `ff_mult` 4), depth 10 matches the Perceiver's parameter count within 2%.
     """
 
     width: int
@@ -34,11 +34,11 @@ class MLPConfig:
 class MLP(nn.Module):
     """(B, F, S, V) -> (B, F * S, D).
 
-    The paper names an MLP of the Perceiver's size and does not describe it; this one is input projection, time
-    embedding, `depth` residual feed-forwards (norm, up, squared ReLU, down), norm, output projection. Nothing moves
-    between features: neither media nor frames nor places mix. That is left to cross-attention, which reads all F * S
-    tokens: 100 of a picture and 800 of a clip of 8 frames at the published sizes, where the Perceiver leaves 64. There
-    is no position embedding over a frame's grid: a feature's place is known only as far as the encoder wrote it in.
+    The paper mentions an MLP of the Perceiver's size but does not describe it; this one is input projection, time
+    embedding, `depth` residual feed-forwards (norm, up, squared ReLU, down), norm, output projection. Features do not
+    mix, whether of different media, frames or positions. That is left to cross-attention, which reads all F * S tokens:
+    100 for an image and 800 for a clip of 8 frames at the published sizes, where the Perceiver returns 64. There is no
+    position embedding over a frame's grid: the only position information is what the encoder put into the features.
     """
 
     def __init__(self, config: MLPConfig, *, in_width: int, out_width: int):
@@ -51,7 +51,7 @@ class MLP(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw what this module holds itself; its parts draw their own."""
+        """Draw this module's own parameters; submodules draw theirs."""
         nn.init.normal_(self.frame_embedding)
 
     def num_tokens(self, num_frames: int, num_features: int) -> int:
@@ -59,7 +59,7 @@ class MLP(nn.Module):
         return num_frames * num_features
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map each feature on its own.
+        """Map each feature independently.
 
         Raises:
             ValueError: more frames than time embeddings.

@@ -1,6 +1,7 @@
 """Perceiver resampler: any number of visual features in, a fixed number of tokens out (paper section 2.1, figure 5).
 
-B media, F frames, S features a frame, V their width, L latents, W width inside, H heads of d, D width of the tokens.
+B media, F frames, S features per frame, V their width, L latents, W hidden width, H heads of size d, D width of the
+tokens.
 """
 
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ from flamingo_core.resampler.frames import add_frame_embedding
 
 @dataclass(kw_only=True, slots=True)
 class PerceiverConfig:
-    """Sizes have no default: the scale says."""
+    """Sizes have no default: the scale sets them."""
 
     width: int
     depth: int
     num_heads: int
     head_dim: int
-    num_latents: int  # L: tokens a medium becomes
+    num_latents: int  # L: tokens per medium
     max_frames: int  # learned time embeddings
     ff_mult: int = 4  # as published, at every scale
     activation: str = "squared_relu"
@@ -37,9 +38,9 @@ class PerceiverConfig:
 class Perceiver(nn.Module):
     """(B, F, S, V) -> (B, L, D).
 
-    Frames are flattened into one sequence after each got its time embedding; a picture is a clip of one frame. Latents
-    attend to [features ; latents]. There is no position embedding over a frame's grid: the encoder's features carry it.
-    Media never mix.
+    Each frame gets its time embedding, then all are flattened into one sequence; an image is a clip of one frame.
+    Latents attend to [features ; latents]. There is no position embedding over a frame's grid: the encoder's features
+    carry the position. Media never mix.
     """
 
     def __init__(self, config: PerceiverConfig, *, in_width: int, out_width: int):
@@ -53,16 +54,16 @@ class Perceiver(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw what this module holds itself; its parts draw their own."""
+        """Draw this module's own parameters; submodules draw theirs."""
         nn.init.normal_(self.frame_embedding)
         nn.init.normal_(self.latents)
 
     def num_tokens(self, num_frames: int, num_features: int) -> int:
-        """L, whatever comes in."""
+        """L, whatever the input size."""
         return self.latents.shape[0]
 
     def forward(self, features: Tensor) -> Tensor:
-        """Resample each medium on its own.
+        """Resample each medium independently.
 
         Raises:
             ValueError: more frames than time embeddings.
@@ -75,7 +76,7 @@ class Perceiver(nn.Module):
 
 
 class PerceiverLayer(nn.Module):
-    """Latents attend to [features ; latents], then pass a feed-forward: both pre-norm, both residual."""
+    """Latents attend to [features ; latents], then pass through a feed-forward: both pre-norm, both residual."""
 
     def __init__(self, config: PerceiverConfig):
         super().__init__()

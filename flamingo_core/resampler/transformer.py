@@ -1,6 +1,7 @@
-"""Transformer resampler: self-attention over the features of a medium; all of them leave (paper table 3, vi).
+"""Transformer resampler: self-attention over a medium's features, one output token per feature (paper table 3, vi).
 
-B media, F frames, S features a frame, V their width, W width inside, H heads of d, D width of the tokens, L = F * S.
+B media, F frames, S features per frame, V their width, W hidden width, H heads of size d, D width of the tokens,
+L = F * S.
 """
 
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from flamingo_core.resampler.frames import add_frame_embedding
 
 @dataclass(kw_only=True, slots=True)
 class TransformerConfig:
-    """Sizes have no default: the scale says.
+    """Sizes have no default: the scale sets them.
 
-    With the Perceiver's published sizes it has the Perceiver's parameters within 2%.
+    With the Perceiver's published sizes it matches the Perceiver's parameter count within 2%.
     """
 
     width: int
@@ -37,12 +38,12 @@ class TransformerConfig:
 class Transformer(nn.Module):
     """(B, F, S, V) -> (B, F * S, D).
 
-    The paper names a Transformer of the Perceiver's size and does not describe it; this one is input projection, time
-    embedding, `depth` pre-norm layers of self-attention and feed-forward (squared ReLU), norm, output projection. The
-    features of all frames of a medium attend to each other, without a mask. There is no position embedding over a
-    frame's grid: a feature's place is known only as far as the encoder wrote it in, and features of a frame in another
-    order leave as the same tokens in that order. Media never mix. Cross-attention reads all F * S tokens: 100 of a
-    picture and 800 of a clip of 8 frames at the published sizes, where the Perceiver leaves 64.
+    The paper mentions a Transformer of the Perceiver's size but does not describe it; this one is input projection,
+    time embedding, `depth` pre-norm layers of self-attention and feed-forward (squared ReLU), norm, output projection.
+    The features of all frames of a medium attend to each other, without a mask. There is no position embedding over a
+    frame's grid: the only position information is what the encoder put into the features, and permuting the features of
+    a frame permutes its tokens. Media never mix. Cross-attention reads all F * S tokens: 100 for an image and 800 for a
+    clip of 8 frames at the published sizes, where the Perceiver returns 64.
     """
 
     def __init__(self, config: TransformerConfig, *, in_width: int, out_width: int):
@@ -55,7 +56,7 @@ class Transformer(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw what this module holds itself; its parts draw their own."""
+        """Draw this module's own parameters; submodules draw theirs."""
         nn.init.normal_(self.frame_embedding)
 
     def num_tokens(self, num_frames: int, num_features: int) -> int:
@@ -88,7 +89,7 @@ class TransformerLayer(nn.Module):
         self.feed_forward = FeedForward(config.width, config.ff_mult)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend over all positions of each medium, then map each position on its own."""
+        """Attend over all positions of each medium, then map each position independently."""
         queries, keys, values = self.to_qkv(self.norm(x)).chunk(3, dim=-1)
         q, k, v = (y.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for y in (queries, keys, values))
         attended = scaled_dot_product_attention(q, k, v)  # (B, H, L, d)

@@ -1,1 +1,1 @@
-"""Vision encoders: pictures in, a grid of features out. Always frozen."""
+"""Vision encoders: images in, a grid of features out. Always frozen."""

@@ -1,6 +1,6 @@
-"""CLIP's vision transformer, of any size, through transformers.
+"""CLIP's vision transformer, of any size, from transformers.
 
-N pictures, 3 x H x W pixels in 0..1, S patches, V width.
+N images, 3 x H x W pixels in 0..1, S patches, V width.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from flamingo_core.vision.pixels import prepare_pixels, resized
 
 @dataclass(kw_only=True, slots=True)
 class ClipVitConfig:
-    """Sizes have no default: the scale says. `path` is a directory that CLIPVisionModel.save_pretrained wrote."""
+    """Sizes have no default: the scale sets them. `path` is a directory written by CLIPVisionModel.save_pretrained."""
 
     image_size: int
     patch_size: int
@@ -39,7 +39,7 @@ class ClipVitConfig:
 class ClipVit(nn.Module):
     """(N, 3, H, W) -> (N, S, V): the patches' last hidden states.
 
-    The class token and the final norm, which CLIP uses for its pooled vector only, are left out.
+    The class token and the final norm, which CLIP uses only for its pooled vector, are left out.
     """
 
     def __init__(self, config: ClipVitConfig):
@@ -51,17 +51,17 @@ class ClipVit(nn.Module):
             self.model = CLIPVisionModel(_transformers_config(config))
         else:
             self.model = load_model(CLIPVisionModel, config.path, "path")
-        sizes: Any = self.model.config  # a loaded encoder brings its own
+        sizes: Any = self.model.config  # a loaded encoder has its own
         self.width: int = sizes.hidden_size
         self.image_size: int = sizes.image_size
         self.num_features: int = (sizes.image_size // sizes.patch_size) ** 2
 
     def preprocess(self, medium: Tensor) -> Tensor:
-        """(F, 3, h, w) of uint8 -> (F, 3, I, I): one of several media that differ in size."""
+        """(F, 3, h, w) in uint8 -> (F, 3, I, I), I the encoder's image size; for media that differ in size."""
         return resized(medium, self.image_size)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Encode pictures of any size; they are resized to the encoder's own."""
+        """Encode images of any size; they are resized to the encoder's image size."""
         pixels = prepare_pixels(pixels, self.image_size, self.config.mean, self.config.std)
         hidden: Tensor = self.model(pixel_values=pixels).last_hidden_state
         return hidden[:, 1:]  # (N, S, V)

@@ -1,10 +1,11 @@
 """NFNet: a residual network without normalisation layers, from desk size to F6 (Brock et al. 2021, arXiv 2102.06171).
 
-The variant is DeepMind's, as the `dm_nfnet_*` models of timm hold it: parameter names and shapes are theirs, so their
-weights load as they are. What keeps activations at unit variance instead of normalisation: convolutions with
-standardised weights, GELU scaled by a constant, and blocks that divide by the deviation expected at their depth.
+This is DeepMind's variant, as in timm's `dm_nfnet_*` models: parameter names and shapes are the same, so their weights
+load unchanged. In place of normalisation, three things keep activations at unit variance: convolutions with
+standardised weights, GELU scaled by a constant, and blocks that divide by the standard deviation expected at their
+depth.
 
-N pictures, 3 x H x W pixels in 0..1, C channels inside, h x w the last grid, S = h * w features, V their width.
+N images, 3 x H x W pixels in 0..1, C hidden channels, h x w the final grid, S = h * w features, V their width.
 """
 
 from collections import OrderedDict
@@ -22,29 +23,29 @@ from flamingo_core.pretrained import on_meta, stored_shapes
 from flamingo_core.registry import register
 from flamingo_core.vision.pixels import prepare_pixels, resized
 
-GELU_GAIN = 1.7015043497085571  # deviation of a unit normal over that of its GELU, as in DeepMind's code
+GELU_GAIN = 1.7015043497085571  # standard deviation of a unit normal over that of its GELU, as in DeepMind's code
 SE_GAIN = 2.0  # a gate starts near one half
-EPS = 1e-5  # under the square root of a filter's variance
+EPS = 1e-5  # added to a filter's variance before the square root
 
 
 @dataclass(kw_only=True, slots=True)
 class NFNetConfig:
-    """Sizes have no default: the scale says.
+    """Sizes have no default: the scale sets them.
 
-    The published ones: depths (1, 2, 6, 3) times n + 1 for Fn, channels (256, 512, 1536, 1536), stem 128, groups of
+    Published sizes: depths (1, 2, 6, 3) times n + 1 for Fn, channels (256, 512, 1536, 1536), stem 128, groups of
     128, width 3072.
     """
 
     image_size: int
-    depths: list[int]  # blocks a stage; each stage but the first halves the grid, the stem quarters it
-    channels: list[int]  # what leaves each stage
+    depths: list[int]  # blocks per stage; each stage but the first halves the grid, the stem quarters it
+    channels: list[int]  # output channels of each stage
     stem_channels: int
-    group_size: int  # channels of one group of the 3 x 3 convolutions
+    group_size: int  # channels per group of the 3 x 3 convolutions
     width: int  # V: channels of the last convolution
     bottleneck_ratio: float = 0.5
     se_ratio: float = 0.5  # channels inside squeeze-and-excite
-    alpha: float = 0.2  # variance that each block adds, as a deviation
-    path: str | None = None  # weights: a safetensors file with the keys of timm's dm_nfnet
+    alpha: float = 0.2  # each block adds alpha^2 to the variance
+    path: str | None = None  # weights: a safetensors file with timm's dm_nfnet keys
     mean: list[float] = field(default_factory=lambda: [0.485, 0.456, 0.406])
     std: list[float] = field(default_factory=lambda: [0.229, 0.224, 0.225])
 
@@ -67,7 +68,7 @@ class NFNetConfig:
             )
 
     def bottleneck(self, channels: int) -> int:
-        """Channels inside a block that `channels` leave."""
+        """Hidden channels of a block with `channels` output channels."""
         return int(channels * self.bottleneck_ratio)
 
 
@@ -75,8 +76,8 @@ class NFNetConfig:
 class NFNet(nn.Module):
     """(N, 3, H, W) -> (N, S, V): the grid after the final convolution and its activation, row by row.
 
-    Pictures are resized to `image_size` squared (their aspect is not kept) and normalised. Left out are the classifier,
-    stochastic depth and dropout, which regularise training only: the encoder of a Flamingo is frozen.
+    Images are resized to `image_size` squared (ignoring aspect ratio) and normalised. The classifier is left out, and
+    so are stochastic depth and dropout, which only regularise training: Flamingo's encoder is frozen.
     """
 
     def __init__(self, config: NFNetConfig):
@@ -93,8 +94,8 @@ class NFNet(nn.Module):
             stage = nn.Sequential()
             for block in range(depth):
                 stride = 2 if index > 0 and block == 0 else 1
-                # A stage's first block resets the variance to one; each block then adds alpha squared. What enters the
-                # first block of a stage has the variance of the whole stage before it.
+                # A stage's first block resets the variance to one; each block then adds alpha squared. The input of a
+                # stage's first block has the variance accumulated over the whole previous stage.
                 entering = config.depths[index - 1] if index and block == 0 else block
                 beta = (1.0 + entering * config.alpha**2) ** -0.5
                 stage.append(NFBlock(config, in_channels, channels, stride=stride, beta=beta))
@@ -105,24 +106,24 @@ class NFNet(nn.Module):
             self._load(Path(config.path))
 
     def preprocess(self, medium: Tensor) -> Tensor:
-        """(F, 3, h, w) of uint8 -> (F, 3, I, I): one of several media that differ in size."""
+        """(F, 3, h, w) in uint8 -> (F, 3, I, I), I the encoder's image size; for media that differ in size."""
         return resized(medium, self.image_size)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Encode pictures of any size; they are resized to the encoder's own."""
+        """Encode images of any size; they are resized to the encoder's image size."""
         pixels = prepare_pixels(pixels, self.image_size, self.config.mean, self.config.std)
         return self.forward_features(pixels).flatten(2).transpose(1, 2)  # (N, S, V)
 
     def forward_features(self, pixels: Tensor) -> Tensor:
-        """Normalised pictures (N, 3, H, W), at the size they have -> (N, V, h, w)."""
+        """Normalised images (N, 3, H, W), not resized -> (N, V, h, w)."""
         x: Tensor = self.final_conv(self.stages(self.stem(pixels)))
         return scaled_gelu(x)
 
     def _load(self, path: Path) -> None:
-        """Load a file whole or not at all; the classifier `head.fc` is passed over, nothing else.
+        """Load all weights of a file or none; only the classifier `head.fc` is skipped.
 
         Raises:
-            ValueError: it cannot be read, or a tensor is missing, unknown or of another shape.
+            ValueError: the file cannot be read, or a tensor is missing, unknown or of another shape.
         """
         own = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
         shapes = stored_shapes(path, key="path", value=str(path))
@@ -139,15 +140,15 @@ class NFNet(nn.Module):
             raise ValueError(
                 f"`path` is `{path}`, which does not hold this NFNet: {len(problems)} tensors differ: {shown}"
             )
-        if not on_meta():  # planning counts parameters that hold no values
+        if not on_meta():  # planning only counts parameters
             self.load_state_dict({name: value for name, value in load_file(path).items() if name in own})
 
 
 class NFBlock(nn.Module):
-    """(N, C_in, h, w) -> (N, C, h / stride, w / stride): a pre-activation bottleneck behind a gain that starts at zero.
+    """(N, C_in, h, w) -> (N, C, h / stride, w / stride): a pre-activation bottleneck with a gain that starts at zero.
 
-    shortcut + alpha * gain * residual(beta * gelu(x)); the shortcut is x, or, where the shape changes, the activated
-    input averaged over 2 x 2 and projected.
+    shortcut + alpha * gain * residual(beta * gelu(x)); the shortcut is x or, if the shape changes, the activated input
+    averaged over 2 x 2 and projected.
     """
 
     def __init__(self, config: NFNetConfig, in_channels: int, channels: int, *, stride: int, beta: float):
@@ -166,7 +167,7 @@ class NFBlock(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """The residual branch starts closed; the convolutions draw their own."""
+        """Zero the residual branch's gain; the convolutions draw their own weights."""
         nn.init.zeros_(self.skipinit_gain)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -182,7 +183,7 @@ class NFBlock(nn.Module):
 
 
 class Downsample(nn.Module):
-    """(N, C_in, h, w) -> (N, C, h / stride, w / stride): the mean of 2 x 2 (of what is left at an edge), projected."""
+    """(N, C_in, h, w) -> (N, C, h / stride, w / stride): 2 x 2 averages (smaller at the edges), projected."""
 
     def __init__(self, in_channels: int, channels: int, stride: int):
         super().__init__()
@@ -190,7 +191,7 @@ class Downsample(nn.Module):
         self.conv = ScaledStdConv(in_channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Average where the block strides, then project."""
+        """Average if the block has a stride, then project."""
         if self.stride > 1:
             x = avg_pool2d(x, 2, self.stride, ceil_mode=True)
         projected: Tensor = self.conv(x)
@@ -198,7 +199,7 @@ class Downsample(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """(N, C, h, w) -> (N, C, 1, 1): a gate in 0..1 a channel from the channels' means. The caller multiplies."""
+    """(N, C, h, w) -> (N, C, 1, 1): a gate in 0..1 per channel, from the channel means. The caller multiplies."""
 
     def __init__(self, channels: int, inner: int):
         super().__init__()
@@ -206,16 +207,16 @@ class SqueezeExcite(nn.Module):
         self.fc2 = Pointwise(inner, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Gate each channel of each picture."""
+        """Compute the gate of each channel of each image."""
         hidden = torch.relu(self.fc1(x.mean((2, 3), keepdim=True)))
         return torch.sigmoid(self.fc2(hidden))
 
 
 class Pointwise(nn.Conv2d):
-    """A plain 1 x 1 convolution that starts as the network's others do."""
+    """A plain 1 x 1 convolution, initialised like the network's other convolutions."""
 
     def reset_parameters(self) -> None:
-        """Normal weights of deviation 1 / sqrt(fan in), no bias."""
+        """Normal weights with standard deviation 1 / sqrt(fan in), zero bias."""
         nn.init.kaiming_normal_(self.weight, nonlinearity="linear")
         if self.bias is not None:
             nn.init.zeros_(self.bias)
@@ -224,8 +225,8 @@ class Pointwise(nn.Conv2d):
 class ScaledStdConv(nn.Module):
     """(N, C_in, h, w) -> (N, C, h / stride, w / stride), rounded up: a convolution whose filters are standardised.
 
-    Each filter has its mean taken off and is divided by its deviation and by sqrt(fan in), then multiplied by a learned
-    gain, anew in every call. Padding is TensorFlow's "same": where it is odd, the bottom and the right get more.
+    In every call, each filter has its mean subtracted, is divided by its standard deviation and by sqrt(fan in), then
+    multiplied by a learned gain. Padding is TensorFlow's "same": if it is odd, the bottom and the right get more.
     """
 
     def __init__(self, in_channels: int, channels: int, kernel_size: int, *, stride: int = 1, groups: int = 1):
@@ -237,7 +238,7 @@ class ScaledStdConv(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Normal weights of deviation 1 / sqrt(fan in), gain one, no bias."""
+        """Normal weights with standard deviation 1 / sqrt(fan in), gain one, zero bias."""
         nn.init.kaiming_normal_(self.weight, nonlinearity="linear")
         nn.init.zeros_(self.bias)
         nn.init.ones_(self.gain)
@@ -266,7 +267,7 @@ class ScaledGelu(nn.Module):
 
 
 def scaled_gelu(x: Tensor, scale: float = 1.0) -> Tensor:
-    """GELU with unit variance out for a unit normal in, times `scale`."""
+    """GELU scaled so that a unit normal input gives unit variance, times `scale`."""
     return gelu(x).mul_(GELU_GAIN * scale)  # in place: GELU's backward needs its input only
 
 
@@ -283,6 +284,6 @@ def _stem(channels: int) -> nn.Sequential:
 
 
 def _same(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
-    """Padding before and after one side so that ceil(size / stride) positions come out."""
+    """Padding before and after, along one dimension, that gives ceil(size / stride) output positions."""
     total = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
     return total // 2, total - total // 2

@@ -1,1 +1,1 @@
-"""Cross-attention blocks, and where in the language model they stand."""
+"""Cross-attention blocks, and their placement in the language model."""

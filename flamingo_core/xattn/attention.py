@@ -1,6 +1,6 @@
 """Cross-attention from text to the tokens of the media it sees, shared by every block.
 
-B examples, T text tokens, M media, L tokens a medium, D width of the language model, H heads of d.
+B examples, T text tokens, M media, L tokens per medium, D width of the language model, H heads of size d.
 """
 
 import torch
@@ -13,8 +13,8 @@ from flamingo_core.media_mask import MediaMask, TokensByMedium
 class MediaCrossAttention(nn.Module):
     """(B, T, D) reads (B, M, L, D) -> (B, T, D), exactly zero for a token that sees no medium.
 
-    Text is normed, media are not: the resampler norms its output. Keys and values come from `project_media`, so that a
-    decoder can compute them once and keep them.
+    Text is normalised here, media are not: the resampler normalises its output. Keys and values come from
+    `project_media`, so that a decoder can compute them once and cache them.
     """
 
     def __init__(self, width: int, num_heads: int, head_dim: int):
@@ -43,7 +43,7 @@ class MediaCrossAttention(nn.Module):
         return scaled_dot_product_attention(q, k, v, attn_mask=allowed).transpose(1, 2).flatten(2)
 
     def _attend_by_medium(self, q: Tensor, k: Tensor, v: Tensor, tokens: TokensByMedium) -> Tensor:
-        """Every medium is an example of its own, with the K tokens that see it; `embedding` picks rows."""
+        """Treat every medium as its own example, with the K tokens that see it; `embedding` picks rows."""
         taken = embedding(tokens.take, q.flatten(0, 1))  # (B x M, K, H x d)
         attended = self._attend(taken, k, v, None)  # keys: (B x M, L, H x d)
         return embedding(tokens.back, attended.flatten(0, 1))  # (B, T, H x d)

@@ -1,6 +1,6 @@
 """GATED XATTN-DENSE: gated cross-attention, then a gated feed-forward (paper section 2.2, figure 4).
 
-B examples, T text tokens, M media, L tokens a medium, D width of the language model.
+B examples, T text tokens, M media, L tokens per medium, D width of the language model.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from flamingo_core.xattn.attention import MediaCrossAttention
 
 @dataclass(kw_only=True, slots=True)
 class GatedConfig:
-    """Sizes have no default: the scale says."""
+    """Sizes have no default: the scale sets them."""
 
     num_heads: int
     head_dim: int
@@ -32,7 +32,7 @@ class GatedConfig:
 
 @register("xattn", "gated", config=GatedConfig)
 class GatedXattn(nn.Module):
-    """(B, T, D) reads (B, M, L, D) -> (B, T, D), in front of a layer of the language model.
+    """(B, T, D) reads (B, M, L, D) -> (B, T, D), before a layer of the language model.
 
         y = y + tanh(alpha_xattn) * attention(y, media)      zero for a token that sees no medium
         y = y + tanh(alpha_ff) * feed_forward(y)             for every token
@@ -59,13 +59,13 @@ class GatedXattn(nn.Module):
         return self.tanh_gating
 
     def reset_parameters(self) -> None:
-        """Close the gates; the parts draw their own weights."""
+        """Close the gates; submodules draw their own weights."""
         if self.tanh_gating:
             nn.init.zeros_(self.alpha_xattn)
             nn.init.zeros_(self.alpha_ff)
 
     def project_media(self, media: Tensor) -> tuple[Tensor, ...]:
-        """(B, M, L, D) -> what forward reads of the media, each (B, M, L, ...)."""
+        """(B, M, L, D) -> the media projections that forward reads, each (B, M, L, ...)."""
         return self.attention.project_media(media)
 
     def forward(self, hidden: Tensor, projected: tuple[Tensor, ...] | None, mask: MediaMask | None) -> Tensor:

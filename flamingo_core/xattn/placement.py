@@ -1,4 +1,4 @@
-"""In front of which layers of the language model the cross-attention blocks stand (paper section 3.3, table 3 v)."""
+"""Which layers of the language model get a cross-attention block before them (paper section 3.3, table 3 v)."""
 
 import re
 
@@ -9,7 +9,7 @@ def block_layers(placement: str, num_layers: int) -> tuple[int, ...]:
     """Indices of the layers that get a block: all; 0, n, 2n, ...; or the middle one alone.
 
     Raises:
-        ValueError: the placement is none of these, or n is more than there are layers.
+        ValueError: the placement is none of these, or n exceeds the number of layers.
     """
     if placement == "every":
         return tuple(range(num_layers))

@@ -1,6 +1,6 @@
 """VANILLA XATTN: the cross-attention of the original Transformer decoder (paper section 3.3, table 3 iv).
 
-B examples, T text tokens, M media, L tokens a medium, D width of the language model.
+B examples, T text tokens, M media, L tokens per medium, D width of the language model.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from flamingo_core.xattn.attention import MediaCrossAttention
 
 @dataclass(kw_only=True, slots=True)
 class VanillaConfig:
-    """Sizes have no default: the scale says."""
+    """Sizes have no default: the scale sets them."""
 
     num_heads: int
     head_dim: int
@@ -26,7 +26,7 @@ class VanillaConfig:
 
 @register("xattn", "vanilla", config=VanillaConfig)
 class VanillaXattn(nn.Module):
-    """(B, T, D) reads (B, M, L, D) -> (B, T, D), in front of a layer of the language model.
+    """(B, T, D) reads (B, M, L, D) -> (B, T, D), before a layer of the language model.
 
         y = y + attention(y, media)      zero for a token that sees no medium
 
@@ -41,11 +41,11 @@ class VanillaXattn(nn.Module):
         self.attention = MediaCrossAttention(width, config.num_heads, config.head_dim)
 
     def project_media(self, media: Tensor) -> tuple[Tensor, ...]:
-        """(B, M, L, D) -> what forward reads of the media, each (B, M, L, ...)."""
+        """(B, M, L, D) -> the media projections that forward reads, each (B, M, L, ...)."""
         return self.attention.project_media(media)
 
     def forward(self, hidden: Tensor, projected: tuple[Tensor, ...] | None, mask: MediaMask | None) -> Tensor:
-        """Condition text on the media it sees; without any media in the batch nothing happens."""
+        """Condition text on the media it sees; the identity if the batch has no media."""
         if projected is None or mask is None:
             return hidden
         return hidden + self.attention(hidden, projected, mask)
