@@ -1,1 +1,1 @@
-"""From a command line and YAML files to a spec: plain data, every value of it said, checked, guarded and hashed."""
+"""Command line and YAML files -> spec: plain data, complete, checked, guarded and hashed."""

@@ -1,10 +1,10 @@
-"""Parts from outside, each tried by itself on the meta device: its weights can be drawn, its shapes are the slot's.
+"""Checks of components from outside on the meta device: weights can be initialised, output shapes match the slot.
 
-What such a class gets wrong is known here before anything runs, and by its slot's key. No values are computed and no
-weights are read. Our own classes are not tried: our tests do that, and a command should start at once.
+Errors in such a class are found before anything runs, and are reported under its slot's key. No values are computed and
+no weights are read. Built-in components are skipped: tests cover them, and a command should start fast.
 
-N media, F frames, S features a frame, V their width, L tokens a medium, D width of the language model; B examples,
-M media an example, T tokens of text.
+N media, F frames, S features per frame, V their width, L tokens per medium, D width of the language model; B examples,
+M media per example, T tokens of text.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ MEDIA = 3  # N
 
 
 def try_parts(model: "Flamingo", *, image_size: int, frames: int) -> None:
-    """Try the encoder, the resampler and the first block of a model built on the meta device, if they are not ours.
+    """Check the encoder, the resampler and the first block of a model on the meta device, unless they are built in.
 
     Raises:
-        UserError: one of them does not keep the contract of its slot.
+        UserError: one of them breaks the contract of its slot.
     """
     import torch
 

@@ -1,7 +1,7 @@
 """The guard: an ablation changes what its file declares, and nothing else.
 
-The resolved spec is compared with that of the same command under `ablation=baseline`: exactly the declared keys differ.
-A declared `name` covers the branch that is chosen with it.
+The resolved spec is compared with that of the same command under `ablation=baseline`: exactly the declared keys must
+differ. A declared `name` also covers the branch that it chooses.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,22 +12,22 @@ from experiments.published.table3 import BASELINE
 from experiments.spec.schema import OUTSIDE_HASH
 from experiments.spec.yaml_files import leaves
 
-Changes = Mapping[str, Sequence[str]]  # what each ablation declares
+Changes = Mapping[str, Sequence[str]]  # the keys each ablation declares
 
 
 class Absent:
-    """Stands for the value of a key that only one of two specs has."""
+    """Placeholder for the value of a key that one of two specs lacks."""
 
     def __str__(self) -> str:
         return "nothing"
 
 
 ABSENT = Absent()
-CHOOSES = (".name", ".source")  # ends of the keys that choose a branch
+CHOOSES = (".name", ".source")  # suffixes of the keys that choose a branch
 
 
 def diff(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The dotted keys in which two nested dicts differ, each with its value in either; `ABSENT` where it has none."""
+    """Dotted keys in which two nested dicts differ, with both values; `ABSENT` for a missing key."""
     left, right = leaves(a), leaves(b)
     return {
         key: (left.get(key, ABSENT), right.get(key, ABSENT))
@@ -52,7 +52,7 @@ def guard(
     found = diff(baseline, row)
     for name in names:
         for key in changes[name]:
-            # Without effect as well: a key of a component that another ablation took away.
+            # Also without effect: a key of a component that another ablation removed.
             if key not in found or (_of_some_branch(key) and found[key][1] is ABSENT):
                 problems.append(_without_effect(name, key, row, overrides))
     declared = {key for name in names for key in changes[name]}
@@ -66,7 +66,7 @@ def guard(
 
 
 def _branches(key: str, found: Mapping[str, tuple[Any, Any]]) -> tuple[str, ...]:
-    """The branches a changed `name` or `source` brings and takes with it; none for any other key."""
+    """The old and the new branch of a changed `name` or `source`; empty for any other key."""
     return tuple(map(str, found[key])) if key.endswith(CHOOSES) else ()
 
 
@@ -95,7 +95,7 @@ def _misdeclared(names: Sequence[str], changes: Changes, keys: set[str]) -> Iter
 
 
 def _of_some_branch(key: str) -> bool:
-    """Whether the key has the form of one of a component: model.SLOT.COMPONENT.KEY."""
+    """Whether the key has the form of a component's key: model.SLOT.COMPONENT.KEY."""
     return key.startswith("model.") and key.count(".") == 3
 
 

@@ -28,10 +28,9 @@ def spec_hash(
     version: int = RESULTS_VERSION,
     training: bool = False,
 ) -> str:
-    """16 hexadecimal digits that move with whatever can change a result, or with what can change training alone.
+    """A hash of 16 hexadecimal digits over everything that can change a result, or that can change training alone.
 
-    `files` are the hashes of the files that count, by key: frozen weights, components from outside. `data` is that of
-    the data sets.
+    `files` maps keys to file hashes: frozen weights, components from outside. `data` is the hash of the data sets.
     """
     left_out = (*OUTSIDE_HASH, *_added_keys(tree), *(("eval",) if training else ()))
     kept = {key: value for key, value in leaves(tree).items() if not is_path(key) and not _is_below(key, left_out)}
@@ -52,13 +51,13 @@ def frozen_files(model: Mapping[str, Any]) -> dict[str, str]:
 
 
 def component_files(model: Mapping[str, Any], components: Sequence[str] = ()) -> dict[str, str]:
-    """The sha256 of the file that each chosen class from outside lies in, by key: it is in nobody's git history.
+    """The sha256 of the source file of each chosen class from outside, by key: our git history does not cover it.
 
-    Where it imports modules that are neither installed nor ours, there is another one over all of them. `components`
-    are the modules that the command names. Our own classes are not among them: `RESULTS_VERSION` stands for those.
+    If it imports modules that are neither installed nor ours, a second hash covers all of them. `components` are the
+    modules that the command names. Built-in classes are left out: `RESULTS_VERSION` covers them.
 
     Raises:
-        UserError: a class is in no file, as one that was typed into a notebook.
+        UserError: a class has no source file, for example one defined in a notebook.
     """
     from flamingo_core import registry
 
@@ -72,10 +71,10 @@ def component_files(model: Mapping[str, Any], components: Sequence[str] = ()) ->
 
 
 def outside_files(tree: Mapping[str, Any]) -> dict[str, str]:
-    """The same of the benchmarks and sources from outside that a resolved spec reads.
+    """The same for the benchmarks and sources from outside that a resolved spec reads.
 
     Raises:
-        UserError: a class is in no file.
+        UserError: a class has no source file.
     """
     hashes: dict[str, str] = {}
     for name in tree["eval"]["benchmarks"]:
@@ -89,7 +88,7 @@ def outside_files(tree: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _file_of(cls: type, key: str, name: str, components: Sequence[str]) -> dict[str, str]:
-    """Hashes of the file of a class from outside, by key, and of what it imports."""
+    """Hashes of the source file of a class from outside and of its imports, by key."""
     try:
         hashes = {key: content_hash(Path(inspect.getfile(cls)))}
     except (TypeError, OSError) as error:
@@ -100,7 +99,7 @@ def _file_of(cls: type, key: str, name: str, components: Sequence[str]) -> dict[
 
 
 def _added_keys(tree: Mapping[str, Any]) -> Iterator[str]:
-    """Keys that were added to the schema later and have their default."""
+    """Keys that were added to the schema later and still have their default value."""
     from flamingo_core import registry
 
     yield from _added(Experiment, tree, "")

@@ -1,6 +1,6 @@
-"""Overrides: `key=value` as typed, read by Hydra's grammar and checked key by key against the schema.
+"""Overrides: `key=value` as typed, parsed by Hydra's grammar and checked against the schema key by key.
 
-Only what sets a key that exists to a plain value is let through: no `+key`, no `~key`, no interpolation, no key twice.
+An override may only set an existing key to a plain value: no `+key`, no `~key`, no interpolation, no key twice.
 """
 
 import math
@@ -22,7 +22,7 @@ GROUPS = ("ablation", "scale")
 HIDDEN = ("changes", "group")  # keys of the schema that belong to ablation files
 MAX_SWEEP = 1000
 
-# A value in its pieces: what is quoted, a word as names are, whatever else.
+# The tokens of a value: quoted text, words that can be names, anything else.
 _PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[A-Za-z0-9_-]+|\s+|.""", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _OF_VALUES = ("choice", "sort", "shuffle")  # functions of Hydra's grammar that take names
@@ -48,7 +48,7 @@ class Key:
 
 
 def parse(arguments: Sequence[str], *, sweeps: bool, keys: Sequence[str], problems: list[Problem]) -> list[Override]:
-    """Read overrides; what cannot be read is added to `problems`. `keys` are there to find what was meant."""
+    """Parse overrides; unreadable ones are added to `problems`. `keys` are the candidates for suggestions."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -81,7 +81,7 @@ def parse(arguments: Sequence[str], *, sweeps: bool, keys: Sequence[str], proble
 
 
 def find_key(root: type, name: str) -> Key | None:
-    """The key of that dotted name below a dataclass, None where there is none or it stands for several keys."""
+    """The key with this dotted name in a dataclass; None if there is none or it stands for several keys."""
     here: Any = root
     rule: Rule | None = None
     for part in name.split("."):
@@ -96,7 +96,7 @@ def find_key(root: type, name: str) -> Key | None:
 
 
 def key_names(root: type, prefix: str = "") -> Iterator[str]:
-    """Every key below a dataclass by its dotted name."""
+    """The dotted names of all keys in a dataclass."""
     for name, (annotation, _) in _fields_of(root).items():
         if _dataclass_in(annotation):
             yield from key_names(annotation, f"{prefix}{name}.")
@@ -107,9 +107,9 @@ def key_names(root: type, prefix: str = "") -> Iterator[str]:
 def check_value(
     root: type, name: str, value: Any, problems: list[Problem], *, typed: str | None = None, keys: Sequence[str] = ()
 ) -> Any:
-    """The value converted to the key's type; an unknown key or a value not allowed is added to `problems`.
+    """The value converted to the key's type; an unknown key or a wrong value is added to `problems`.
 
-    `keys` are those that `root` does not have, to find what was meant.
+    `keys` are keys outside `root` that may be suggested.
     """
     key = find_key(root, name)
     if key is None:
@@ -128,9 +128,9 @@ def check_value(
 
 
 def _as_names(typed: str) -> str:
-    """A value in which every name is in quotes: a row may be called 2048, 1e3, true or null, which Hydra reads as more.
+    """Quote every name in a value: a row may be called 2048, 1e3, true or null, which Hydra would not read as text.
 
-    Names stand alone, in a list, or with commas between; what is of another form is left to Hydra.
+    Names stand alone, in a list, or separated by commas; any other form is left to Hydra.
     """
     pieces: list[str] = _PIECES.findall(typed.strip())
     quoted, functions = "", [""]
@@ -211,7 +211,7 @@ def _values(parsed: "HydraOverride", typed: str, sweeps: bool) -> tuple[Any, ...
         ]
     except (HydraException, ValueError, ArithmeticError):
         values = []
-    if key in GROUPS:  # range(1,3) counts, and names are text
+    if key in GROUPS:  # range(1,3) gives numbers, and names are text
         values = [str(item) if type(item) is int else item for item in values]
     if not 0 < len(values) <= MAX_SWEEP:
         return wrong_value(key, typed, f"a sweep of 1 to {MAX_SWEEP} values")
@@ -261,7 +261,7 @@ def _unknown_key(root: type, name: str, value: Any, keys: Sequence[str]) -> Prob
 
 
 def nearest_key(name: str, keys: Sequence[str]) -> str | None:
-    """The key that was meant: one that ends so, or the nearest by spelling of its whole name or of its end."""
+    """The likely intended key: one that ends in `name`, or the nearest in spelling by whole name or by last part."""
     ending = next((key for key in keys if key.endswith(f".{name}")), None)
     if ending or nearest(name, keys):
         return ending or nearest(name, keys)
@@ -271,7 +271,7 @@ def nearest_key(name: str, keys: Sequence[str]) -> str | None:
 
 
 def _allowed(key: Key, value: Any) -> tuple[str, str | None]:
-    """The values that a key allows, and a hint at the one that was meant."""
+    """The values that a key allows, and a hint with the likely intended one."""
     allowed = key.rule.allowed if key.rule is not None else _in_words(key.type)
     choices = key.rule.choices if key.rule is not None else ()
     if get_origin(key.type) is list:
@@ -309,10 +309,10 @@ def _fields_of(annotation: Any) -> dict[str, tuple[Any, Rule | None]]:
 
 
 def _convert(annotation: Any, value: Any) -> Any:
-    """OmegaConf's own conversion, as a YAML's values get it.
+    """Convert a value as OmegaConf converts values from YAML.
 
     Raises:
-        ValueError: the value is of another type.
+        ValueError: the value has the wrong type.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException

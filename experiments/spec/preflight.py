@@ -18,7 +18,7 @@ from experiments.spec.yaml_files import leaves
 
 
 def check_device(devices: Sequence[str], problems: list[Problem]) -> None:
-    """A device that is asked for must be there."""
+    """Check that the requested devices are available."""
     if all(device in ("auto", "cpu") for device in devices):
         return
     import torch
@@ -35,7 +35,7 @@ def check_fit(tree: Mapping[str, Any]) -> None:
     """Check sections against each other: vocabulary, frames of a clip, number of demonstrations.
 
     Raises:
-        UserError: something of it does not.
+        UserError: two sections do not fit together.
     """
     from experiments.data.tokenizer import tokenizer_of
 
@@ -81,17 +81,17 @@ def _check_shots(shots: int, role: str, sources: Sources, tree: Mapping[str, Any
 
 
 def check_benchmarks(tree: Mapping[str, Any]) -> None:
-    """Every benchmark must get queries of its role, and one from outside must be able to ask and score some.
+    """Check that every benchmark gets queries of its role, and that one from outside can ask and score some.
 
     Raises:
-        UserError: one is not.
+        UserError: a benchmark gets no queries, or cannot ask or score them.
     """
     problems: list[Problem] = []
     sources = sources_of(tree)
     for name in tree["eval"]["benchmarks"]:
         benchmark = BENCHMARKS.get(name)
         if BENCHMARKS.built_in(name) and sources.name_of(name) == WORLD:
-            continue  # drawing queries takes time, and our tests do it
+            continue  # covered by tests, and drawing queries takes time
         try:
             some = sources.of(name).queries(benchmark.role, "test")[:3]
         except ValueError as error:
@@ -111,10 +111,10 @@ def check_benchmarks(tree: Mapping[str, Any]) -> None:
 
 
 def check_shipped(model: Mapping[str, Any], found: Mapping[str, str], scale: str) -> None:
-    """Weights that lie beside a record of parts must be those of the record; `found` are their hashes, by key.
+    """Check weights that have a record of parts next to them against it; `found` are their hashes, by key.
 
     Raises:
-        UserError: a file is not as it was made, or the record cannot be read.
+        UserError: a file differs from its record, or the record cannot be read.
     """
     named = leaves(model, "model.")
     problems = []
@@ -135,11 +135,11 @@ def check_shipped(model: Mapping[str, Any], found: Mapping[str, str], scale: str
 
 
 def check_build(tree: Mapping[str, Any], ablations: Sequence[str], overrides: Mapping[str, Any]) -> None:
-    """The parts must go together: build and try them on the meta device, which takes no memory and reads no weights.
+    """Check that the parts fit together: build and try them on the meta device, without memory or reading weights.
 
     Raises:
-        UserError: they cannot be built, one does not keep its contract, or the language model knows fewer tokens than
-            there are, or not the marks.
+        UserError: they cannot be built, one breaks its contract, or the language model's vocabulary is smaller than the
+            tokenizer's or its tokenizer lacks a special token.
     """
     with uncollected():
         import torch
@@ -183,7 +183,7 @@ def check_build(tree: Mapping[str, Any], ablations: Sequence[str], overrides: Ma
 
 
 def check_positions(tree: Mapping[str, Any]) -> None:
-    """Every text must find room in the language model, on whatever seed: by the limits that sources state.
+    """Check that every text fits into the language model's positions on any seed, by the limits that sources state.
 
     Raises:
         UserError: the model has fewer positions than a training text or a prompt with its answer can have tokens.
@@ -216,7 +216,7 @@ def check_positions(tree: Mapping[str, Any]) -> None:
 
 
 def weights_problem(error: Exception, model: Mapping[str, Any]) -> Problem | None:
-    """The problem that an error of building a model is, where a file or directory that a key names is at fault."""
+    """The problem behind an error in building a model, if a file or directory named by a key is at fault; else None."""
     vision = model["vision"]["name"]
     reason = " ".join(str(error).split())
     for named, key in (("`model.lm.path`", "model.lm.path"), ("`path`", f"model.vision.{vision}.path")):

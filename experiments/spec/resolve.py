@@ -1,4 +1,4 @@
-"""From what the YAML files and overrides say to a resolved spec: the chosen branch of each slot, nothing missing.
+"""YAML files and overrides -> resolved spec: the chosen branch of each slot, with no value missing.
 
 A resolved spec is plain nested data.
 """
@@ -21,7 +21,7 @@ from experiments.spec.yaml_files import leaves
 from experiments.store.names import is_path
 from experiments.store.places import in_cache
 
-RECORD_FILE = "parts.json"  # beside frozen parts that were made here: what they are, and their hashes
+RECORD_FILE = "parts.json"  # next to frozen parts that were trained here: their descriptions and hashes
 
 
 def resolve(
@@ -32,10 +32,10 @@ def resolve(
     problems: list[Problem],
     refuse_idle: bool = True,
 ) -> dict[str, Any]:
-    """Files and overrides -> the resolved spec; errors in it go to `problems`.
+    """Files and overrides -> the resolved spec; errors are added to `problems`.
 
-    An override for a component that is not chosen would be without effect: it is a problem if `refuse_idle`, and passed
-    over otherwise (the baseline of a command need not have what the row has).
+    An override for a component that is not chosen has no effect: it is a problem if `refuse_idle`, and ignored
+    otherwise (the baseline of a command may lack a component that the row has).
     """
     from flamingo_core import registry
 
@@ -60,7 +60,7 @@ def resolve(
 
 
 def _choose_ceilings(section: dict[str, Any], overrides: Mapping[str, Any], problems: list[Problem]) -> None:
-    """Keep the ceilings of what is run, and those that the command gives: of what is not run they are problems."""
+    """Keep the ceilings of benchmarks that run and those typed; typed ones of other benchmarks are problems."""
     prefix = "eval.ceilings"
     typed = [*overrides.get(prefix, ()), *(key.removeprefix(f"{prefix}.") for key in overrides)]
     section["ceilings"] = ceilings_of_run(section["benchmarks"], section["ceilings"], typed)
@@ -68,7 +68,7 @@ def _choose_ceilings(section: dict[str, Any], overrides: Mapping[str, Any], prob
 
 
 def put(tree: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key of nested dicts; parents that are not there are made."""
+    """Set a dotted key of nested dicts; missing parents are created."""
     *parents, last = key.split(".")
     for part in parents:
         if not isinstance(tree.get(part), dict):
@@ -81,7 +81,7 @@ def read_record(folder: Path) -> dict[str, dict[str, Any]]:
     """The record of the frozen parts in a folder, by name; empty where there is none.
 
     Raises:
-        ValueError: the record is there and cannot be read.
+        ValueError: the record exists but cannot be read.
     """
     path = folder / RECORD_FILE
     said: object = json.loads(path.read_bytes()) if path.exists() else {}
@@ -130,7 +130,7 @@ def _chosen_branch(
 
 
 def _check_section(config: type, values: Mapping[str, Any], prefix: str, scale: str, problems: list[Problem]) -> None:
-    """Every value is said, and allowed by its rule; then the dataclass itself has its say."""
+    """Check that every value is given and allowed by its rule, then that the dataclass accepts them all."""
     before, hints = len(problems), get_type_hints(config)
     for entry in fields(config):
         value = values.get(entry.name, default_of(entry))
@@ -150,7 +150,7 @@ def _check_section(config: type, values: Mapping[str, Any], prefix: str, scale: 
 
 
 def _find_files(model: dict[str, Any], overrides: Mapping[str, Any], scale: str, problems: list[Problem]) -> None:
-    """Make paths absolute: those of the command from the working directory, those of a YAML from the repository."""
+    """Make paths absolute: relative to the working directory if typed, to the repository if from YAML."""
     for key, value in leaves(model, "model.").items():
         if is_path(key) and value is not None:
             path = Path(value).expanduser()

@@ -1,7 +1,7 @@
-"""The dataclasses a spec is made of, with what each key allows beside it, and the schema of a whole experiment.
+"""The dataclasses of a spec, with the allowed values of each key, and the schema of a whole experiment.
 
-Sizes have no default: the scale says them. The dataclass of a component lies beside the component; `make_schema` puts
-them all in their places, so that every YAML and every override is checked.
+Sizes have no default: the scale sets them. A component's config class is defined next to the component; `make_schema`
+combines all of them, so that every YAML file and every override is checked.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 # Keys outside the hash: they cannot change a result, or are the other half of a job's identity (the seed).
 OUTSIDE_HASH = ("seed", "device", "compare", "rerun", "debug", "components", "train.checkpoint_every")
 
-# What a component may be configured by.
+# The kind of config class a component may have.
 A_CONFIG = "a dataclass of plain values (numbers, strings, booleans, None, lists of them), not a frozen one"
 
 
@@ -45,7 +45,7 @@ class TrainConfig(Checked):
 
 @dataclass(kw_only=True, slots=True)
 class Slot:
-    """One slot of the model: which component, beside one branch for each component there is."""
+    """One slot of the model: the name of the chosen component; `make_schema` adds one branch per component."""
 
     name: str
 
@@ -59,7 +59,7 @@ def _is_placement(value: str) -> bool:
 
 @dataclass(kw_only=True, slots=True)
 class XattnSlot(Slot):
-    """The blocks, and in front of which layers of the language model they stand."""
+    """The cross-attention blocks, and the layers of the language model that they are inserted before."""
 
     placement: str = field(
         metadata=allow(PLACEMENTS, _is_placement, ("every", "every_2nd", "every_4th", "single_middle"))
@@ -68,7 +68,7 @@ class XattnSlot(Slot):
 
 @dataclass(kw_only=True, slots=True)
 class LMSlot(Slot):
-    """The language model, and where its weights come from: drawn at random, or those of the directory `path`."""
+    """The language model, and the origin of its weights: random initialisation, or the directory `path`."""
 
     freeze: bool = field(metadata=SWITCH)
     weights: str = field(metadata=one_of("pretrained", "random"))
@@ -77,7 +77,7 @@ class LMSlot(Slot):
 
 @dataclass(kw_only=True, slots=True)
 class Experiment:
-    """An experiment without what registered classes add (`make_schema`): so much is known before one is imported."""
+    """The keys of an experiment that are known before components are imported; `make_schema` adds the rest."""
 
     seed: int = field(default=0, metadata=allow("whole numbers from 0 to 4294967295", lambda value: 0 <= value < 2**32))
     device: str = field(default="auto", metadata=one_of(*DEVICES))
@@ -85,8 +85,8 @@ class Experiment:
     rerun: bool = field(default=False, metadata=SWITCH)
     debug: bool = field(default=False, metadata=SWITCH)
     components: list[str] = field(default_factory=list)
-    changes: dict[str, list[str]] = field(default_factory=dict)  # for ablation files: what each says it changes
-    group: str | None = None  # for the file of a row that the published table does not have
+    changes: dict[str, list[str]] = field(default_factory=dict)  # for ablation files: the keys each declares
+    group: str | None = None  # for the file of a row that is not in the published table
     train: TrainConfig
     data: DataConfig
     eval: EvalConfig
@@ -96,7 +96,7 @@ SLOT_BASES: Mapping[str, type[Slot]] = {"xattn": XattnSlot, "lm": LMSlot}
 
 
 def make_schema() -> type[Experiment]:
-    """`Experiment` with `model`, and with the branches of every slot and role: one a registered class.
+    """`Experiment` with `model`, and with the branches of every slot and role: one per registered class.
 
     Raises:
         ValueError: the config of a registered class is not a dataclass that YAML can fill.
@@ -106,7 +106,7 @@ def make_schema() -> type[Experiment]:
 
 
 def _model() -> type:
-    """For each slot its own keys, and a branch for each component."""
+    """For each slot, its own keys and one branch per component."""
     from flamingo_core import registry
 
     slots = []
@@ -117,13 +117,13 @@ def _model() -> type:
 
 
 def _data() -> type:
-    """For each data set its own keys, and a branch for each source."""
+    """For each data set, its own keys and one branch per source."""
     roles = [(role, _with_branches(role, DatasetConfig, _source_configs())) for role in DATASETS]
     return make_dataclass("Data", roles, bases=(DataConfig,), kw_only=True, slots=True)
 
 
 def _eval() -> type:
-    """The keys of evaluation, and for each benchmark those of its source."""
+    """The evaluation keys, and for each benchmark the keys of its source."""
     taken = {entry.name for entry in fields(EvalConfig)}
     roles = []
     for name in BENCHMARKS.names():
@@ -134,7 +134,7 @@ def _eval() -> type:
 
 
 def _source_configs() -> dict[str, type]:
-    """By name, but for the world's: its keys are those of `data.world`, whichever role it serves."""
+    """Config classes by name, except the world's: its keys are in `data.world` for every role."""
     return {name: SOURCES.get(name).config for name in SOURCES.names() if name != WORLD}
 
 
@@ -148,7 +148,7 @@ def _with_branches(where: str, base: type, configs: Mapping[str, Any]) -> type:
 
 
 def check_component(kind: str, name: str, config: Any, taken: set[str]) -> None:
-    """Check the name and the config class of what is registered; `taken` are keys that it stands beside.
+    """Check the name and config class of a registered class; `taken` are the other keys of its section.
 
     Raises:
         ValueError: the name is taken or not one word, or the config is not a dataclass that YAML can fill.

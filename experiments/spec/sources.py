@@ -1,4 +1,4 @@
-"""The sources of a spec: which one each role names, chosen and checked, and the hash of everything that is read."""
+"""The sources of a spec: selection and checks by role, and the hash of all data that is read."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
@@ -24,20 +24,20 @@ def sources_of(tree: Mapping[str, Any]) -> Sources:
     """The sources of a resolved spec, by role."""
     choices = {}
     for section, role, _ in roles(tree):
-        said = tree[section].get(role, {})  # a spec that was stored before there were sources says none
+        said = tree[section].get(role, {})  # specs stored before sources existed name none
         name = said.get("source", WORLD)
         choices[role] = Choice(name, tree["data"]["world"] if name == WORLD else said[name])
     return Sources(choices)
 
 
 def data_hash(tree: Mapping[str, Any], *, training: bool = False) -> str:
-    """The hash of everything that a spec reads, or reads in training."""
+    """The hash of all data that a spec reads, or of its training data alone."""
     read = {name: asked_role(section, name) for section, name in read_by(tree) if section == "data" or not training}
     return sources_of(tree).fingerprint(read)
 
 
 def asked_role(section: str, name: str) -> str:
-    """The role that a source is asked for: a benchmark may take the queries of another one."""
+    """The role requested from a source: a benchmark may use the queries of another one."""
     return name if section == "data" else BENCHMARKS.get(name).role
 
 
@@ -49,9 +49,9 @@ def read_by(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def choose_sources(tree: dict[str, Any], scale: str, problems: list[Problem]) -> None:
-    """Keep of every role its own keys and the branch of its source; what is wrong with them goes to `problems`.
+    """Reduce every role to its own keys and the branch of its source; errors are added to `problems`.
 
-    A benchmark that says nothing of a source has the default one, and no section.
+    A benchmark with the default source gets no section.
     """
     for section, role, config in roles(tree):
         chosen = _chosen(f"{section}.{role}.", tree[section].get(role) or {}, config, scale, problems)

@@ -1,6 +1,6 @@
-"""Spec: one experiment, resolved and checked, and how a command becomes one or several of them.
+"""Spec: one resolved and checked experiment, and the functions that turn a command into one or more specs.
 
-Everything that is wrong with a command is found before anything runs, and reported at once.
+All errors in a command are found before anything runs and are reported together.
 """
 
 import json
@@ -30,22 +30,22 @@ from experiments.store.columns import as_tag
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """One experiment: plain data in which every value is said, and what it is known by."""
+    """One experiment: its complete settings as plain data, with its names and hashes."""
 
     tree: dict[str, Any]  # seed, device, compare, rerun, components, model (four slots), train, data, eval
     scale: str
     ablations: tuple[str, ...]  # in the order of the published table; () is the baseline
-    changes: dict[str, list[str]]  # what each ablation declares
-    overrides: tuple[str, ...]  # `key=value` that made a difference, sorted
+    changes: dict[str, list[str]]  # the keys each ablation declares
+    overrides: tuple[str, ...]  # each `key=value` that changed a value, sorted
     hash: str
-    train_hash: str  # that of what training depends on: equal hashes, equal weights
-    config_dir: str | None = None  # the absolute folder of `--config-dir`, where ablation or scale is from there
-    own_group: str | None = None  # what the file of a row says that the published table does not have
+    train_hash: str  # over everything that training depends on: equal hashes mean equal weights
+    config_dir: str | None = None  # absolute path of `--config-dir`, if an ablation or the scale comes from it
+    own_group: str | None = None  # `group` in the file of a row that is not in the published table
     against: "Spec | None" = field(default=None, repr=False)
 
     @property
     def baseline(self) -> "Spec":
-        """The same command under `ablation=baseline`; the baseline's own is itself."""
+        """The spec of the same command under `ablation=baseline`; for a baseline, the spec itself."""
         return self.against or self
 
     @property
@@ -55,7 +55,7 @@ class Spec:
 
     @property
     def changed_keys(self) -> list[str]:
-        """The keys in which it differs from its baseline; resolved at once, so that a path counts too."""
+        """Keys whose resolved values differ from the baseline's, paths included."""
         ours, theirs = leaves(self.tree), leaves(self.baseline.tree)
         return sorted(key for key in ours.keys() | theirs.keys() if ours.get(key, UNSAID) != theirs.get(key, UNSAID))
 
@@ -66,17 +66,17 @@ class Spec:
 
     @property
     def group(self) -> str:
-        """`i` to `viii` of the published table, `baseline` or `combination`; of another row, what its file says."""
+        """`i` to `viii` for a published row, `baseline` or `combination`; for any other row, the group in its file."""
         return group_of(self.ablations, self.own_group)
 
     @property
     def seed(self) -> int:
-        """The seed of everything that is drawn."""
+        """The seed of all random draws."""
         return int(self.tree["seed"])
 
     @property
     def title(self) -> str:
-        """The job as it is called in what is printed."""
+        """The job's name in printed output."""
         return f"{self.name} seed {self.seed}"
 
     @property
@@ -86,17 +86,17 @@ class Spec:
 
     @property
     def train(self) -> TrainConfig:
-        """How it trains."""
+        """The training config."""
         return TrainConfig(**self.tree["train"])
 
     @property
     def data(self) -> DataConfig:
-        """Data sets, their batches and the world."""
+        """The config of data sets, batches and the world."""
         return data_config(self.tree)
 
     @property
     def eval(self) -> EvalConfig:
-        """How it is evaluated."""
+        """The evaluation config."""
         own = {entry.name for entry in fields(EvalConfig)}
         return EvalConfig(**{key: value for key, value in self.tree["eval"].items() if key in own})
 
@@ -105,17 +105,17 @@ class Spec:
         return sources_of(self.tree)
 
     def data_hash(self) -> str:
-        """The hash of everything that training and evaluation read."""
+        """The hash of all data that training and evaluation read."""
         return data_hash(self.tree)
 
     @property
     def benchmarks(self) -> str | None:
-        """Columns of benchmarks that the published table lacks, as a run records them; None where there are none."""
+        """Columns of benchmarks that are not in the published table, as a run records them; None if there are none."""
         further = [BENCHMARKS.get(name) for name in self.eval.benchmarks if name not in default_benchmarks()]
         return as_tag(one.column(in_overall=one.metric in self.eval.ceilings) for one in further)
 
     def yaml(self) -> str:
-        """The resolved spec as YAML; comments say what it came from."""
+        """The resolved spec as YAML; comments state its origin."""
         import yaml
 
         origin = f"# {self.name} at scale {self.scale}, spec {self.hash}, baseline {self.baseline_hash}\n"
@@ -128,7 +128,7 @@ def make_spec(*arguments: str, config_dir: Path | None = None) -> Spec:
     """The spec of a command without sweeps: `make_spec("ablation=xattn_every_4th", "seed=1")`.
 
     Raises:
-        UserError: something is wrong with it.
+        UserError: the command is invalid.
     """
     return make_specs(arguments, config_dir=config_dir)[0]
 
@@ -140,19 +140,19 @@ def make_specs(
     config_dir: Path | None = None,
     problems: Sequence[Problem] = (),
 ) -> list[Spec]:
-    """The specs of a command, one a job; `problems` are those that were found before.
+    """The specs of a command, one per job; `problems` are those found so far.
 
     Raises:
-        UserError: something is wrong with it; all of it is named, and no job is let through.
+        UserError: the command is invalid; the error lists all problems, and no job runs.
     """
     return specs_of(parse_sweep(arguments, sweeps=sweeps, config_dir=config_dir, problems=problems))
 
 
 def specs_of(sweep: Sweep) -> list[Spec]:
-    """The specs of a command that has been parsed; components are imported.
+    """The specs of a parsed command; imports components.
 
     Raises:
-        UserError: something is wrong with it; all of it is named, and no job is let through.
+        UserError: the command is invalid; the error lists all problems, and no job runs.
     """
     found, config_dir = list(sweep.problems), sweep.config_dir
     jobs, schema = points(sweep, found)
@@ -176,7 +176,7 @@ def specs_of(sweep: Sweep) -> list[Spec]:
     for row, baseline in drafts:
         try:
             against = None
-            if baseline is not None:  # that of many rows, and finished once
+            if baseline is not None:  # shared by many rows, finished once
                 key = json.dumps([baseline.job.scale, baseline.tree], sort_keys=True)
                 if key not in baselines:
                     baselines[key] = _finish(baseline, None, checked, config_dir)
@@ -199,7 +199,7 @@ def data_config(tree: Mapping[str, Any]) -> DataConfig:
 
 @dataclass(frozen=True)
 class Draft:
-    """A job with what its files say, resolved: a spec but for its hash."""
+    """A job with its file contents and its resolved values: a spec without its hash."""
 
     job: SweepPoint
     files: Mapping[str, Any]
@@ -207,10 +207,10 @@ class Draft:
 
 
 def _draft(job: SweepPoint, said: Callable[[str, tuple[str, ...]], Mapping[str, Any]]) -> tuple[Draft, Draft | None]:
-    """A row and its baseline, guarded; a baseline alone.
+    """A row with its baseline, checked by the guard; or a baseline alone.
 
     Raises:
-        UserError: one of them cannot be resolved, or the row differs from the baseline elsewhere than it declares.
+        UserError: one of them cannot be resolved, or the keys that differ are not exactly the declared ones.
     """
     problems: list[Problem] = []
     files = said(job.scale, job.ablations)
@@ -227,10 +227,10 @@ def _draft(job: SweepPoint, said: Callable[[str, tuple[str, ...]], Mapping[str, 
 
 
 def _finish(draft: Draft, against: Spec | None, checked: set[str], config_dir: Path | None) -> Spec:
-    """The spec of a draft, once the world and the model that it describes hold together; seeds share one check.
+    """The spec of a draft, after checking that model, data and evaluation fit together; seeds share one check.
 
     Raises:
-        UserError: they do not.
+        UserError: they do not fit.
     """
     job, tree = draft.job, draft.tree
     frozen = frozen_files(tree["model"])

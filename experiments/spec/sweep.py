@@ -1,4 +1,4 @@
-"""Overrides of a command as jobs, in values that the schema allows."""
+"""From a command's overrides to jobs, with values checked against the schema."""
 
 import importlib
 import sys
@@ -30,7 +30,7 @@ from experiments.spec.yaml_files import (
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """One of the jobs that a command asks for, in checked values."""
+    """One job of a command, with checked values."""
 
     scale: str
     ablations: tuple[str, ...]
@@ -39,16 +39,16 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A command's overrides, checked as far as that takes no component."""
+    """A command's overrides, checked as far as possible without importing components."""
 
     scales: tuple[str, ...]
     ablations: tuple[tuple[str, ...], ...]
     overrides: Mapping[str, Override]
-    values: Mapping[str, list[Any]]  # checked, by key, but for those that depend on what is registered
-    keys: tuple[str, ...]  # that could be meant
+    values: Mapping[str, list[Any]]  # checked, by key, except those that depend on registered components
+    keys: tuple[str, ...]  # candidates for "did you mean" hints
     config_dir: Path | None
-    problems: tuple[Problem, ...]  # found so far: more may be wrong with keys that take components
-    names_stand: bool  # it is known which jobs are meant
+    problems: tuple[Problem, ...]  # found so far; keys that need components are checked later
+    names_stand: bool  # the list of jobs is known
 
 
 def parse_sweep(
@@ -58,12 +58,12 @@ def parse_sweep(
     config_dir: Path | None = None,
     problems: Sequence[Problem] = (),
 ) -> Sweep:
-    """The overrides of a command, with everything checked that needs no component; `problems` were found before.
+    """Parse a command's overrides and check everything that needs no component; `problems` are those found so far.
 
-    Components take seconds to import: a wrong seed is refused in a moment.
+    Importing components takes seconds; without it, a wrong seed is refused immediately.
 
     Raises:
-        UserError: something is wrong, and no key that takes components is given, which could be wrong as well.
+        UserError: the command is invalid, and no key is given that needs components to be checked.
     """
     found = list(problems)
     if config_dir is not None:
@@ -98,10 +98,10 @@ def parse_sweep(
 def points(sweep: Sweep, problems: list[Problem]) -> tuple[list[SweepPoint], type]:
     """The jobs of a sweep and the schema that they were checked against; this imports components.
 
-    What is wrong with an override by itself goes to `problems`, and jobs go without it: more may be wrong elsewhere.
+    An invalid override is added to `problems` and left out of the jobs, so that further errors can be found.
 
     Raises:
-        UserError: it is not known which jobs are meant, or the components cannot be imported.
+        UserError: the list of jobs is not known, or the components cannot be imported.
     """
     schema = _load_components(sweep.values.get("components", [[]])[0], problems)
     checked = {**sweep.values, **_checked(schema, _late(sweep.overrides), sweep.keys, problems)}
@@ -115,13 +115,13 @@ def points(sweep: Sweep, problems: list[Problem]) -> tuple[list[SweepPoint], typ
 
 
 def _late(overrides: Mapping[str, Override]) -> dict[str, Override]:
-    """Those that are checked once components are imported: of the model and of sources, and what modules can add to."""
+    """Overrides checked after components are imported: of the model, of sources, and of what modules can extend."""
     outside = ("eval.benchmarks",) if "components" in overrides else ()
     return {key: override for key, override in overrides.items() if _is_of_slot(key) or key in outside}
 
 
 def _is_of_slot(key: str) -> bool:
-    """Whether a key is of a slot of the model, or of a role's source."""
+    """Whether a key belongs to a slot of the model or to a role's source."""
     section, *parts = key.split(".")
     if section == "model":
         return True
@@ -143,7 +143,7 @@ def _checked(
 
 
 def import_components(modules: Sequence[str], problems: list[Problem]) -> None:
-    """Import modules from outside, which register what they bring; one that cannot be imported is a problem."""
+    """Import modules from outside, which register their classes; one that cannot be imported is a problem."""
     for module in modules:
         try:
             with redirect_stdout(sys.stderr):
@@ -155,12 +155,12 @@ def import_components(modules: Sequence[str], problems: list[Problem]) -> None:
 
 
 def _load_components(modules: Sequence[str], problems: list[Problem]) -> type:
-    """Import components from outside, then make the schema of all that is registered."""
+    """Import components from outside, then make the schema with all registered classes."""
     from experiments.spec.schema import make_schema
 
     import_components(modules, problems)
     try:
-        with uncollected():  # the first look at the registry imports every component
+        with uncollected():  # the first access to the registry imports every component
             return make_schema()
     except ValueError as error:
         problems.append(

@@ -1,4 +1,4 @@
-"""Values that no file says, and a config's own complaint about those that are said, as problems."""
+"""Problems for missing values, and for values that a config class rejects."""
 
 import re
 from dataclasses import MISSING, Field, fields
@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.common.problems import Problem
 
-UNSAID = "???"  # OmegaConf's mark for a value that no YAML gives
+UNSAID = "???"  # OmegaConf's marker for a missing value
 
 
 def default_of(entry: Field) -> Any:
@@ -17,13 +17,13 @@ def default_of(entry: Field) -> Any:
 
 
 def unsaid(key: str, scale: str) -> Problem:
-    """The problem that a key has no value."""
+    """The problem for a key without a value."""
     hint = f"say it in the file of scale `{scale}`, or on the command line: {key}=..."
     return Problem(text=f"`{key}` has no value at scale `{scale}`", hint=hint, key=key)
 
 
 def reworded(error: Exception, prefix: str, config: type) -> Problem:
-    """A component's own complaint about its config, with its fields named by their keys."""
+    """An error raised by a config class as a problem, with fields named by their full keys."""
     own = {entry.name for entry in fields(config)}
     text = "; ".join(str(error).removeprefix(f"{config.__name__}: ").splitlines())
     named = [word for word in re.findall(r"`(\w+)` is", text) if word in own]

@@ -1,7 +1,7 @@
-"""The YAML files: which ablations and scales there are, and what `config.yaml` with some of them says.
+"""The YAML files: available ablations and scales, and their composition with `config.yaml`.
 
-Composed by Hydra against the schema, from files that `yaml_file` has read and found plain. Where that fails, each file
-is read on its own to say which key of which file is at fault.
+Hydra composes them against the schema, after `yaml_file` has checked that each file is plain YAML. If that fails, each
+file is read on its own to name the file and key at fault.
 """
 
 import re
@@ -18,7 +18,7 @@ from experiments.spec.overrides import check_value
 CONF = Path(__file__).parents[1] / "conf"
 HEADER = "# @package _global_"
 ABLATION, SCALE, EXECUTOR = "ablation", "scale", "executor"
-SUFFIX = ".yaml"  # Hydra takes no other
+SUFFIX = ".yaml"  # the only one that Hydra accepts
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 NO_ABLATION = "leave `ablation` out for the baseline alone"
@@ -40,12 +40,12 @@ def misnamed(group: str, config_dir: Path | None = None) -> dict[str, Path]:
 
 
 def rename(path: Path) -> str:
-    """The hint at a file of another ending."""
+    """The hint for a file with the wrong extension."""
     return f"rename {show(str(path))} to {show(path.stem)}{SUFFIX}"
 
 
 def default_scale() -> str:
-    """The scale of a command that names none, as `config.yaml` has it."""
+    """The scale of a command that names none, from `config.yaml`."""
     for entry in read(CONF / "config.yaml")["defaults"]:
         if isinstance(entry, dict) and SCALE in entry:
             return str(entry[SCALE])
@@ -53,7 +53,7 @@ def default_scale() -> str:
 
 
 def plain_values() -> dict[str, Any]:
-    """The baseline's keys at the default scale as the YAML files give them: for help, no component is imported."""
+    """The baseline's values at the default scale, read from YAML without importing components; used by help."""
     merged: dict[str, Any] = {}
     for path in (CONF / "config.yaml", known(SCALE)[default_scale()]):
         for key, value in leaves(read(path)).items():
@@ -62,7 +62,7 @@ def plain_values() -> dict[str, Any]:
 
 
 def check_config_dir(config_dir: Path, problems: list[Problem]) -> None:
-    """A directory of the user's own must hold something, and nothing of a name that is taken."""
+    """Check that the user's directory holds config files, and none with the name of a built-in one."""
     if not config_dir.is_dir():
         problems.append(wrong_value("--config-dir", config_dir, "a directory that exists"))
         return
@@ -115,7 +115,7 @@ def compose_files(
     """Compose the files of a scale and of these ablations into plain data, checked against the schema.
 
     Raises:
-        UserError: a file is at fault.
+        UserError: a file is invalid.
     """
     from hydra import compose, initialize_config_dir
     from hydra.core.config_store import ConfigStore
@@ -123,9 +123,7 @@ def compose_files(
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    names = ",".join(
-        f"'{name}'" for name in ablations or [BASELINE]
-    )  # in quotes, a name is text whatever it looks like
+    names = ",".join(f"'{name}'" for name in ablations or [BASELINE])  # quoted, so that every name is read as text
     chosen = [f"{SCALE}='{scale}'", f"{ABLATION}=[{names}]"]
     if config_dir is not None:
         quoted = str(config_dir.absolute()).replace("\\", "\\\\").replace("'", "\\'")
@@ -151,7 +149,7 @@ def compose_files(
 
 
 def leaves(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one, by dotted key; an empty dict is a value."""
+    """Flatten nested dicts to dotted keys; an empty dict is a value."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping) and value:
@@ -169,7 +167,7 @@ def _not_a_name(key: str, value: Any, available: Sequence[str], hint: str | None
 
 @contextmanager
 def _checked_files() -> Iterator[None]:
-    """Hydra reads no file that `yaml_file` has not found plain, be it named by a command or by another file."""
+    """Make Hydra check every file with `yaml_file` before reading it, whether a command or another file names it."""
     from hydra._internal.core_plugins.file_config_source import FileConfigSource
     from hydra._internal.sources_registry import SourcesRegistry
     from hydra.core.plugins import Plugins
@@ -183,7 +181,7 @@ def _checked_files() -> Iterator[None]:
             header = ConfigSource._get_header_dict(path.read_text(encoding="utf-8-sig"))
             return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
 
-    Plugins.instance()  # registers Hydra's own
+    Plugins.instance()  # registers Hydra's own sources
     sources = SourcesRegistry.instance().types
     before = sources[CheckedSource.scheme()]
     sources[CheckedSource.scheme()] = CheckedSource
@@ -194,7 +192,7 @@ def _checked_files() -> Iterator[None]:
 
 
 def _meant(group: str, name: Any, available: Sequence[str], config_dir: Path | None) -> str | None:
-    """A hint for an unknown name: a file with another ending, or a similar name."""
+    """A hint for an unknown name: a file with the wrong extension, or a similar name."""
     other = misnamed(group, config_dir).get(str(name).removesuffix(".yml"))
     return did_you_mean(name, available) if other is None else rename(other)
 
