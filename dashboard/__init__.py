@@ -1,1 +1,1 @@
-"""Look at what is stored, beside the published table. Reads through `experiments.analysis`, without torch."""
+"""Show stored runs beside the published table. Reads them through `experiments.analysis`, without torch."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-# streamlit puts this file's folder on the path, not the checkout that `dashboard` is a package of
+# streamlit puts this file's folder on the path, not the checkout that contains the package `dashboard`
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboard.private import refuse_unless_private

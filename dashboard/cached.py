@@ -1,4 +1,4 @@
-"""Stored runs and tables, kept for all screens until the store is written to again."""
+"""Stored runs and tables, cached for all screens until the store is next written."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -13,11 +13,11 @@ from experiments.store.locate import locate
 from experiments.store.patience import errors
 from experiments.store.stored_run import StoredRun
 
-SERVER_REFRESH_S = 30  # a server does not say when it was written to
+SERVER_REFRESH_S = 30  # a server does not report when it was last written
 
 
 def last_write() -> datetime | None:
-    """When the local store was last written to; for a server, the current half minute; None without a store.
+    """When the local store was last written; for a server, the current half minute; None without a store.
 
     Raises:
         StoreError: the store's folder cannot be read.
@@ -34,10 +34,10 @@ def last_write() -> datetime | None:
     return datetime.fromtimestamp(max(times)) if times else None
 
 
-# Kept as they are, not copied for each look: nothing on the screens changes them.
+# cache_resource does not copy the objects on each access: no screen modifies them.
 @st.cache_resource(max_entries=2, show_spinner=False)
 def read(uri: str, written: datetime | None) -> tuple[list[StoredRun], list[str]]:
-    """All finished runs, the newest first, and what is damaged: the store is read once for all scales."""
+    """All finished runs, newest first, and damage messages; the store is read once for all scales."""
     with damage.heard() as told:
         return reader.runs(), told
 
@@ -48,27 +48,27 @@ def finished(uri: str, written: datetime | None) -> list[StoredRun]:
 
 
 def scales(uri: str, written: datetime | None) -> list[str]:
-    """Scales that finished runs are stored of."""
+    """Scales with finished runs."""
     return sorted({run.tags.get("scale", "") for run in finished(uri, written)} - {""})
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def load(uri: str, written: datetime | None, scale: str) -> tuple[Table, list[str]]:
-    """A scale's comparable runs as a table, all published rows and what else is stored; and what in it is damaged."""
+    """A scale's comparable runs as a table, with all published and other stored rows; and damage messages."""
     with damage.heard() as told:
         return Table.load(scale, finished=finished(uri, written)), told
 
 
 def stored(uri: str, written: datetime | None, scale: str) -> Table:
-    """The table alone."""
+    """The table of `load`, without the damage messages."""
     return load(uri, written, scale)[0]
 
 
 def damaged(uri: str, written: datetime | None, scale: str) -> list[str]:
-    """Sentences on runs, and on files of the table, that cannot be trusted."""
+    """Messages about damaged runs and damaged files of the table."""
     return list(dict.fromkeys([*read(uri, written)[1], *load(uri, written, scale)[1]]))
 
 
 def nothing_stored(scale: str) -> Table:
-    """The published rows alone."""
+    """A table of the published rows only."""
     return Table(build.build([], scale=scale, seeds=[0], rows=list(rows())), {}, {})

@@ -1,4 +1,4 @@
-"""One stored row as HTML: the keys it changes, its figures, each seed's values, and whether it is paired."""
+"""One stored row as HTML: the keys it changes, its numbers, each seed's values, and whether it is paired."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from experiments.store.stored_run import StoredRun
 
 
 def html_details(name: str, stored: Table, back: str = "?") -> str:
-    """The block under the table. `back` is the address without it."""
+    """The details block under the table. `back` is the URL without it."""
     entry = next(row for row in stored.views() if row.name == name)
     runs, baselines = stored.runs.get(name, {}), stored.runs.get(BASELINE, {})
     parts = [f'<h2 id="details" tabindex="-1">{escape(title(entry))}</h2>']
@@ -35,7 +35,7 @@ def html_details(name: str, stored: Table, back: str = "?") -> str:
 
 
 def title(entry: RowView) -> str:
-    """The row as the paper words it, and its name."""
+    """The row's name, and its change in the paper's words."""
     if entry.published is None or entry.is_baseline:
         return entry.name
     setting, original = entry.setting
@@ -56,7 +56,7 @@ def changes(runs: dict[int, StoredRun], baselines: dict[int, StoredRun]) -> str:
 
 
 def figures(row: RowView) -> str:
-    """Costs and scores beside the baseline's, differences with both ends of their intervals, blind twins."""
+    """Costs and scores beside the baseline's, differences with their intervals, blind twins."""
 
     def line(label: str, one: RowView, time: str) -> list[str]:
         return [
@@ -93,7 +93,7 @@ def figures(row: RowView) -> str:
 
 
 def parts(which: str, found: Sequence[Part | None], only: Callable[[str, Iterable[str]], list[str]]) -> list[list[str]]:
-    """One part of each difference, and under it its interval; nothing at one seed, where Overall has none."""
+    """One part of each difference, with its interval on the next line; empty with one seed, as Overall has no parts."""
     if found[-1] is None:
         return []
     return [
@@ -103,7 +103,7 @@ def parts(which: str, found: Sequence[Part | None], only: Callable[[str, Iterabl
 
 
 def seeds(row: RowView, runs: dict[int, StoredRun], baselines: dict[int, StoredRun]) -> str:
-    """Each seed's run, its values, and what it has in common with the baseline's run of that seed."""
+    """Each seed's run, its values, and how it pairs with the baseline's run of that seed."""
     lines = []
     for seed, run in sorted(runs.items()):
         shown = " / ".join(ratio(run.metrics.get(f"step_time_ratio{end}")) for end in ("", "_low", "_high"))
@@ -115,12 +115,12 @@ def seeds(row: RowView, runs: dict[int, StoredRun], baselines: dict[int, StoredR
 
 
 def score_heads(row: RowView) -> list[str]:
-    """The columns of scores, Overall at the end."""
+    """Headings of the score columns, Overall last."""
     return [score.label for score in row.all_scores]
 
 
 def certificate(run: StoredRun, baseline: StoredRun | None) -> str:
-    """The sentence that the command prints."""
+    """The pairing sentence that `run` prints."""
     if run.row == BASELINE:
         return "is the baseline"
     if baseline is None:
@@ -138,7 +138,7 @@ def ends(low: float | None, high: float | None) -> str:
 
 
 def grid(caption: str, heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A plain table: its texts are escaped here, and nowhere before."""
+    """A plain table; its texts are escaped here and only here."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = "".join(
         f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(text)}</td>" for text in rest)}</tr>'

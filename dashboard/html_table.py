@@ -1,4 +1,4 @@
-"""The table as HTML, which readers and tests can read as well as eyes; what was stored is text in it, never markup."""
+"""The table as HTML, readable by screen readers and tests; stored values are always escaped text, never markup."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -17,20 +17,20 @@ from experiments.analysis.table.row_view import RowView, ScoreView
 from experiments.common.plain_text import as_html as escape
 
 SCORE, DELTA, PUBLISHED = "score", "delta", "published"
-SHOWN = (SCORE, DELTA, PUBLISHED)  # what the columns of scores hold; the last leaves out what is ours
+SHOWN = (SCORE, DELTA, PUBLISHED)  # contents of the score columns; the last hides our side
 
-Cell = tuple[str, str]  # a figure, and what stands small beside it or under it
+Cell = tuple[str, str]  # a number, and the small text beside or below it
 
 CHOSEN, COLUMN = ' aria-current="true"', ' scope="col"'
 
 
 def published_heads(table: PlainTable) -> list[Cell]:
-    """The columns of the paper's side."""
+    """Column headings of the paper's side."""
     return [("params", ""), ("step time", ""), *score_heads(table), ("Overall", ""), ("difference", "Overall")]
 
 
 def own_heads(table: PlainTable) -> list[Cell]:
-    """The columns of our side. The answer comes first: how much worse, how sure, and whether anything else changed."""
+    """Column headings of our side. The answer comes first: how much worse, how certain, and whether it is paired."""
     return [
         ("difference", "Overall, 95%"),
         ("Overall", ""),
@@ -44,12 +44,12 @@ def own_heads(table: PlainTable) -> list[Cell]:
 
 
 def score_heads(table: PlainTable) -> list[Cell]:
-    """The columns of scores, of both sides."""
+    """Headings of the score columns, the same on both sides."""
     return [(one.label, one.measure) for one in columns.columns_of(table)]
 
 
 def html_table(stored: Table, *, show: str, row: str = "", state: dict[str, str] | None = None, when: str = "") -> str:
-    """All rows in the paper's groups. `row` is the chosen one; `state` is what its links keep of the address."""
+    """All rows in the paper's groups. `row` is the selected one; `state` holds the query parameters its links keep."""
     built, limits = stored.table, scale_of(stored.table)
     of_paper, of_ours = published_heads(built), own_heads(built)
     over = span("published (Flamingo-3B)", len(of_paper))
@@ -79,7 +79,7 @@ def html_table(stored: Table, *, show: str, row: str = "", state: dict[str, str]
 
 
 def caption(built: PlainTable, show: str, when: str) -> str:
-    """The caption: how the figures were computed, where the published ones are from, when the store was written."""
+    """The caption: how the numbers were computed, the source of the published ones, when the store was written."""
     paper = f"Published: Table 3 of the Flamingo paper, one run a row; {shown_scores(show)}."
     if show == PUBLISHED:
         return paper
@@ -87,19 +87,19 @@ def caption(built: PlainTable, show: str, when: str) -> str:
 
 
 def shown_scores(show: str) -> str:
-    """The meaning of the columns of scores."""
+    """The meaning of the score columns."""
     return "scores are differences from the baseline, in points" if show == DELTA else "scores in points"
 
 
 def label(entry: RowView, state: dict[str, str]) -> str:
-    """The changed value as the paper has it, and the row's name, which leads to what is stored of it."""
+    """The changed value in the paper's words, and the row's name, which links to its details."""
     address = "?" + urlencode({"row": entry.name, **state}, quote_via=quote)
-    shown = escape(entry.name).replace("+", "+<wbr>")  # a combination may take several lines
+    shown = escape(entry.name).replace("+", "+<wbr>")  # let the name of a combination wrap
     return f'<th scope="row">{escape(entry.label)} <a href="{escape(address)}" target="_self">{shown}</a></th>'
 
 
 def figures(entry: RowView, limits: Limits, show: str) -> str:
-    """The published figures of a row, and ours or the command that makes them."""
+    """The published numbers of a row, then ours or the command that produces them."""
     html = cells("td", published_cells(entry, show))
     if show == PUBLISHED:
         return html
@@ -112,13 +112,13 @@ def figures(entry: RowView, limits: Limits, show: str) -> str:
 
 
 def drawn_cell(entry: RowView, limits: Limits) -> str:
-    """The difference of Overall with its interval, on the scale that all rows share."""
+    """The plotted Overall difference with its interval, on the scale that all rows share."""
     drawn = html_strip(entry.overall, limits, entry.table["delta"])
     return f'<td class="first strip">{"" if entry.is_baseline else drawn}</td>'
 
 
 def published_cells(entry: RowView, show: str) -> list[Cell]:
-    """The paper's figures, and the difference of Overall from its baseline."""
+    """The paper's numbers, and its Overall difference from its baseline."""
     paper = entry.published
     if paper is None:
         return [(UNKNOWN, "")] * len(published_heads(entry.table))
@@ -134,7 +134,7 @@ def published_cells(entry: RowView, show: str) -> list[Cell]:
 
 
 def own_cells(entry: RowView, show: str) -> list[Cell]:
-    """Our figures of a row that is stored."""
+    """Our numbers for a stored row."""
     overall, delta = entry.overall, show == DELTA and not entry.is_baseline
     return [
         ("", "") if entry.is_baseline else ("".join(difference(overall)), entry.answer),
@@ -149,23 +149,23 @@ def own_cells(entry: RowView, show: str) -> list[Cell]:
 
 
 def difference(score: ScoreView) -> Cell:
-    """From the baseline, and beside it half its interval."""
+    """The difference from the baseline, with the half-width of its interval beside it."""
     return points(score.difference, signed=True), written.half_width(score.half_width)
 
 
 def span(title: str, columns: int) -> str:
-    """The heading over one side of the table."""
+    """The heading above one side of the table."""
     return f'<th scope="colgroup" class="first" colspan="{columns}">{title}</th>'
 
 
 def cells(tag: str, pairs: Sequence[Cell], attributes: str = "", *, first: bool = True) -> str:
-    """Cells of one side of the table, the first of which is set apart where these are the `first` of it."""
+    """Cells of one side of the table; with `first`, the first cell gets the class that sets the side apart."""
     return "".join(
         cell(tag, pair, attributes + ' class="first"' * (first and place == 0)) for place, pair in enumerate(pairs)
     )
 
 
 def cell(tag: str, pair: Cell, attributes: str = "") -> str:
-    """A cell of two texts."""
+    """A cell with a main text and an optional small one."""
     small = f" <small>{escape(pair[1].strip())}</small>" if pair[1] else ""
     return f"<{tag}{attributes}>{escape(pair[0])}{small}</{tag}>"

@@ -1,8 +1,8 @@
-"""The dashboard is for this machine alone, unless somebody says otherwise: without its settings it shows nothing.
+"""Keep the dashboard private to this machine unless the user chooses otherwise: without its settings it shows nothing.
 
-They lie beside the app, in `.streamlit/config.toml`, where streamlit reads them whatever the working directory. It does
-not where the app is run under another name, through a link or from another script: then streamlit listens on all
-networks and reports its use, and by the time the app is asked it is too late to set that.
+The settings are beside the app, in `.streamlit/config.toml`, where streamlit reads them from any working directory. It
+does not read them if the app is run under another name, through a link or from another script: then streamlit listens
+on all networks and sends usage statistics, and by the time the app's code runs it is too late to change that.
 """
 
 import sys
@@ -17,8 +17,8 @@ SETTINGS = {"server.address": "localhost", "browser.gatherUsageStats": "false"}
 
 
 def refuse_unless_private() -> None:
-    """Stop with the command to use where a server runs the app and a setting is nobody's choice."""
-    # nothing listens where the file is only run, or a test stands in for the server
+    """If a server runs the app and a setting was not set by anyone, stop and show the command to use."""
+    # nothing listens if the file is run as a script or a test replaces the server
     if not runtime.exists() or type(runtime.get_instance()) is not runtime.Runtime:
         return
     unset = [name for name in SETTINGS if not config.is_manually_set(name)]

@@ -1,4 +1,4 @@
-"""One screen a file: one that says `VIEW = View(...)` is in the navigation, and no list names it."""
+"""One file per screen: every file with `VIEW = View(...)` appears in the navigation; there is no list to edit."""
 
 import sys
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from experiments.common.declared import declared
 
 @dataclass(frozen=True)
 class View:
-    """One screen: its title in the navigation, its path in the address, and the function that draws it."""
+    """One screen: its title in the navigation, its URL path, and the function that draws it."""
 
     title: str
     url_path: str
     show: Callable[[], None]
-    place: int = 100  # in the navigation, of equal ones by title; the first is the one that opens
+    place: int = 100  # order in the navigation, ties by title; the first one opens by default
 
 
 def found() -> list[View]:
-    """The screens there are, in their order."""
+    """All screens, in navigation order."""
     views: list[View] = declared(sys.modules[__name__], "VIEW")
     return sorted(views, key=lambda view: (view.place, view.title))

@@ -1,6 +1,6 @@
-"""The Table view: every published row with our own beside it, so that "is it worse, and how sure" needs no click.
+"""The Table view: every published row with ours beside it, so that "is it worse, and how certain" needs no click.
 
-What is chosen stands in the address: `scale`, `show`, and `row`, which opens a block under the table.
+The selection is in the URL: `scale`, `show`, and `row`, which opens a block under the table.
 """
 
 import re
@@ -23,7 +23,7 @@ from experiments.store.error import StoreError
 from experiments.store.locate import locate
 
 STYLE = Path(__file__).parents[1] / "style.css"
-# The elements of a page appear in no fixed order: look again until the block is there, for at most ten seconds.
+# Page elements appear in no fixed order: poll until the block is there, for at most ten seconds.
 TO_DETAILS = """<script>(function look(left) {
   const block = document.getElementById("details");
   if (block) { block.focus(); block.scrollIntoView(); } else if (left) setTimeout(look, 50, left - 1);
@@ -31,7 +31,7 @@ TO_DETAILS = """<script>(function look(left) {
 
 
 def show() -> None:
-    """Draw the screen: the published table at once, ours when the store is read."""
+    """Draw the screen: the published table immediately, ours once the store has been read."""
     st.html(STYLE)
     controls = st.container(horizontal=True, vertical_alignment="bottom")
     controls.header("Does each component earn its cost?", anchor=False, width="content")
@@ -39,7 +39,7 @@ def show() -> None:
     messages, place = st.container(gap="xxsmall"), st.empty()
     asked = {name: st.query_params.get(name) for name in ("scale", "show", "row")}
     shown = show_place.radio("Columns of scores", SHOWN, key="show", bind="query-params", horizontal=True)
-    if "read" not in st.session_state:  # a first reading takes seconds, in which one can read the paper's figures
+    if "read" not in st.session_state:  # the first read takes seconds: show the paper's numbers meanwhile
         place.html(html_table(cached.nothing_stored(DEFAULT_SCALE), show=PUBLISHED))
     with csv_place, st.spinner("Reading the store"):
         store = read(scale_place, messages)
@@ -49,7 +49,7 @@ def show() -> None:
     for name, (allowed, instead) in known.items():
         if asked[name] is not None and asked[name] not in allowed:
             messages.caption(f"`{name}` in the address is none of those there are: showing {plain(instead)}.")
-    # what an address leaves out is the first that there is
+    # a parameter missing from the URL means its first value
     kept = {name: value for name, value in (("scale", store.scale), ("show", shown)) if value != known[name][0][0]}
     row = asked["row"] if asked["row"] in names else ""
     drawn = shown if store.readable else PUBLISHED
@@ -63,7 +63,7 @@ def show() -> None:
 
 @dataclass(frozen=True)
 class Reading:
-    """The scales there are, the default first; the chosen one; what is stored of it; when that was written."""
+    """All scales, the default first; the selected one; its stored table; when the store was written."""
 
     scales: list[str]
     scale: str
@@ -73,7 +73,7 @@ class Reading:
 
 
 def read(scale_place: DeltaGenerator, messages: DeltaGenerator) -> Reading:
-    """Read the store. What is wrong with it is said in one line, and then nothing counts as stored."""
+    """Read the store. If that fails, show the error and continue as if nothing were stored."""
     scales, scale = [DEFAULT_SCALE], DEFAULT_SCALE
     try:
         store, written = locate(), cached.last_write()
@@ -96,7 +96,7 @@ def read(scale_place: DeltaGenerator, messages: DeltaGenerator) -> Reading:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Escape text for Markdown."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(text))
 
 
