@@ -1,6 +1,6 @@
 """From stored runs to the table: reading, differences, rendering. Imports no torch.
 
-`Table.load(scale="desk").effects()` is the table as a frame.
+`Table.load(scale="desk").effects()` returns the table as a data frame.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ __all__ = ["Table"]
 
 
 def __getattr__(name: str) -> Any:
-    """`Table`, imported when it is first asked for: most commands import this package for something else."""
+    """Import `Table` on first access: most commands import this package for something else."""
     if name == "Table":
         from experiments.analysis.table.load import Table
 

@@ -1,6 +1,6 @@
-"""A stored table as text. A format of `report` is a file here that says `FORMAT = Format(...)`: no list names it.
+"""A stored table as text. A format of `report` is a file here with `FORMAT = Format(...)`; there is no list to edit.
 
-The other files are no formats: `figures`, `wording` and `strip` hold what several formats and screens share; `terminal`
+The other files are not formats: `figures`, `wording` and `strip` are shared by several formats and screens; `terminal`
 and `terminal_examples` print the row of `run` and the table of `table3`.
 """
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """One format: what `--format` calls it, a line of `report --help` on it, and the function that writes it."""
+    """One format: its name for `--format`, its line in `report --help`, and the function that writes it."""
 
     name: str
     about: str
     as_text: "Callable[[Table], str]"
-    place: int = 100  # in lists, of equal ones by name; the first is what `report` prints where none is asked for
+    place: int = 100  # order in lists, ties by name; the first one is the default of `report`
 
 
 def found() -> dict[str, Format]:
-    """The formats there are, by name, in their order.
+    """All formats by name, in their order.
 
     Raises:
-        ValueError: two files name theirs alike.
+        ValueError: two files declare the same name.
     """
     formats = sorted(declared(sys.modules[__name__], "FORMAT"), key=lambda one: (one.place, one.name))
     by_name: dict[str, Format] = {}
@@ -42,12 +42,12 @@ def found() -> dict[str, Format]:
 
 
 def help_on(formats: Iterable[Format]) -> str:
-    """A line on each, as `report --help` prints them."""
+    """One line per format, as printed by `report --help`."""
     return "\n".join(["Formats, the first by default:", *(f"  {one.name:<6} {one.about}" for one in formats)])
 
 
 def as_text(stored: "Table", format_: str) -> str:
-    """The table in one of the formats `found`.
+    """The table in one of the formats that `found` returns.
 
     Raises:
         ValueError: there is no such format.

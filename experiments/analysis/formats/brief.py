@@ -1,4 +1,4 @@
-"""The answer alone as Markdown, a line a row: for a README or a message."""
+"""Only the answer, as Markdown, one line per row: for a README or a message."""
 
 from experiments.analysis import Table
 from experiments.analysis.formats import Format, figures
@@ -12,7 +12,7 @@ HEADS = ("row", "n", "params", "step time", "Overall", "difference, 95%", "verdi
 
 
 def as_brief(stored: Table) -> str:
-    """One table, its caption, what is missing; step time is the ratio to the baseline's, ours and then the paper's."""
+    """One table, its caption, and missing runs; step time is the ratio to the baseline's: ours, then the paper's."""
     rows = stored.views()
     lines = [line(HEADS), line(["---", *["---:"] * (len(HEADS) - 1)]), *map(_line_of, rows)]
     said = " ".join(filter(None, (own_caption(stored.table), agreement_in_words(stored.table))))

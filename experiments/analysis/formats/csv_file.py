@@ -1,4 +1,4 @@
-"""The table for a spreadsheet or a program: one line a row, figures in the digits that every processor agrees on."""
+"""The table for a spreadsheet or a program: one line per row, numbers rounded to digits that are equal on every CPU."""
 
 import csv
 import io
@@ -15,9 +15,9 @@ from experiments.store.names import OVERALL
 
 
 def as_csv(stored: Table) -> str:
-    """One line a row, under a heading; what is not known is empty, run ids and commands stand with spaces or `; `.
+    """One line per row, under a heading; unknown values are empty, run ids are joined by spaces, commands by `; `.
 
-    Text that a spreadsheet would take for a formula begins with an apostrophe; figures are figures.
+    Text that a spreadsheet would read as a formula starts with an apostrophe; numbers stay numbers.
     """
     text = io.StringIO()
     lines = [{key: same_digits(value) for key, value in _line(row).items()} for row in stored.views()]
@@ -43,7 +43,7 @@ def _line(row: RowView) -> dict[str, Any]:
         "family_size": plain["family_size"],
         "certificate": plain["certificate"],
         "run_ids": " ".join(plain["run_ids"]),
-        # a column where there is something to say
+        # this column exists only if some runs are unverified
         **({"unverified": " ".join(row.unverified)} if row.table["unverified"] else {}),
         "missing": "; ".join(plain["missing"]),
         "other_design_runs": row.other_design_runs,
@@ -58,7 +58,7 @@ def _line(row: RowView) -> dict[str, Any]:
 
 
 def _of_score(score: ScoreView) -> dict[str, Any]:
-    """A score's figures, those of its parts as `vision_low` and so on."""
+    """A score's numbers; those of its parts as `vision_low` and so on."""
     figures = {key: getattr(score, key) for key in ("mean", "difference", "low", "high", "blind")}
     return {**figures, **_of_part("language", score.language), **_of_part("vision", score.vision)}
 

@@ -1,4 +1,4 @@
-"""A row's figures as text, the same in every format and on every screen; an unknown one is `-`."""
+"""A row's numbers as text, the same in every format and on every screen; an unknown one is `-`."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
 def points(value: float | None, *, signed: bool = False) -> str:
-    """A score, or with a sign a difference of scores."""
+    """A score or, if signed, a difference of scores."""
     return UNKNOWN if value is None else number(value, 1, signed=signed)
 
 
 def count(value: float | None, *, like: float | None = None, signed: bool = False) -> str:
-    """Parameters as `2.25M`; `like` gives the unit, of a part or a difference that of the whole."""
+    """Number of parameters as `2.25M`; `like` sets the unit, e.g. the total's for a part or a difference."""
     if value is None:
         return UNKNOWN
     size = abs(value if like is None else like)
@@ -24,7 +24,7 @@ def count(value: float | None, *, like: float | None = None, signed: bool = Fals
 
 
 def seconds(value: float | None, *, like: float | None = None, signed: bool = False) -> str:
-    """A step time as `331 ms` or `1.74 s`; `like` gives the unit of a difference."""
+    """A step time as `331 ms` or `1.74 s`; `like` sets the unit of a difference."""
     if value is None:
         return UNKNOWN
     size = value if like is None else like
@@ -39,20 +39,20 @@ def ratio(value: float | None) -> str:
 
 
 def number(value: float, digits: int, *, signed: bool = False) -> str:
-    """Rounded to `digits` after the point; a value that rounds to zero has no sign."""
+    """Rounded to `digits` decimals; a value that rounds to zero has no sign."""
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     return text.lstrip("+-") if float(text) == 0 else text  # neither -0.0 nor +0.0
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Both ends as they stand after a figure; nothing where there is no interval."""
+    """Both ends, to append to a number; empty without an interval."""
     if low is None or high is None:
         return ""
     return f" [{points(low, signed=True)}, {points(high, signed=True)}]"
 
 
 def half_width(half: float | None, digits: int = 1) -> str:
-    """Half an interval as it stands after a figure; nothing where there is none."""
+    """An interval's half-width, to append to a number; empty without an interval."""
     return "" if half is None else f" \u00b1{half:.{digits}f}"
 
 
@@ -67,12 +67,12 @@ def trained(row: RowView) -> str:
 
 
 def step_time(row: RowView) -> str:
-    """A row's step beside the baseline's; where they are not of the same rounds, the ratio says all."""
+    """A row's step time beside the baseline's; `-` if they are not from the same rounds, then see the ratio."""
     return seconds(row.step_time_s, like=row.paired_step_time_s)
 
 
 def step_time_beside(row: RowView) -> str:
-    """Where the baseline's line is of other rounds: `184/196 ms`, the row's step and the baseline's of its own."""
+    """For tables whose baseline line is from other rounds: `184/196 ms`, the row's and the baseline's in one timing."""
     own, base = row.step_time_s, row.paired_step_time_s
     if base is None or own is None:
         return step_time(row)
@@ -82,7 +82,7 @@ def step_time_beside(row: RowView) -> str:
 
 
 def step_time_difference(row: RowView) -> str:
-    """From the baseline's of the same rounds; never of two timing passes."""
+    """The difference from the baseline's step time in the same rounds, never between two timing passes."""
     return seconds(row.row["step_time_difference_s"], like=row.paired_step_time_s, signed=True)
 
 
@@ -92,7 +92,7 @@ def step_time_ratio(row: RowView) -> str:
 
 
 def ratio_interval(row: RowView) -> str:
-    """Both ends of a step time ratio's interval as they stand after it; nothing where there is none."""
+    """Both ends of a step time ratio's interval, to append to it; empty without an interval."""
     low, high = row.row["step_time_ratio_low"], row.row["step_time_ratio_high"]
     return "" if low is None or high is None else f" [{ratio(low)}, {ratio(high)}]"
 
@@ -103,7 +103,7 @@ def difference(score: ScoreView) -> str:
 
 
 def parts_in_words(score: ScoreView) -> str:
-    """The two parts of a difference: lost sight of pictures, lost language. Empty at one seed."""
+    """The vision and language parts of a difference. Empty with one seed."""
     if score.vision is None or score.language is None:
         return ""
     shown = (points(part["difference"], signed=True) for part in (score.vision, score.language))
@@ -111,7 +111,7 @@ def parts_in_words(score: ScoreView) -> str:
 
 
 def seeds(row: RowView, *, short: bool) -> str:
-    """The number of seeds; where the row is `short` of some, out of how many."""
+    """The number of seeds; if the row is `short` of some, also the number wanted."""
     return f"{row.n} of {row.wanted}" if short else str(row.n)
 
 
@@ -121,7 +121,7 @@ def published_params(paper: PublishedView) -> str:
 
 
 def published_params_difference(paper: PublishedView) -> str:
-    """Its difference from the paper's baseline."""
+    """The difference in parameters from the paper's baseline, in billions."""
     return _in(paper.params_difference_b, 1, "B", signed=True)
 
 
@@ -131,7 +131,7 @@ def published_step_time(paper: PublishedView) -> str:
 
 
 def published_step_time_difference(paper: PublishedView) -> str:
-    """Its difference from the paper's baseline."""
+    """The difference in step time from the paper's baseline, in seconds."""
     return _in(paper.step_time_difference_s, 2, " s", signed=True)
 
 
@@ -145,9 +145,9 @@ def _in(value: float | None, digits: int, unit: str, *, signed: bool = False) ->
 
 
 def same_digits(value: Any) -> Any:
-    """A number to eight significant digits, which are the same on every processor; anything else as it is.
+    """Round a float to eight significant digits, which are the same on every CPU; return anything else unchanged.
 
-    Sums and matrix products round differently with the width of a processor's vectors: of sixteen digits the last
-    three or four may differ. The table itself and `--json` are not rounded.
+    Rounding in sums and matrix products depends on a CPU's vector width: of sixteen digits, the last three or four may
+    differ. The table itself and `--json` are not rounded.
     """
     return float(f"{value:.8g}") if isinstance(value, float) else value

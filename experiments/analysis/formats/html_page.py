@@ -1,4 +1,4 @@
-"""The table as one HTML file to send or print: no network, sorted by a click or a key, a strip of intervals in it."""
+"""The table as one HTML file to send or print: no network access, sortable by click or key, with plotted intervals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from experiments.common.plain_json import dumps
 from experiments.common.plain_text import as_html as escape
 
 HERE = Path(__file__).parent
-Heads = Sequence[tuple[str, str | None]]  # each with the class of its cells; None: not sorted by
+Heads = Sequence[tuple[str, str | None]]  # heading and CSS class of its cells; None: not sortable
 LEGEND = (
     "Strip: a diamond is our difference of Overall from the baseline in points, the line its 95% interval, the circle "
     "the paper's difference (no interval); the grey band is within \u00b1{delta:g} points. Under each score its "
@@ -69,7 +69,7 @@ def as_html(stored: Table) -> str:
 
 
 def heads_of(table: PlainTable) -> Heads:
-    """The answer comes first."""
+    """The column headings; the answer comes first."""
     return (
         ("row", "text"),
         ("difference of Overall", None),
@@ -97,7 +97,7 @@ def _head(place: int, name: str, kind: str | None, limits: Limits) -> str:
 
 
 def _body(row: RowView, limits: Limits, width: int) -> str:
-    """A row and the published one under it, which are sorted together."""
+    """A row and the published row under it; the two are sorted together."""
     label = f'<span class="setting">{escape(row.heading)}</span>{escape(row.label)} <code>{escape(row.name)}</code>'
     lines = [f'<th scope="row" class="name text" rowspan="{1 if row.published is None else 2}">{label}</th>']
     command, wide = escape(row.command or ""), f'<td class="wide" colspan="{width - 1}">'
@@ -181,7 +181,7 @@ def _published_cells(paper: PublishedView, limits: Limits, delta: float) -> str:
 
 
 def _cell(text: str, *small: str, kind: str = "", code: str = "", raw: bool = False) -> str:
-    """A cell of text, or of markup of ours, with lines in small type under it."""
+    """A cell with text, or with our own markup if `raw`, and lines in small type under it."""
     below = "".join(f"<small>{escape(line)}</small>" for line in small if line)
     below += f"<code>{escape(code)}</code>" if code else ""
     return f'<td class="{kind}">{text if raw else escape(text)}{below}</td>'

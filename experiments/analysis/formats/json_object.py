@@ -1,4 +1,4 @@
-"""The table's object itself, the one that `--json` of `run` and `table3` prints."""
+"""The table's object itself, as printed by `--json` of `run` and `table3`."""
 
 from experiments.analysis import Table
 from experiments.analysis.formats import Format
@@ -6,7 +6,7 @@ from experiments.common.plain_json import dumps
 
 
 def as_json(stored: Table) -> str:
-    """One JSON object, figures in full precision."""
+    """One JSON object, numbers in full precision."""
     return dumps(stored.table, indent=1) + "\n"
 
 

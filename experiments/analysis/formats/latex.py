@@ -1,6 +1,6 @@
-r"""The table for a paper: booktabs, and a macro for each figure, so that text and table cannot disagree.
+r"""The table for a paper: booktabs, and a macro for each number, so that text and table cannot disagree.
 
-The file compiles by itself, to one page to look at; with `\input` in a document's body it is the table alone.
+The file compiles on its own, to a one-page preview; with `\input` in a document's body it is only the table.
 """
 
 import re
@@ -44,14 +44,14 @@ ALONE = r"""% By itself this file is a page to look at; in the body of a documen
 
 
 def as_latex(stored: Table) -> str:
-    """Run ids as comments, macros, the table."""
+    """The LaTeX source: run ids as comments, macros, the table."""
     table, rows = stored.table, stored.views()
     lines = [
         f"% Table 3 at scale {_comment(table['scale'])}: made by python -m experiments.report --format latex",
         ALONE,
     ]
     names = macro_names([row.name for row in rows], table["scale"])
-    used: set[str] = set()  # a benchmark may be called as a cost is, and a macro is made once
+    used: set[str] = set()  # a benchmark may have the name of a cost, and macro names must be unique
     for row in rows:
         lines += ["", f"% {_comment(row.name)}: runs {' '.join(map(_comment, row.row['run_ids'])) or 'none'}"]
         if row.command is not None:
@@ -63,19 +63,19 @@ def as_latex(stored: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text as TeX prints it, on one line; what its fonts may lack is a question mark."""
+    """Text escaped for TeX, on one line; characters that its fonts may lack become question marks."""
     line = " ".join(text.split())
     return "".join(SPECIAL.get(c, c if c.isascii() and c.isprintable() else "?") for c in line)
 
 
 def macro_names(rows: Sequence[str], scale: str) -> dict[str, str]:
-    """A prefix of letters for each row, as `DeskXattnEveryFourth`; two that would be equal get a letter more."""
+    """A prefix of letters for each row, as `DeskXattnEveryFourth`; a duplicate gets an extra letter."""
     used: set[str] = set()
     return {row: _unused(_letters(scale) + _letters(row), used) for row in rows}
 
 
 def _unused(name: str, used: set[str]) -> str:
-    """A name that no other macro has, which is used from now on."""
+    """Make a macro name unique, and mark it as used."""
     while name in used:
         name += "X"
     used.add(name)
@@ -83,18 +83,18 @@ def _unused(name: str, used: set[str]) -> str:
 
 
 def _letters(text: str) -> str:
-    """A name as TeX allows it in a macro: words joined, digits spelled."""
+    """A name that TeX allows in a macro: words joined, digits spelled out."""
     spelled = re.sub(r"[0-9]", lambda digit: f" {DIGITS[int(digit.group())]}", text)
     return "".join(word[0].upper() + word[1:] for word in re.split(r"[^A-Za-z]+", spelled) if word) or "X"
 
 
 def _comment(text: str) -> str:
-    """Text that stays inside its comment."""
+    """Text without characters that could end a comment."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _figures(row: RowView) -> Iterator[tuple[str, str]]:
-    """The end of each macro's name, and what it expands to: the figure as the table prints it."""
+    """The suffix of each macro's name, and its expansion: the number as the table prints it."""
     yield "N", str(row.n)
     yield "Params", escaped(figures.params(row))
     yield "Trained", escaped(figures.trained(row))
@@ -127,7 +127,7 @@ def _table(stored: Table, rows: Sequence[RowView]) -> Iterator[str]:
     text = f"{escaped(own_caption(stored.table))} Published, in italics: {escaped(PUBLISHED)}. {' '.join(notes)}"
     heads = [*COSTS, *(escaped(one.label) for one in columns.columns_of(stored.table)), "Overall", *BEHIND]
     yield f"\\caption{{{text.strip()}}}\\par\\smallskip"
-    # wider than some columns of text: then it stands in the middle of the page
+    # may be wider than the text: then centre it on the page
     yield f"\\makebox[\\textwidth][c]{{\\begin{{tabular}}{{l{'r' * (len(heads) - 3)}lr}}"
     yield "\\toprule"
     yield " & ".join(heads) + " \\\\"

@@ -16,12 +16,12 @@ from experiments.analysis.table.row_view import RowView
 from experiments.common.plain_text import visible
 
 COSTS = ("n", "params", "trained", "step time", "ratio")  # beside the row's name, before its scores
-WORDS = ("verdict", "certificate")  # behind them
+WORDS = ("verdict", "certificate")  # after them
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 
 
 def as_markdown(stored: Table) -> str:
-    """A caption, one table with the paper's groups as rows of their own, and the commands that fill what is missing."""
+    """A caption, one table with the paper's groups as heading rows, and the commands for missing runs."""
     rows = stored.views()
     scores = [escaped(f"{one.label} {one.measure}") for one in columns.columns_of(stored.table)]
     heads = ["row", *COSTS, *scores, "Overall", *WORDS]
@@ -41,18 +41,18 @@ def as_markdown(stored: Table) -> str:
 
 
 def what_is_missing(rows: Sequence[RowView]) -> list[str]:
-    """The command that fills each row that is not whole, or cannot be read."""
+    """The command to complete each row that lacks runs or cannot be read."""
     missing = [f"- {code(row.name)}: {code(row.command)}" for row in rows if row.command is not None]
     return ["", "Not stored yet:", "", *missing] if missing else []
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Text escaped for Markdown, on one line."""
     return SPECIAL.sub(r"\\\1", " ".join(visible(text, keep=string.whitespace).split()))
 
 
 def code(text: str) -> str:
-    """Text in backticks, more of them than stand in it; a bar would end a table's cell."""
+    """Text as inline code, fenced with more backticks than it contains; bars are escaped, as they would end a cell."""
     plain = " ".join(visible(text, keep=string.whitespace).split()).replace("|", "\\|")
     longest = max((len(run) for run in re.findall(r"`+", plain)), default=0)
     fence, pad = "`" * (longest + 1), " " if plain.startswith("`") or plain.endswith("`") else ""
@@ -97,7 +97,7 @@ def _published_line(paper: PublishedView) -> str:
 
 
 def line(cells: Sequence[str] | Iterable[str]) -> str:
-    """A line of a table."""
+    """One line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 

@@ -1,4 +1,4 @@
-"""The table's answer as one SVG picture: a line a row, its interval and the paper's difference on one scale."""
+"""The table's answer as one SVG image: one line per row, with its interval and the paper's difference on one scale."""
 
 from experiments.analysis import Table
 from experiments.analysis.formats import Format, figures
@@ -8,15 +8,15 @@ from experiments.analysis.table.method import unverified_in_words
 from experiments.analysis.table.row_view import RowView
 from experiments.common.plain_text import as_html as escape
 
-NAMES, DRAWN, WORDS = 340, 340, 360  # pixels: the columns
-MARGIN, LINE = 12, 22  # pixels: around everything, and a row's height
+NAMES, DRAWN, WORDS = 340, 340, 360  # pixels: column widths
+MARGIN, LINE = 12, 22  # pixels: the outer margin, and a row's height
 WIDTH = MARGIN + NAMES + DRAWN + WORDS + MARGIN
-# A page's own colours do not reach into a picture of a page: black on white, wherever it is shown.
+# An embedded image does not inherit the page's colours: always black on white.
 STYLE = "text{font:13px system-ui,sans-serif;fill:currentColor}.small{font-size:11px;opacity:.75}"
 
 
 def as_svg(stored: Table) -> str:
-    """All rows but the baseline, in the order of the paper, under what they are compared in."""
+    """All rows but the baseline, in the paper's order, under a title that names the compared score."""
     table = stored.table
     limits = scale_of(table)
     rows = [row for row in stored.views() if not row.is_baseline]

@@ -1,4 +1,4 @@
-"""The runs that a table is worked out from: the file that `report --from` makes the table of again."""
+"""The runs that a table is computed from: a file from which `report --from` rebuilds the table."""
 
 from experiments.analysis.formats import Format
 from experiments.analysis.table.runs_file import as_runs

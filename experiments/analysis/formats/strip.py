@@ -1,9 +1,9 @@
-"""A strip of intervals as SVG: every row's on one scale, zero where the baseline is, in the colour of the text."""
+"""Plot of intervals as SVG: all rows on one scale, zero is the baseline, drawn in the colour of the text."""
 
 from experiments.analysis.table.plain_table import PlainTable
 from experiments.analysis.table.row_view import views
 
-WIDTH, HEIGHT, EDGE = 220, 18, 8  # pixels; the edge keeps marks whole
+WIDTH, HEIGHT, EDGE = 220, 18, 8  # pixels; the edge keeps marks from being clipped
 AXIS_HEIGHT = 16
 STEPS = (1, 2, 5)
 
@@ -11,7 +11,7 @@ Limits = tuple[float, float]
 
 
 def scale_of(table: PlainTable) -> Limits:
-    """The left and right end of the scale in points: round numbers around all that is drawn, and zero."""
+    """The left and right end of the scale in points: round numbers that enclose all marks and zero."""
     drawn = [0.0, -table["delta"], table["delta"]]
     for row in views(table):
         ours = row.overall
@@ -22,7 +22,7 @@ def scale_of(table: PlainTable) -> Limits:
 
 
 def axis(limits: Limits) -> str:
-    """The figures above the strip: both ends, and zero."""
+    """The axis labels above the strip: both ends, and zero."""
     return f'<svg {_size(AXIS_HEIGHT)} aria-hidden="true">{axis_marks(limits)}</svg>'
 
 
@@ -35,13 +35,13 @@ def strip(
     *,
     paper: bool = False,
 ) -> str:
-    """One mark with its interval, in words too: a diamond, for the paper a hollow circle."""
+    """One mark with its interval, and a text alternative: a diamond, for the paper a hollow circle."""
     parts = ground(limits, delta) + mark(difference, low, high, limits, paper=paper)
     return f'<svg {_size(HEIGHT)} role="img" aria-label="{in_words(difference, low, high)}">{parts}</svg>'
 
 
 def axis_marks(limits: Limits, width: int = WIDTH) -> str:
-    """The figures of `axis`, without the picture around them."""
+    """The labels of `axis`, without the enclosing SVG element."""
     marks = []
     for value, anchor in ((limits[0], "start"), (0.0, "middle"), (limits[1], "end")):
         if value or anchor == "middle":
@@ -51,7 +51,7 @@ def axis_marks(limits: Limits, width: int = WIDTH) -> str:
 
 
 def ground(limits: Limits, delta: float, width: int = WIDTH) -> str:
-    """The background of a row's marks: the band of harmless differences, and the line at zero."""
+    """The background of a row's marks: the band of harmless differences and the line at zero."""
     left, right = _x(-delta, limits, width), _x(delta, limits, width)
     return (
         f'<rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{HEIGHT}" fill="currentColor" opacity="0.12"/>'
@@ -68,7 +68,7 @@ def mark(
     paper: bool = False,
     width: int = WIDTH,
 ) -> str:
-    """A difference with its interval, as far as they are known."""
+    """A difference with its interval, as far as known."""
     if difference is None:
         return ""
     middle, x, drawn = HEIGHT / 2, _x(difference, limits, width), ""
@@ -86,7 +86,7 @@ def mark(
 
 
 def in_words(difference: float | None, low: float | None, high: float | None) -> str:
-    """The drawing in words, for readers who do not see it."""
+    """The drawing in words, for screen readers."""
     if difference is None:
         return "no difference is known"
     ends = "" if low is None or high is None else f", 95% from {low:+.1f} to {high:+.1f}"
@@ -103,7 +103,7 @@ def _x(value: float, limits: Limits, width: int) -> float:
 
 
 def _step(span: float) -> float:
-    """A round number of which a few make the span."""
+    """A round step such that a few steps cover the span."""
     power = 1.0
     while True:
         for step in STEPS:

@@ -1,7 +1,7 @@
 """The printed row: one row beside the baseline and beside the published one, as plain text.
 
-Figures come from the table's object, so that what is printed is what `--json` prints. Numbers of the second header line
-are points; what is not known is `-`. An interval is printed as half its width.
+Numbers come from the table's object, so they are the same as those of `--json`. Scores are in points; unknown values
+are `-`. An interval is printed as its half-width.
 """
 
 import shutil
@@ -27,19 +27,19 @@ from experiments.store.locate import Store, locate
 from experiments.store.names import CONFIG_DIR, OVERALL
 from experiments.store.stored_run import StoredRun
 
-PIPE_WIDTH = 120  # columns where there is no terminal
+PIPE_WIDTH = 120  # columns without a terminal
 LABEL_WIDTH = 19
-SEEDS = 5  # of the whole table, proposed at the end
+SEEDS = 5  # number of seeds in the suggested next command
 
-PARAMS, TRAINED, STEP_TIME, RATIO = "cost/params", "cost/trained", "cost/step time", "cost/ratio"  # no metric's name
-# Column -> (width, heading, what is measured); scores follow. A narrow terminal drops DROPPED, in this order.
+PARAMS, TRAINED, STEP_TIME, RATIO = "cost/params", "cost/trained", "cost/step time", "cost/ratio"  # not metric names
+# Column -> (width, heading, measure); scores follow. A narrow terminal drops the columns of DROPPED, in this order.
 COSTS = {
     PARAMS: (8, "params", ""),
     TRAINED: (9, "trained", ""),
     STEP_TIME: (11, "step time", ""),
     RATIO: (7, "ratio", ""),
 }
-SCORE_WIDTH, OVERALL_WIDTH = 7, 9  # at least: a longer heading is one space from its neighbour
+SCORE_WIDTH, OVERALL_WIDTH = 7, 9  # minimum: a longer heading widens its column to leave one space
 DROPPED = (TRAINED, STEP_TIME, RATIO)
 
 Columns = dict[str, tuple[int, str, str]]
@@ -54,10 +54,10 @@ def printed_row(
     picture_file: Callable[[str, str], Path | None] | None = None,
     width: int | None = None,
 ) -> str:
-    """The row that one run is, beside its baseline of the same seed where it has one, and beside the paper's.
+    """The row of one run, beside its baseline of the same seed if there is one, and beside the paper's.
 
-    `table` is built from just these runs; `picture_file` says where a benchmark's medium is as a picture, if anywhere.
-    `row` may be the baseline.
+    `table` is built from just these runs; `picture_file` returns the image file of a benchmark's medium, if there is
+    one. `row` may be the baseline.
     """
     if row.row == BASELINE:
         baseline = None
@@ -85,7 +85,7 @@ def printed_row(
 
 
 def printed_table(table: PlainTable, *, width: int | None = None) -> str:
-    """All rows, each with its difference from the baseline and the published row under it."""
+    """All rows, each followed by its difference from the baseline and the published row."""
     rows = views(table)
     lines: list[Line] = []
     for row in rows:
@@ -105,7 +105,7 @@ def printed_table(table: PlainTable, *, width: int | None = None) -> str:
 
 
 def columns_shown(table: PlainTable) -> Columns:
-    """The columns of a wide terminal, in their order: costs, the table's scores, Overall."""
+    """The columns for a wide terminal, in order: costs, the table's scores, Overall."""
     scores = {
         one.metric: (max(SCORE_WIDTH, len(one.label) + 1, len(one.measure) + 1), one.label, one.measure)
         for one in columns.columns_of(table)
@@ -114,7 +114,7 @@ def columns_shown(table: PlainTable) -> Columns:
 
 
 def _own_lines(row: RowView, *, alone: bool) -> list[Line]:
-    """The row beside its baseline, or where it is `alone` as it was timed."""
+    """The row beside its baseline; if `alone`, the row with its own step time."""
     blind = ("  blind: baseline" if row.is_baseline else "  blind: this row", _blind(row))
     base = row.baseline
     if alone or base is None:
@@ -166,7 +166,7 @@ def _plus_minus(half: float | None, *, digits: int) -> str:
 
 
 def _published_lines(row: RowView, *, alone: bool) -> list[Line]:
-    """The paper's baseline, and its row and difference where it has this row."""
+    """The paper's baseline, then its row and difference if it has this row."""
     base, paper = published_view(BASELINE, columns.columns_of(row.table)), row.published
     lines = [] if base is None else [("published baseline", _published_level(base))]
     if paper is None or paper.is_baseline:
@@ -192,7 +192,7 @@ def _published_level(paper: PublishedView) -> dict[str, str]:
 
 
 def _aligned(lines: Sequence[Line], all_columns: Columns, width: int) -> list[str]:
-    """Header and lines in columns, less those that a narrow terminal has no room for."""
+    """Header and lines in aligned columns, without those that do not fit a narrow terminal."""
     label_width = max(LABEL_WIDTH, *(len(label) for label, _ in lines))
     shown = dict(all_columns)
     for name in DROPPED:

@@ -1,7 +1,7 @@
-"""Three examples under the printed row: what was asked of which picture, what each model answered, right or wrong.
+"""Three examples under the printed row: the question and image, each model's answer, and whether it is right.
 
-Which three depends on what is stored alone: the first examples that one answers right and the other wrong, each of
-another benchmark; where there are fewer of these, the first example of other benchmarks.
+The choice depends only on the stored predictions: from each benchmark, the first example that one model answers right
+and the other wrong; if there are fewer than three, the first example of other benchmarks.
 """
 
 import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = 3
-RIGHT_FROM = 50.0  # points of an answer that count as right: half of what its annotators allow
+RIGHT_FROM = 50.0  # an answer with at least this many points counts as right: half of the maximum score
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Example:
     """One example as each run answered it; the runs share question, demonstrations and references."""
 
     benchmark: Column
-    answers: dict[str, Any]  # the row of the predictions' frame, by the name of the run
+    answers: dict[str, Any]  # the row of the predictions frame, by run name
     flipped: bool
 
 
@@ -38,7 +38,7 @@ def predictions_block(
     picture_file: Callable[[str, str], Path | None] | None,
     benchmarks: Sequence[Column],
 ) -> list[str]:
-    """The printed lines, none where no predictions of these benchmarks are stored."""
+    """The printed lines; empty if no predictions of these benchmarks are stored."""
     runs = {run.row: run for run in (baseline, row) if run is not None}
     chosen = choose(runs, benchmarks)
     if not chosen:
@@ -54,7 +54,7 @@ def predictions_block(
 
 
 def choose(runs: dict[str, StoredRun], benchmarks: Sequence[Column]) -> list[Example]:
-    """Up to three examples of different benchmarks, in their order."""
+    """Up to three examples from different benchmarks, in the order of the benchmarks."""
     flips: list[Example] = []
     firsts: list[Example] = []
     for benchmark in benchmarks:
@@ -72,7 +72,7 @@ def choose(runs: dict[str, StoredRun], benchmarks: Sequence[Column]) -> list[Exa
 
 
 def _readable(run: StoredRun, benchmark: Column) -> "pd.DataFrame | None":
-    """A run's predictions; None where they are not there, or cannot be read, which is told of."""
+    """A run's predictions; None if they are missing, or, with a warning, if they cannot be read."""
     try:
         return reader.load_predictions(run, benchmark.name)
     except damage.UNREADABLE as error:
@@ -89,15 +89,15 @@ def judgement(benchmark: Column, score: float) -> str:
 
 
 def relative(file: Path) -> str:
-    """The file as seen from the working directory where it lies below it."""
+    """The path relative to the working directory if the file is below it, else unchanged."""
     here = Path(os.getcwd())
     return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 def _side_by_side(frames: "dict[str, pd.DataFrame]") -> list[dict[str, Any]]:
-    """The examples that all frames hold, in the order of the first."""
+    """The examples that all frames contain, in the order of the first frame."""
     by_id = {
-        name: {record["id"]: record for record in frame.to_dict("records")}  # a record a prediction
+        name: {record["id"]: record for record in frame.to_dict("records")}  # one record per prediction
         for name, frame in frames.items()
     }
     if not by_id:

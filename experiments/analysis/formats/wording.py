@@ -1,4 +1,4 @@
-"""Words about a whole table: its caption, its seeds, the meaning of worse and better."""
+"""Text about a whole table: its caption, its seeds, the meaning of worse and better."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
 
 
 def own_caption(table: PlainTable) -> str:
-    """Scale, seeds, method and what Overall divides by: what nobody may have to look for."""
+    """The caption of our side: scale, seeds, method and what Overall divides by."""
     scale, seeds, rows = table["scale"], table["seeds"], views(table)
     if not any(row.n for row in rows):
         return f"Ours: no finished baseline is stored at scale {scale}; {table['method']}."

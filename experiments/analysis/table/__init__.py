@@ -1,1 +1,1 @@
-"""From stored runs to the rows of a table: which runs count, their pairs, and what is derived from both."""
+"""From stored runs to table rows: select runs, pair them with the baseline, compute the derived numbers."""

@@ -1,9 +1,9 @@
 """Agreement of a table with the paper's: signs, order, and the rows that cost most there.
 
-Levels of two scales do not compare, the order of differences does. Its interval says how well this many rows tell a
-rank correlation, as if they were drawn from more such rows; the noise of the seeds is not in it. Rows of one kind may
-agree where those of another do not, and two rows may make all of it: so it is given by kind as well, and without the
-pair of rows that takes most of it away.
+Levels at two scales are not comparable, but the order of differences is. The rank correlation's interval treats the
+rows as a sample of such rows; it does not include seed noise. Rows of one kind may agree while those of another do not,
+and two rows may account for all of the agreement: so the correlation is also given by kind, and without the pair of
+rows whose removal lowers it most.
 """
 
 import math
@@ -16,8 +16,8 @@ from experiments.analysis.table.plain_table import PlainTable
 from experiments.analysis.table.row_view import RowView, views
 from experiments.published import table3
 
-COSTLY_POINTS = 5.0  # Overall points that a row costs in the paper, from which it should hurt elsewhere too
-FEWEST_ROWS = 5  # for fewer, the interval of a rank correlation holds nearly everything
+COSTLY_POINTS = 5.0  # a row that costs at least this many Overall points in the paper should hurt elsewhere too
+FEWEST_ROWS = 5  # with fewer, a rank correlation's interval covers nearly everything
 NORMAL_95 = 1.959964  # standard deviations
 PARTS = {"data": ("i",), "components": ("iii", "iv", "v", "vi", "vii", "viii")}  # groups of Table 3; ii is one row
 FEWEST_OF_PART = 4
@@ -26,18 +26,18 @@ HANGS_ON = 2  # rows
 
 @dataclass(frozen=True)
 class GroupAgreement:
-    """The rank correlation over rows of one kind."""
+    """Rank correlation over the rows of one kind."""
 
     name: str
     num_rows: int
     rank_correlation: float
-    hangs_on: tuple[str, ...]  # the pair that takes most of it away; empty where too few rows would be left
+    hangs_on: tuple[str, ...]  # the pair whose removal lowers it most; empty if too few rows would remain
     without_them: float | None
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Over the rows that both tables compare with their baselines, in Overall."""
+    """Agreement in Overall, over the rows that both tables compare with their baselines."""
 
     num_rows: int
     same_sign: tuple[str, ...]
@@ -45,12 +45,12 @@ class Agreement:
     low: float
     high: float
     parts: tuple[GroupAgreement, ...]
-    costly: tuple[str, ...]  # rows that cost `COSTLY_POINTS` or more in the paper, and have an interval here
-    costly_hurt: tuple[str, ...]  # those of them that are worse here as well, beyond their interval
+    costly: tuple[str, ...]  # rows that cost `COSTLY_POINTS` or more in the paper and have an interval here
+    costly_hurt: tuple[str, ...]  # those that are worse here too, with the interval below zero
 
 
 def agreement(table: PlainTable) -> Agreement | None:
-    """Compare with the published differences; None for fewer than `FEWEST_ROWS` rows, or where all are equal.
+    """Compare with the published differences; None for fewer than `FEWEST_ROWS` rows, or if all are equal.
 
     The interval is Bonett and Wright's (2000): normal in Fisher's z, with variance (1 + r^2 / 2) / (rows - 3).
     """
@@ -83,7 +83,7 @@ def agreement(table: PlainTable) -> Agreement | None:
 
 
 def _is_below(view: RowView) -> bool:
-    """Whether the whole interval lies below zero, and is of the row's own noise."""
+    """Whether the whole interval lies below zero and is not based on borrowed noise."""
     return view.overall.high is not None and view.overall.high < 0 and not view.has_borrowed_noise
 
 
@@ -106,7 +106,7 @@ def _parts(ours: dict[str, float], theirs: dict[str, float]) -> Iterator[GroupAg
 
 
 def _rank_correlation(rows: Collection[str], ours: dict[str, float], theirs: dict[str, float]) -> float | None:
-    """Spearman's over these rows; None where all are equal on one side."""
+    """Spearman's correlation over these rows; None if all values on one side are equal."""
     sides = [[side[row] for row in rows] for side in (ours, theirs)]
     if any(len(set(side)) == 1 for side in sides):
         return None
@@ -114,14 +114,14 @@ def _rank_correlation(rows: Collection[str], ours: dict[str, float], theirs: dic
 
 
 def _ranks(values: Collection[float]) -> list[float]:
-    """From 1; equal values share the mean of theirs. Importing scipy's takes longer than a screen may."""
+    """Ranks from 1; ties get their mean rank. Importing scipy for this would take too long for a screen."""
     return [
         sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2 for value in values
     ]
 
 
 def agreement_in_words(table: PlainTable) -> str:
-    """One sentence, nothing where too few rows are compared."""
+    """The agreement as one sentence; empty if too few rows are compared."""
     found = agreement(table)
     if found is None:
         return ""

@@ -1,7 +1,7 @@
-"""From stored runs to the table: the object that `--json` prints, and that every view is made from.
+"""From stored runs to the table: the object that `--json` prints, and the basis of every view.
 
-A row is the mean over its seeds. At one seed its difference is row minus baseline and the interval is over examples.
-Over several seeds both are those of one model of all rows (`seeds`), with a verdict and the parts of the difference.
+A row is the mean over its seeds. With one seed, its difference is row minus baseline and the interval is over examples.
+With several seeds, both come from one model of all rows (`seeds`), with a verdict and the parts of the difference.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class Evidence(Protocol):
-    """Facts about a run pair that metrics lack: pairing, bootstrap intervals. From a pair cache or a file of runs."""
+    """Facts about a run pair that metrics lack: pairing, bootstrap intervals. From a pair cache or a runs file."""
 
     def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
-        """`equal` or `differs`; None where either has no certificate."""
+        """`equal` or `differs`; None if either has no certificate."""
 
     def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, bootstrap.Interval]:
-        """The intervals over examples by metric."""
+        """Intervals over examples, by metric."""
 
 
 def build(
@@ -50,18 +50,18 @@ def build(
     delta: float = HARMLESS_POINTS,
     evidence: Callable[[], AbstractContextManager[Evidence]] = pair_cache.opened,
 ) -> PlainTable:
-    """The table of `runs`, which are comparable, of one spec a row, and one a job: `selection` finds them.
+    """Build the table of `runs`: comparable runs, one spec per row and one run per job, as `select` returns them.
 
-    `rows` (all that the runs are of) and `seeds` are what is wanted: what of it is missing is said in each row. Runs of
-    further rows are not shown, and count in the noise that those shown are judged by: what a row is told does not hang
-    on which rows one looks at.
-    `baseline_seeds` are more seeds of the baseline: they count in its mean and in the model.
-    `left_out` is how many finished runs the selection did not take, `other_designs` those of rows that are of another
-    spec now: both are said in `method`. `evidence` is what is known of pairs of runs, by default of those in the store
-    that the environment names.
+    `rows` (by default all rows of the runs) and `seeds` are the requested ones; each row lists what is missing. Runs of
+    other rows are not shown, but they count in the noise estimate, so that a row's verdict does not depend on which
+    rows are shown.
+    `baseline_seeds` are additional seeds of the baseline: they count in its mean and in the model.
+    `left_out` is the number of finished runs that were not selected, `other_designs` the runs of rows whose spec has
+    changed: both are reported in `method`. `evidence` gives facts about run pairs, by default from the store that the
+    environment names.
 
     Raises:
-        ValueError: runs of one row carry several spec hashes, or are of one seed.
+        ValueError: runs of one row have several spec hashes, or two have the same seed.
     """
     check_one_design_a_row(runs)
     wanted = table3.in_order(tuple(dict.fromkeys(rows if rows is not None else (run.row for run in runs))))
@@ -109,7 +109,7 @@ def build(
 
 
 def published_figures(name: str, metrics: Sequence[str] = table3.COLUMNS) -> dict[str, float | None]:
-    """The paper's figures for a row, each None where the paper has no such row or score."""
+    """The paper's numbers for a row, each None if the paper has no such row or score."""
     row = table3.rows().get(name)
     return {
         "params_b": row.params_b if row else None,

@@ -1,4 +1,4 @@
-"""The columns of scores that a table has: the published table's, then those that only runs in it have."""
+"""The score columns of a table: the published table's, then those that only its runs have."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PlainColumn(TypedDict):
-    """A column as it stands in a table's object."""
+    """A column as plain data in a table's object."""
 
     name: str
     metric: str
@@ -25,24 +25,24 @@ class PlainColumn(TypedDict):
 
 @cache
 def published_columns() -> tuple[Column, ...]:
-    """Those of the published table."""
+    """The columns of the published table."""
     return tuple(benchmark.column() for benchmark in published())
 
 
 def columns_of(table: "PlainTable") -> tuple[Column, ...]:
-    """The benchmarks of a table, in its order."""
+    """The columns of a table, in its order."""
     return tuple(Column(**column) for column in table.get("columns", ())) or published_columns()
 
 
 def columns_of_run(run: StoredRun) -> tuple[Column, ...]:
-    """The benchmarks that a run may have scores of; it needs none of their code."""
+    """The columns that a run may have scores for; needs none of the benchmarks' code."""
     return (*published_columns(), *further_columns(run))
 
 
 def columns_of_runs(runs: Iterable[StoredRun]) -> tuple[Column, ...]:
-    """The benchmarks of several runs: the published table's, then others by name.
+    """The columns of several runs: the published table's, then others by name.
 
-    Of a metric that two runs head otherwise, the newest run says how.
+    If two runs label a metric differently, the newest run's label is used.
     """
     further: dict[str, Column] = {}
     for run in sorted(runs, key=lambda run: (run.ended, run.run_id)):
@@ -51,13 +51,13 @@ def columns_of_runs(runs: Iterable[StoredRun]) -> tuple[Column, ...]:
 
 
 def uncounted_in_words(columns: Iterable[Column]) -> str:
-    """`Overall without ...`; nothing where every column is part of it."""
+    """`Overall without ...`; empty if every column is part of Overall."""
     labels = [column.label for column in columns if not column.in_overall]
     return f"Overall without {', '.join(labels)}" if labels else ""
 
 
 def plain(columns: Iterable[Column]) -> list[PlainColumn]:
-    """As they stand in a table's object."""
+    """The columns as plain data for a table's object."""
     return [
         PlainColumn(
             name=column.name,

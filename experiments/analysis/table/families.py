@@ -1,7 +1,8 @@
-"""The families of rows whose intervals hold at once: the published table's rows, rows of one's own, combinations.
+"""The families of rows with simultaneous intervals: the published table's rows, the user's own rows, combinations.
 
-Each is compared with the baseline by itself, so that what is stored of one moves no figure of another. The published
-family is as large as the table, whichever of its rows are stored or shown; the others are as large as what is stored.
+Each family is compared with the baseline separately, so that runs of one family do not change numbers of another. The
+published family always has the size of the table, whichever of its rows are stored or shown; the others have as many
+rows as are stored.
 """
 
 from experiments.published import table3
@@ -12,7 +13,7 @@ FAMILIES = (PUBLISHED, OWN, COMBINATIONS)
 
 
 def family_of(row: str) -> str | None:
-    """The family of a row by its name; None for the baseline, which is compared with all."""
+    """The family of a row, by its name; None for the baseline, which all families are compared with."""
     if row == BASELINE:
         return None
     if "+" in row:
@@ -21,12 +22,12 @@ def family_of(row: str) -> str | None:
 
 
 def size_of(family: str, num_stored: int) -> int:
-    """How many rows the intervals of a family hold for at once."""
+    """The number of rows that a family's intervals cover simultaneously."""
     return len(table3.rows()) - 1 if family == PUBLISHED else num_stored
 
 
 def in_words(family: str, size: int) -> str:
-    """`17 rows of Table 3`, as it stands in a caption."""
+    """`17 rows of Table 3`, as used in a caption."""
     row, combination = ("row", "combination") if size == 1 else ("rows", "combinations")
     called = {PUBLISHED: f"{row} of Table 3", OWN: f"{row} of one's own", COMBINATIONS: combination}
     return f"{size} {called[family]}"

@@ -1,4 +1,4 @@
-"""A scale's stored runs as a table: what `report` prints, the dashboard shows, and a notebook gets as a frame."""
+"""A scale's stored runs as a table: printed by `report`, shown in the dashboard, read in a notebook as a data frame."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
     from experiments.analysis.table.row_view import RowView
 
-DEFAULT_SCALE = "desk"  # of a command that names none; `conf/config.yaml` says so, whose reader imports the core
+DEFAULT_SCALE = "desk"  # repeats `conf/config.yaml`, because reading that file would import flamingo_core
 
 
 @dataclass(frozen=True)
 class Table:
-    """A scale's table, the runs in it by row and seed, and why a row's files could not be read.
+    """A scale's table, its runs by row and seed, and per row the reason why files could not be read.
 
     >>> Table.load(scale="desk").effects()  # doctest: +SKIP
     """
 
-    table: PlainTable  # what `--json` prints
+    table: PlainTable  # the object that `--json` prints
     runs: dict[str, dict[int, StoredRun]]
     broken: dict[str, str]
-    behind: dict[str, dict[int, StoredRun]] = field(default_factory=dict)  # rows not shown that count in the noise
+    behind: dict[str, dict[int, StoredRun]] = field(default_factory=dict)  # rows not shown but used for the noise
     evidence: Callable[[], AbstractContextManager[Evidence]] = pair_cache.opened
 
     @classmethod
@@ -51,17 +51,17 @@ class Table:
         delta: float = HARMLESS_POINTS,
         evidence: Callable[[], AbstractContextManager[Evidence]] = pair_cache.opened,
     ) -> "Table":
-        """The comparable runs of a scale; on an empty store the published figures alone.
+        """Load the comparable runs of a scale; with an empty store, the published numbers only.
 
-        `rows` are those asked for beside the baseline, by default all published ones and whatever else is stored. The
-        others that are stored still count in the noise that these are judged by.
-        `seeds` are by default those that any of them has, and all that the baseline has are its own; `baseline_seeds`
-        are more of the baseline.
-        `finished` are all finished runs in any order, where they were read before, and `evidence` what is known of
-        pairs of them. A difference within `delta` Overall points is harmless.
+        `rows` are shown beside the baseline, by default all published rows and all other stored ones. Stored rows that
+        are not shown still count in the noise estimate.
+        `seeds` are by default those of any of these rows, and for the baseline all it has; `baseline_seeds` are
+        additional seeds of the baseline.
+        `finished` are all finished runs in any order, if already read; `evidence` gives facts about run pairs. A
+        difference within `delta` Overall points is harmless.
 
         Raises:
-            StoreError: the store is there and cannot be read.
+            StoreError: the store exists but cannot be read.
         """
         chosen = select(scale, finished)
         if rows is None:
@@ -69,7 +69,7 @@ class Table:
         names = list(dict.fromkeys([BASELINE, *rows]))
         kept = list(chosen.runs)
         if seeds is None:
-            # seeds that only an older design of a row has are missing now
+            # seeds that only an older design of a row has count as missing
             of_rows = [run for run in (*chosen.runs, *chosen.other_designs) if run.row in set(names)]
             baseline_seeds = sorted({run.seed for run in chosen.runs if run.row == BASELINE})
             seeds = sorted({run.seed for run in of_rows if run.row != BASELINE}) or baseline_seeds or [0]
@@ -93,7 +93,7 @@ class Table:
         broken: dict[str, str] = {}
         try:
             built = made_of(kept, names)
-        except UNREADABLE:  # one row's files must not take the others with them: find out whose they are
+        except UNREADABLE:  # unreadable files of one row must not hide the others: find that row
             for name in dict.fromkeys([*names, *(run.row for run in kept)]):
                 try:
                     made_of([run for run in kept if run.row in (name, BASELINE)], [name])
@@ -108,17 +108,17 @@ class Table:
         return cls(built, shown, broken, behind, evidence)
 
     def views(self) -> "list[RowView]":
-        """Its rows as formats and screens show them."""
+        """The rows as formats and screens show them."""
         from experiments.analysis.table.row_view import views
 
         return views(self.table, self)
 
     def missing_seeds(self, name: str) -> list[int]:
-        """The table's seeds that a row has no run of."""
+        """The table's seeds for which a row has no run."""
         return [seed for seed in self.table["seeds"] if seed not in self.runs.get(name, {})]
 
     def fill_command(self, name: str) -> str | None:
-        """The one command that runs what a row lacks, or again what cannot be read; None where nothing is."""
+        """The command that runs a row's missing seeds, or reruns unreadable ones; None if nothing is missing."""
         missing = self.missing_seeds(name)
         if not missing:
             return None
@@ -128,9 +128,9 @@ class Table:
         return command(name, scale=self.table["scale"], seeds=missing, overrides=again, **further)
 
     def effects(self) -> "pd.DataFrame":
-        """A line a row and score, Overall last: mean, difference from the baseline with its interval, blind twin.
+        """One line per row and score, Overall last: mean, difference from the baseline with its interval, blind twin.
 
-        `published` and `published_difference` are the paper's; what is not known is missing.
+        `published` and `published_difference` are the paper's; unknown values are missing.
         """
         import pandas as pd
 

@@ -1,4 +1,4 @@
-"""The method of a table in words: its intervals, the runs left out, and what a reader must be careful about."""
+"""A table's method in words: its intervals, the runs left out, and caveats for the reader."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ def method_in_words(
 
 
 def left_out_in_words(left_out: LeftOut) -> str:
-    """`left out: ...` as it stands in a caption; nothing where nothing was."""
+    """`left out: ...`, as used in a caption; empty if nothing was left out."""
     number = left_out["not_comparable"]
     words = [f"{number} finished runs with overrides or of another baseline"] if number else []
     words += in_words(left_out["other_designs"])
@@ -59,12 +59,12 @@ def left_out_in_words(left_out: LeftOut) -> str:
 
 
 def unverified_in_words(number: int) -> str:
-    """The sentence about runs that carry no hashes; empty where there are none."""
+    """The sentence about runs stored without hashes; empty if there are none."""
     return f"{number} run{'s' if number > 1 else ''} stored before digests existed: not verified" if number else ""
 
 
 def _timings_in_words(rows: Sequence[Row]) -> str:
-    """The timings behind the ratios, where not every run was timed; empty where all were, or none."""
+    """The number of timings behind the ratios if some runs were not timed; empty if all or none were."""
     timed = [row for row in rows if row["row"] != BASELINE and row["num_timed"]]
     fewer = [row for row in timed if row["num_timed"] < row["n"]]
     if fewer == timed and len({row["num_timed"] for row in timed}) == 1:

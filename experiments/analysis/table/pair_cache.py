@@ -1,11 +1,12 @@
-"""Facts about run pairs that take long to work out, kept in a file beside the store.
+"""Facts about run pairs that are slow to compute, cached in a file beside the store.
 
-For a row's run and its baseline's: whether their certificates are equal, and the intervals over examples. The second
-takes 0.3 s a row, and files of both to be read; tags and metrics come out of the store in less time than a copy would.
+For a row's run and its baseline's run: whether their certificates are equal, and the intervals over examples. The
+intervals take 0.3 s per row and reading files of both runs; tags and metrics are not cached, since reading them from
+the store is faster than reading a copy.
 
-The file is a cache and nothing depends on it: it is made from the store whenever it is not there, is cut short, was
-altered, or was written by other code. What it says of a pair counts only while both runs ended when they did and their
-files are as they were. Two processes may write it at once: each writes all it knows and moves it into place.
+The file is only a cache: it is rebuilt from the store if it is missing, truncated, altered, or written by other code.
+An entry is valid only while both runs' end times and files are unchanged. Two processes may write it at once: each
+writes all entries it knows and moves the file into place.
 """
 
 import hashlib
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
 CERTIFICATE, INTERVALS = "certificate", "intervals"
 
 T = TypeVar("T")
-Pairs = dict[tuple[str, str], dict[str, Any]]  # (row's run id, baseline's run id) -> what is known, each with its stamp
+Pairs = dict[tuple[str, str], dict[str, Any]]  # (row's run id, baseline's run id) -> facts, each with its stamp
 
 
 class Summary:
-    """Facts about run pairs; a missing one is worked out when it is asked for."""
+    """Facts about run pairs; a missing one is computed on request."""
 
     def __init__(self, pairs: Pairs):
         self.new: Pairs = {}
@@ -48,7 +49,7 @@ class Summary:
         self._answers: dict[str, dict[str, pd.DataFrame]] = {}  # by run id: all rows are compared with one baseline
 
     def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
-        """`equal` or `differs`; None where either has no certificate."""
+        """`equal` or `differs`; None if either has no certificate."""
 
         def compare() -> str | None:
             pair = pairing.of_runs(row, baseline)
@@ -58,13 +59,13 @@ class Summary:
         return found
 
     def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
-        """The intervals over examples by metric; none, and told, where the baseline's predictions cannot be read."""
+        """Intervals over examples, by metric; if the baseline's predictions cannot be read, warn and return none."""
 
         def work_out() -> dict[str, dict[str, float]] | None:
             ours = self._answers_of(row)
             try:
                 theirs = self._answers_of(baseline)
-            except UNREADABLE as error:  # the baseline's damage is no fault of its rows
+            except UNREADABLE as error:  # a damaged baseline must not mark its rows as damaged
                 damage.tell(f"{damage.in_words(error)}\nhint: {damage.makes_again(baseline, stored=True)}")
                 return None
             found = bootstrap.intervals(ours, theirs, reader.ceilings(row), further=further_columns(row))
@@ -85,13 +86,13 @@ class Summary:
         known = self._pairs.get(pair, {}).get(what)
         if known is None or known["stamp"] != stamp:
             known = {"stamp": stamp, "value": work_out()}
-            if known["value"] is not None:  # of what is not there, each command is to say so
+            if known["value"] is not None:  # do not cache a missing fact: every command must report it
                 for pairs in (self._pairs, self.new):
                     pairs.setdefault(pair, {})[what] = known
         return known["value"]
 
     def _stamp(self, what: str, run: StoredRun) -> list[Any]:
-        """When the run ended, and its files as they are: looked at once a table, however many rows a baseline has."""
+        """The run's end time and its files' stamps; read once per table, however many rows share a baseline."""
         key = what, run.run_id
         if key not in self._stamps:
             self._stamps[key] = [run.ended, *reader.stamps(run, _files(what, run))]
@@ -99,7 +100,7 @@ class Summary:
 
 
 def _files(what: str, run: StoredRun) -> tuple[str, ...]:
-    """The files that a fact is worked out from; of others nothing is asked."""
+    """The files that a fact is computed from."""
     if what == CERTIFICATE:
         return (CERTIFICATE_FILE,)
     return tuple(f"{PREDICTIONS_FOLDER}/{column.name}.parquet" for column in columns_of_run(run))
@@ -107,7 +108,7 @@ def _files(what: str, run: StoredRun) -> tuple[str, ...]:
 
 @contextmanager
 def opened() -> Iterator[Summary]:
-    """The summary of the store that the environment names; what is new in it is written at the end."""
+    """The summary for the store that the environment names; new facts are written on exit."""
     store = locate()
     file = summary_file(store)
     summary = Summary(load(file))
@@ -115,29 +116,29 @@ def opened() -> Iterator[Summary]:
         yield summary
     finally:
         if summary.new:
-            with suppress(OSError, StoreError):  # a folder that is not ours to write in: worked out again next time
+            with suppress(OSError, StoreError):  # the folder is not writable: compute them again next time
                 save(file, _joined(load(file), summary.new, reader.run_ids()))
 
 
 @contextmanager
 def forgiving() -> Iterator["Forgiving"]:
-    """The same for a table that is printed whole: of a run whose files cannot be read it knows nothing, and says so."""
+    """Like `opened`, for a table printed as a whole: warns about runs with unreadable files and omits their facts."""
     with opened() as summary:
         yield Forgiving(summary)
 
 
 class Forgiving:
-    """A summary that tells of damaged files instead of raising."""
+    """A summary that warns about damaged files instead of raising."""
 
     def __init__(self, summary: Summary):
         self._summary = summary
 
     def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
-        """As the summary's."""
+        """As `Summary`, with a warning in place of an error."""
         return self._unless_unreadable(self._summary.certificate, row, baseline, None)
 
     def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
-        """As the summary's."""
+        """As `Summary`, with a warning in place of an error."""
         return self._unless_unreadable(self._summary.intervals, row, baseline, {})
 
     def _unless_unreadable(
@@ -153,12 +154,12 @@ class Forgiving:
 
 
 def summary_file(store: Store) -> Path:
-    """Beside the sqlite file; for a server in the cache, by its address."""
+    """The cache file: beside the sqlite file; for a server, in the cache folder, named by its address."""
     return store.places.summary
 
 
 def load(file: Path) -> Pairs:
-    """The pairs in a file; none where it is not exactly what `save` wrote with this code."""
+    """The pairs in a file; empty unless the file is exactly what `save` wrote with this code."""
     try:
         header, _, body = file.read_bytes().partition(b"\n")
         if json.loads(header) != _header(body):
@@ -170,8 +171,8 @@ def load(file: Path) -> Pairs:
 
 
 def save(file: Path, pairs: Pairs) -> None:
-    """Write the whole file or nothing: one line a pair, under a line that says of what code and which lines."""
-    from flamingo_core.whole_file import write_whole  # whoever only reads imports nothing of the core
+    """Write the file atomically: one line per pair, after a header with hashes of the code and of these lines."""
+    from flamingo_core.whole_file import write_whole  # readers need not import flamingo_core
 
     lines = [{"row": row, "baseline": baseline, **known} for (row, baseline), known in pairs.items()]
     body = "".join(dumps(line) + "\n" for line in lines).encode()
@@ -180,13 +181,13 @@ def save(file: Path, pairs: Pairs) -> None:
 
 
 def _joined(known: Pairs, new: Pairs, run_ids: set[str] | None) -> Pairs:
-    """Both, without pairs of runs that are in the store no more; another process may have written `known`."""
+    """Merge both, dropping pairs with runs no longer in the store; another process may have written `known`."""
     joined: Pairs = {pair: {**known.get(pair, {}), **new.get(pair, {})} for pair in {**known, **new}}
     return {pair: one for pair, one in joined.items() if run_ids is None or run_ids.issuperset(pair)}
 
 
 def _header(body: bytes) -> Mapping[str, str]:
-    """The first line of a valid file: any change of the code behind its figures makes another."""
+    """The first line of a valid file; it changes with the code that computes the facts."""
     code = hashlib.sha256()
     for module in (__file__, bootstrap.__file__, pairing.__file__):
         code.update(Path(module).read_bytes())

@@ -1,8 +1,8 @@
-"""Comparison of two runs by their certificates: equal, different as declared, different for no stated reason.
+"""Compare two runs by their certificates: what is equal, different as declared, or different without being declared.
 
-Two runs are paired where nothing differs but what the row's spec says differs. Its certificate records in which keys:
-both specs were resolved in one checkout then, so that where files lie is no difference. A certificate that does not say
-so is judged by the stored params, of which no path counts: a file is what is in it.
+Two runs are paired if nothing differs except what the row's spec declares. The row's certificate records the changed
+keys: both specs were resolved in the same checkout, so file locations do not count as differences. For a certificate
+without this record, the stored params are compared, ignoring paths: only a file's content matters.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,24 +13,24 @@ from experiments.store import reader
 from experiments.store.names import is_path
 from experiments.store.stored_run import StoredRun
 
-# The parts whose sizes follow from another part's: the resampler reads as wide as the encoder writes, and so on.
-# A grafted stack brings layers of the language model's class.
+# Slots whose sizes depend on another slot's: the resampler's input width is the encoder's output width, and so on.
+# A grafted stack adds layers of the language model's class.
 FOLLOWERS = {"vision": ("resampler",), "resampler": (), "xattn": ("lm",), "lm": ("resampler", "xattn")}
-# Keys that say which modules there are, or which are trained, and leave the weights of those that stay as they are.
+# Keys that select which modules exist or are trained, without changing the initial weights of the remaining ones.
 SAME_WEIGHTS = {"model.xattn.placement", "model.lm.freeze"}
 MIXTURE, STEPS = "data.mixture", "train.steps"
-LM_PATH = "model.lm.path"  # a language model brings its tokenizer
-CHANGES = "changes"  # in a row's certificate: the keys in which its spec differs from its own baseline's
-COMMON = ("batches", "prompts", "data")  # what is printed by name beside the modules
+LM_PATH = "model.lm.path"  # a language model comes with its tokenizer
+CHANGES = "changes"  # in a row's certificate: the keys in which its spec differs from its baseline's
+COMMON = ("batches", "prompts", "data")  # printed by name, after the module count
 WEIGHTS = "weights."
-NOTHING: tuple[Any, ...] = (None, "", [], {})  # a value that two certificates have in common and that says nothing
-NO_FILE = "null"  # the param of a path that is not given
+NOTHING: tuple[Any, ...] = (None, "", [], {})  # values whose equality in two certificates proves nothing
+NO_FILE = "null"  # the param of a path that is not set
 LISTED = 8  # differences that are printed by name
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Names of what was compared: `weights.<module>`, batches, prompts, data, `frozen.<slot>`, `environment.<name>`."""
+    """Names of compared entries: `weights.<module>`, batches, prompts, data, `frozen.<slot>`, `environment.<name>`."""
 
     equal: tuple[str, ...]
     declared: tuple[str, ...]
@@ -38,11 +38,11 @@ class Pairing:
 
     @property
     def paired(self) -> bool:
-        """Whether nothing differs that should not."""
+        """Whether there are no unexpected differences."""
         return not self.unexpected
 
     def sentence(self) -> str:
-        """The printed line: what is equal, or `NOT PAIRED:` and what differs."""
+        """The printed line: the equal entries, or `NOT PAIRED:` and the unexpected differences."""
         if not self.paired:
             more = len(self.unexpected) - LISTED
             return f"NOT PAIRED: {', '.join(self.unexpected[:LISTED])}" + (f" and {more} more" if more > 0 else "")
@@ -55,7 +55,7 @@ class Pairing:
 
 
 def of_runs(row: StoredRun, baseline: StoredRun) -> Pairing | None:
-    """Compare two stored runs; None where either has no certificate."""
+    """Compare two stored runs; None if either has no certificate."""
     ours, theirs = reader.certificate(row), reader.certificate(baseline)
     if ours is None or theirs is None:
         return None
@@ -63,7 +63,7 @@ def of_runs(row: StoredRun, baseline: StoredRun) -> Pairing | None:
 
 
 def changes(row: StoredRun, baseline: StoredRun, certificate: Mapping[str, Any] | None) -> set[str]:
-    """The keys that a row changes: as its certificate records them, else those in which the params differ."""
+    """The keys that a row changes: as recorded in its certificate, else those whose params differ."""
     recorded = (certificate or {}).get(CHANGES)
     if recorded is None or row.tags.get("baseline_hash") != baseline.tags.get("spec_hash"):
         return changed_keys(row.params, baseline.params)
@@ -71,7 +71,7 @@ def changes(row: StoredRun, baseline: StoredRun, certificate: Mapping[str, Any] 
 
 
 def changed_keys(row: Mapping[str, str], baseline: Mapping[str, str]) -> set[str]:
-    """The keys in which two runs' params differ. Where a file lies is none of them, whether there is one may be."""
+    """The keys whose params differ between two runs. A path counts only if one of the runs has none."""
     return {
         key
         for key in row.keys() | baseline.keys()
@@ -81,11 +81,11 @@ def changed_keys(row: Mapping[str, str], baseline: Mapping[str, str]) -> set[str
 
 
 def compare(row: Mapping[str, Any], baseline: Mapping[str, Any], changed: set[str]) -> Pairing:
-    """Compare two certificates, of specs that differ in the keys `changed`."""
+    """Compare two certificates whose specs differ in the keys `changed`."""
     ours, theirs = dict(_entries(row)), dict(_entries(baseline))
     excused = _excused_batches(row, baseline, changed)
     if MIXTURE in changed:
-        # Each data set has an order of its own: what both draw from must not differ by what one leaves out.
+        # Each data set has its own order: leaving one out must not change the batches of those both runs use.
         shared = _batches(row).keys() & _batches(baseline).keys()
         for side, certificate in ((ours, row), (theirs, baseline)):
             side["batches"] = {place: _batches(certificate)[place] for place in sorted(shared)}
@@ -101,7 +101,7 @@ def compare(row: Mapping[str, Any], baseline: Mapping[str, Any], changed: set[st
 
 
 def _excused_batches(row: Mapping[str, Any], baseline: Mapping[str, Any], changed: set[str]) -> bool:
-    """Whether batches may differ though their data do not: other tokens, other steps, no data set in common."""
+    """Whether batches may differ with unchanged data: other tokenizer, other number of steps, no shared data set."""
     ours, theirs = _batches(row), _batches(baseline)
     if not ours or not theirs or _is_old_form(row) != _is_old_form(baseline):
         return False
@@ -114,7 +114,7 @@ def _excused_batches(row: Mapping[str, Any], baseline: Mapping[str, Any], change
 
 
 def _told(name: str, ours: Any, theirs: Any, row: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
-    """Differences as printed, with both values unless they are hashes, or why there is no comparison."""
+    """A difference as printed: with both values unless they are hashes, or the reason why they cannot be compared."""
     if name == "batches" and _is_old_form(row) != _is_old_form(baseline):
         return "batches (those of one run were hashed by older code: not comparable until rerun=true makes it again)"
     if name.startswith("environment.") or name == "seed":
@@ -123,12 +123,12 @@ def _told(name: str, ours: Any, theirs: Any, row: Mapping[str, Any], baseline: M
 
 
 def _is_old_form(certificate: Mapping[str, Any]) -> bool:
-    """Whether it lists the first batches, as certificates did before they held a hash over all of each data set."""
+    """Whether it lists the first batches, as certificates did before they held one hash per data set over all."""
     return isinstance(certificate.get("batches"), list)
 
 
 def _batches(certificate: Mapping[str, Any]) -> dict[str, str]:
-    """The hash over all batches by data set; of an older certificate those of the first by `data set/step`."""
+    """The hash over all batches, by data set; for an older certificate, hashes of the first ones by `data set/step`."""
     recorded = certificate.get("batches") or {}
     return dict(entry.split(":", 1) for entry in recorded) if _is_old_form(certificate) else dict(recorded)
 
@@ -145,7 +145,7 @@ def _entries(certificate: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_resized(name: str, row: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
-    """Whether a module is in one of the two only, or has weights of other shapes in each."""
+    """Whether a module is in only one of the two, or its weights differ in shape."""
     module = name.removeprefix(WEIGHTS)
     in_one = (module in row.get("weights", {})) != (module in baseline.get("weights", {}))
     return in_one or row.get("shapes", {}).get(module) != baseline.get("shapes", {}).get(module)

@@ -1,4 +1,4 @@
-"""A table as plain data: the object that `--json` prints, and that every format and screen is made from."""
+"""A table as plain data: the object that `--json` prints, and the basis of every format and screen."""
 
 from typing import NotRequired, TypedDict
 
@@ -16,7 +16,7 @@ class Part(TypedDict):
 
 
 class Score(TypedDict):
-    """One score of a row, in points; `difference` is from the baseline, and the sum of its parts to the last bit."""
+    """One score of a row, in points; `difference` is from the baseline and equals the sum of its parts bit for bit."""
 
     mean: float | None
     difference: float | None
@@ -28,16 +28,16 @@ class Score(TypedDict):
 
 
 class Overall(Score):
-    """The Overall score of a row, and what its interval over seeds says."""
+    """The Overall score of a row, and the verdict from its interval over seeds."""
 
     verdict: str | None
     seeds_needed: int | None
-    # of one run, in an interval over seeds that only other rows have: no verdict of its own
+    # one run only: its interval over seeds uses other rows' noise, so it has no verdict of its own
     borrowed_noise: NotRequired[bool]
 
 
 class Row(StepTimes):
-    """One row of the table. What is not known is None."""
+    """One row of the table. Unknown values are None."""
 
     row: str
     group: str
@@ -47,7 +47,7 @@ class Row(StepTimes):
     scores: dict[str, Score]
     overall: Overall
     family: str | None  # `published`, `own` or `combinations`
-    family_size: int | None  # rows that the interval over seeds holds for at once
+    family_size: int | None  # rows that the interval over seeds covers simultaneously
     certificate: str | None
     run_ids: list[str]
     missing: list[str]
@@ -57,8 +57,8 @@ class Row(StepTimes):
 class LeftOut(TypedDict):
     """Finished jobs of the scale that are not in the table."""
 
-    not_comparable: int  # with overrides, or of another baseline
-    other_designs: list[OtherDesign]  # under the name of a row that is of another spec
+    not_comparable: int  # with overrides, or with another baseline
+    other_designs: list[OtherDesign]  # with a row's name but another spec
 
 
 class PlainTable(TypedDict):
@@ -68,14 +68,14 @@ class PlainTable(TypedDict):
     seeds: list[int]
     baseline_hash: str | None
     delta: float
-    detectable: float | None  # the Overall difference that the median row would have shown with 80% probability
+    detectable: float | None  # the Overall difference that would be detected in the median row with 80% probability
     left_out: LeftOut
     method: str
-    unverified: int  # runs in it that carry no hashes, so that nobody can say whether they are what was stored
+    unverified: int  # runs stored without hashes, so that their content cannot be verified
     rows: list[Row]
-    columns: NotRequired[list[PlainColumn]]  # of scores, in order, where there are more than the published table's
+    columns: NotRequired[list[PlainColumn]]  # score columns in order, if there are more than the published table's
 
 
 def is_over_examples(overall: Overall) -> bool:
-    """Whether a row's interval is over the examples of one training run, not over seeds."""
+    """Whether a row's interval is over the examples of one training run rather than over seeds."""
     return overall["low"] is not None and overall["verdict"] is None and not overall.get("borrowed_noise")

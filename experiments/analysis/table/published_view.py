@@ -1,4 +1,4 @@
-"""A row of the paper as it is shown beside ours: levels, and differences from the paper's baseline."""
+"""A row of the paper as shown beside ours: levels, and differences from the paper's baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from experiments.store.names import OVERALL
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """In points; a column that the paper does not have is None, as is the baseline's difference."""
+    """A published score in points; None for a column that the paper lacks, and for the baseline's difference."""
 
     metric: str
     level: float | None
@@ -34,12 +34,12 @@ class PublishedView:
 
     @property
     def all_scores(self) -> tuple[PublishedScore, ...]:
-        """The columns of scores, and Overall at the end."""
+        """The score columns, with Overall last."""
         return (*self.scores, self.overall)
 
 
 def published_view(name: str, columns: Sequence[Column]) -> PublishedView | None:
-    """The paper's row of this name, in these columns of scores; None where it has none."""
+    """The paper's row with this name, in these score columns; None if it has none."""
     row, base = table3.rows().get(name), table3.rows()[BASELINE]
     if row is None:
         return None

@@ -1,6 +1,6 @@
-"""One row as every format and screen shows it: each derived figure, word and flag, worked out once.
+"""One row as every format and screen shows it: each derived number, word and flag, computed in one place.
 
-Formats and screens lay a row out and write its numbers as text; they compare nothing themselves.
+Formats and screens only lay out a row and format its numbers; they do no comparisons themselves.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreView:
-    """One column of scores in one row, in points. What is not known is None."""
+    """One score column of one row, in points. Unknown values are None."""
 
     metric: str
     label: str
     mean: float | None
-    difference: float | None  # from our baseline, with its 95% interval; of the baseline None
+    difference: float | None  # from our baseline, with its 95% interval; None for the baseline
     low: float | None
     high: float | None
     blind: float | None
@@ -36,15 +36,15 @@ class ScoreView:
 
     @property
     def half_width(self) -> float | None:
-        """Half the interval."""
+        """Half the width of the interval."""
         return _half(self.low, self.high)
 
 
 @dataclass(frozen=True)
 class RowView:
-    """One row. `row` is its object as `--json` prints it. A figure that is not known is None, a word is empty.
+    """One row. `row` is its object as `--json` prints it. Unknown numbers are None, unknown words empty.
 
-    Without a `stored` table, as for the printed row, nothing is known of files that cannot be read.
+    Without a `stored` table, as for the printed row, unreadable files are not reported.
     """
 
     row: Row
@@ -54,56 +54,56 @@ class RowView:
 
     @property
     def name(self) -> str:
-        """The ablation, or several joined by `+`."""
+        """The ablation's name, or several joined by `+`."""
         return self.row["row"]
 
     @property
     def is_baseline(self) -> bool:
-        """Whether all others are compared with it."""
+        """Whether this is the row that all others are compared with."""
         return self.name == BASELINE
 
     @cached_property
     def scores(self) -> tuple[ScoreView, ...]:
-        """In the order of the table's columns."""
+        """The scores, in the order of the table's columns."""
         return tuple(
             _score(one.metric, one.label, self.row["scores"].get(one.metric)) for one in columns.columns_of(self.table)
         )
 
     @cached_property
     def overall(self) -> ScoreView:
-        """Overall, which a verdict is of."""
+        """The Overall score, on which the verdict is based."""
         return _score(OVERALL, "Overall", self.row["overall"])
 
     @property
     def all_scores(self) -> tuple[ScoreView, ...]:
-        """The columns of scores, and Overall at the end."""
+        """The score columns, with Overall last."""
         return (*self.scores, self.overall)
 
     @property
     def group(self) -> str:
-        """`i` to `viii`, `baseline`, `combination`; of a row of our own the group that its file names, or its name."""
+        """`i` to `viii`, `baseline` or `combination`; for the user's own row, the group its file names, or its name."""
         return self.row["group"]
 
     @property
     def n(self) -> int:
-        """The number of seeds that it has runs of."""
+        """The number of seeds with runs."""
         return self.row["n"]
 
     @cached_property
     def published(self) -> PublishedView | None:
-        """The paper's row of this name; None where it has none."""
+        """The paper's row with this name; None if it has none."""
         return published_view(self.name, columns.columns_of(self.table))
 
     @property
     def published_difference(self) -> float | None:
-        """The paper's difference of Overall from its baseline."""
+        """The paper's Overall difference from its baseline."""
         return published_score(self.name, OVERALL).difference
 
     # words
 
     @property
     def setting(self) -> tuple[str, str]:
-        """Group and setting, and the value that it changes; equal for the rows that stand under one heading."""
+        """Group and setting, and the original value; equal for all rows under one heading."""
         return setting_of(self.name, self.group)
 
     @property
@@ -114,27 +114,27 @@ class RowView:
 
     @property
     def label(self) -> str:
-        """The changed value as the paper has it."""
+        """The changed value in the paper's words."""
         return label_of(self.name)
 
     @property
     def answer(self) -> str:
-        """The verdict, or worse, better, unclear; empty for the baseline and where nothing is stored."""
+        """The verdict, or worse, better, unclear; empty for the baseline and if nothing is stored."""
         return "" if self.is_baseline or not self.n else answer(self.row["overall"])
 
     @property
     def over(self) -> str:
-        """`95% over seeds` or `95% over examples`; empty where it has no interval."""
+        """`95% over seeds` or `95% over examples`; empty without an interval."""
         return "" if self.overall.low is None else over(self.row["overall"])
 
     @property
     def is_over_examples(self) -> bool:
-        """Whether its intervals are over the examples of one training run."""
+        """Whether the row's intervals are over the examples of one training run."""
         return is_over_examples(self.row["overall"])
 
     @property
     def pairing(self) -> str:
-        """`paired`, `NOT PAIRED` or `no certificate`; empty for the baseline and where nothing is stored."""
+        """`paired`, `NOT PAIRED` or `no certificate`; empty for the baseline and if nothing is stored."""
         return "" if self.is_baseline or not self.n else PAIRED[self.row["certificate"]]
 
     # flags
@@ -146,32 +146,32 @@ class RowView:
 
     @property
     def seeds_needed(self) -> int | None:
-        """Seeds that would probably decide an undecided row."""
+        """The number of seeds that would probably decide an undecided row."""
         return self.row["overall"]["seeds_needed"]
 
     @property
     def has_borrowed_noise(self) -> bool:
-        """Whether its interval is of other rows' noise: it has one run and no verdict of its own."""
+        """Whether the interval uses other rows' noise, because the row has one run and no verdict of its own."""
         return self.row["overall"].get("borrowed_noise", False)
 
     @property
     def is_unpaired(self) -> bool:
-        """Whether something undeclared differs from the baseline."""
+        """Whether there are undeclared differences from the baseline."""
         return self.row["certificate"] == "differs"
 
     @property
     def broken(self) -> str | None:
-        """Why its files cannot be read."""
+        """Why the row's files cannot be read; None if they can."""
         return None if self.stored is None else self.stored.broken.get(self.name)
 
     @property
     def is_stored(self) -> bool:
-        """Whether there are figures of ours."""
+        """Whether we have numbers for this row."""
         return self.n > 0 and self.broken is None
 
     @property
     def is_short(self) -> bool:
-        """Whether it lacks some of the table's seeds."""
+        """Whether the row lacks some of the table's seeds."""
         return self.n < self.wanted
 
     @property
@@ -181,23 +181,23 @@ class RowView:
 
     @cached_property
     def command(self) -> str | None:
-        """The one command that runs what is missing, or again what cannot be read."""
+        """The command that runs the missing seeds, or reruns unreadable ones."""
         return None if self.stored is None else self.stored.fill_command(self.name)
 
     @property
     def missing_seeds(self) -> list[int]:
-        """Seeds of the table that it has no run of."""
+        """The table's seeds for which the row has no run."""
         return [] if self.stored is None else self.stored.missing_seeds(self.name)
 
     @property
     def unverified(self) -> list[str]:
-        """Ids of its runs that carry no hashes."""
+        """Ids of the row's runs that were stored without hashes."""
         runs = {} if self.stored is None else self.stored.runs.get(self.name, {})
         return [run.run_id for run in runs.values() if not run.verified]
 
     @property
     def other_design_runs(self) -> int:
-        """Runs under its name that are of another spec, and left out of the table."""
+        """The number of runs with this row's name but another spec, left out of the table."""
         others = self.table["left_out"]["other_designs"]
         return sum(one["runs"] for one in others if one["row"] == self.name)
 
@@ -205,12 +205,12 @@ class RowView:
 
     @property
     def params_difference(self) -> float | None:
-        """Parameters minus the baseline's."""
+        """Number of parameters minus the baseline's."""
         return self._minus_baseline("params_total")
 
     @property
     def trained_difference(self) -> float | None:
-        """Trained parameters minus the baseline's."""
+        """Number of trained parameters minus the baseline's."""
         return self._minus_baseline("params_trainable")
 
     def _minus_baseline(self, key: Literal["params_total", "params_trainable"]) -> float | None:
@@ -219,28 +219,28 @@ class RowView:
 
     @property
     def step_time_s(self) -> float | None:
-        """Its step time from the rounds that the ratio is of; None where the baseline's of these is not stored."""
+        """The step time in the rounds of the ratio; None if the baseline's step time in these rounds is not stored."""
         return shown_step_time_s(self.row, is_baseline=self.is_baseline)
 
     @property
     def paired_step_time_s(self) -> float | None:
-        """The baseline's step time in the rounds that the ratio is of."""
+        """The baseline's step time in the rounds of the ratio."""
         return self.row["paired_baseline_step_time_s"]
 
     @property
     def baseline_step_time_s(self) -> float | None:
-        """The baseline's step time to show beside it: of the same rounds, else of the baseline's own timing."""
+        """The baseline's step time to show beside the row's: from the same rounds, else from its own timing."""
         own = None if self.baseline is None else self.baseline.row["step_time_s"]
         return own if self.paired_step_time_s is None else self.paired_step_time_s
 
     @property
     def ratio_half_width(self) -> float | None:
-        """Half the interval of the step time ratio."""
+        """Half the width of the step time ratio's interval."""
         return _half(self.row["step_time_ratio_low"], self.row["step_time_ratio_high"])
 
 
 def views(table: PlainTable, stored: "Table | None" = None) -> list[RowView]:
-    """The rows of a table in its order; `stored` is the table with its runs, where there is one."""
+    """The rows of a table, in its order; `stored` is the table with its runs, if available."""
     base = next((RowView(row, None, table, stored) for row in table["rows"] if row["row"] == BASELINE), None)
     return [
         base if base is not None and row is base.row else RowView(row, base, table, stored) for row in table["rows"]

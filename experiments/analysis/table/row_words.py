@@ -10,9 +10,9 @@ BORROWED = "one run, noise borrowed from other rows"
 
 
 def setting_of(name: str, group: str) -> tuple[str, str]:
-    """Group and setting as the paper has them, and the value that the rows change; rows of our own come last.
+    """Group and setting in the paper's words, and the original value that the rows change.
 
-    Those stand under the group that their files name, if they name one.
+    Rows that the paper lacks use the group that their files name, else a common heading.
     """
     row = table3.rows().get(name)
     if row is None:
@@ -21,20 +21,20 @@ def setting_of(name: str, group: str) -> tuple[str, str]:
 
 
 def label_of(name: str) -> str:
-    """The changed value as the paper has it; nothing for a row that it does not have."""
+    """The changed value in the paper's words; empty for a row that the paper lacks."""
     row = table3.rows().get(name)
     return "" if row is None else row.setting if name == BASELINE else row.changed_value
 
 
 def answer(overall: Overall) -> str:
-    """The answer without a number: the verdict where there is one, else where the interval over examples lies."""
+    """The answer in words: the verdict if there is one, else where the interval over examples lies relative to zero."""
     low, high = overall["low"], overall["high"]
     if overall["difference"] is None:
         return "no seed in common"
     if overall.get("borrowed_noise"):
         return BORROWED
     if overall["verdict"] is not None:
-        # about how many seeds would decide; nothing where that is not known
+        # about how many seeds would decide the row, if known
         plan = f", about {overall['seeds_needed']} seeds for 80%" if overall["seeds_needed"] else ""
         return f"{overall['verdict']}{plan}"
     if low is None or high is None:
@@ -43,5 +43,5 @@ def answer(overall: Overall) -> str:
 
 
 def over(overall: Overall) -> str:
-    """The source of an interval's width: seeds, or at one seed examples."""
+    """What an interval's noise is over: seeds, or examples if there is one seed."""
     return "95% over examples" if is_over_examples(overall) else "95% over seeds"

@@ -1,7 +1,7 @@
-"""A table's runs as one CSV, a line a run: all that the table is worked out from, to be kept beside a paper.
+"""A table's runs as one CSV, one line per run: everything the table is computed from, to be kept with a paper.
 
-`report --format runs` writes it, `report --from FILE` makes the table again from one or several, without the store. Of
-the files of its runs it holds what a table asks of them: whether certificates agree, and the intervals over examples.
+`report --format runs` writes it; `report --from FILE` rebuilds the table from one or several such files, without the
+store. From the runs' own files it includes what a table needs: whether certificates agree, and intervals over examples.
 """
 
 import csv
@@ -28,17 +28,17 @@ from experiments.store.columns import Column, from_tag, further_columns
 from experiments.store.names import BENCHMARKS, COMPONENTS, CONFIG_DIR, COSTS, OVERALL, PAIRED_STEP_TIME, blind
 from experiments.store.stored_run import FINISHED, LONGEST_SEED, StoredRun, newest_first
 
-GROUP = "group"  # a tag that only rows need which the published table does not have, and whose file names a group
+GROUP = "group"  # a tag written only for rows that the published table lacks and whose file names a group
 TAGS = ("scale", "ablation", "seed", "spec_hash", "baseline_hash", "git_commit", "dirty", COMPONENTS, CONFIG_DIR)
 METRICS = (*COSTS, *SCORES, OVERALL, *map(blind, (*SCORES, OVERALL)), OKVQA_NAME)
 TIMES = ("started", "ended")  # UTC, to the millisecond
-CERTIFICATE = "certificate"  # compared with the baseline's of the same seed
-# Of a score's difference from the baseline of the same seed, over examples.
+CERTIFICATE = "certificate"  # compared with that of the baseline's run of the same seed
+# Interval ends, over examples, of a score's difference from the baseline of the same seed.
 ENDS = {metric: (f"{metric}_low", f"{metric}_high") for metric in (*SCORES, OVERALL)}
 NEEDED = (*TAGS, *TIMES, CERTIFICATE, "run_id", *METRICS, *chain.from_iterable(ENDS.values()))
-TEXTS = (*TAGS, BENCHMARKS, GROUP, "run_id")  # cells that hold what people wrote, as `plain_text.written` writes it
-# Columns that files of older code lack; written where a run has them, as those of benchmarks that the published table
-# does not have.
+TEXTS = (*TAGS, BENCHMARKS, GROUP, "run_id")  # cells with user-written text, encoded by `plain_text.written`
+# Columns that files of older code lack; written only if a run has them, like those of benchmarks that the published
+# table lacks.
 OPTIONAL = (PAIRED_STEP_TIME,)
 CERTIFICATES = ("equal", "differs", "")
 
@@ -46,9 +46,9 @@ Line = tuple[StoredRun, str | None, dict[str, Interval]]  # a run, its certifica
 
 
 def as_runs(stored: Table) -> str:
-    """The runs that a table is worked out from: in its order, then those of rows that it does not show.
+    """The runs that a table is computed from: in its order, then those of rows that it does not show.
 
-    What a run lacks is empty, figures are in full precision.
+    Missing values are empty; numbers have full precision.
     """
     text = io.StringIO()
     shown = list(_all_runs(stored.runs))
@@ -83,7 +83,7 @@ def as_runs(stored: Table) -> str:
 
 @dataclass(frozen=True)
 class RunsFile:
-    """The content of such a file: runs, the newest first, and by run id how they compare with their baseline."""
+    """The content of a runs file: runs, newest first, and by run id how they compare with their baseline."""
 
     runs: tuple[StoredRun, ...]
     certificates: Mapping[str, str | None]
@@ -91,23 +91,23 @@ class RunsFile:
 
     @contextmanager
     def evidence(self) -> Iterator["RunsFile"]:
-        """In place of what is known of a store's runs."""
+        """Replace the facts about run pairs that a store would give."""
         yield self
 
     def certificate(self, row: StoredRun, baseline: StoredRun) -> str | None:
-        """`equal` or `differs`, as it was written; None where it was not known."""
+        """`equal` or `differs`, as written; None if it was not known."""
         return self.certificates.get(row.run_id)
 
     def intervals(self, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
-        """The intervals over examples by metric, as they were written."""
+        """Intervals over examples by metric, as written."""
         return self.over_examples.get(row.run_id, {})
 
 
 def read(file: Path) -> RunsFile:
-    """Read what `as_runs` wrote.
+    """Read a file that `as_runs` wrote.
 
     Raises:
-        UserError: the file does not exist, or a line of it is not as it was written.
+        UserError: the file does not exist, or a line is not valid.
     """
     try:
         reader = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True)
@@ -137,7 +137,7 @@ def read(file: Path) -> RunsFile:
 
 
 def joined(files: Sequence[RunsFile]) -> RunsFile:
-    """The runs of several files, of machines that shared a table's seeds, say; a run that two hold counts once."""
+    """Join the runs of several files, e.g. of machines that shared a table's seeds; a run in two files counts once."""
     return _of_lines(
         (run, file.certificates.get(run.run_id), file.over_examples.get(run.run_id, {}))
         for file in files
@@ -146,7 +146,7 @@ def joined(files: Sequence[RunsFile]) -> RunsFile:
 
 
 def _of_lines(lines: Iterable[Line]) -> RunsFile:
-    """In whatever order they come. Of what two lines say of one run the fuller counts, and the worse certificate."""
+    """Join lines in any order. Of several lines for one run, use the most complete one and the worst certificate."""
     by_id: dict[str, list[Line]] = {}
     for line in lines:
         by_id.setdefault(line[0].run_id, []).append(line)
@@ -176,19 +176,19 @@ def _all_runs(by_row: Mapping[str, Mapping[int, StoredRun]]) -> Iterator[StoredR
 
 
 def _metrics(columns: Iterable[Column]) -> tuple[str, ...]:
-    """Scores and blind twins of benchmarks that the published table does not have."""
+    """Scores and blind twins of benchmarks that the published table lacks."""
     return tuple(metric for column in columns for metric in (column.metric, blind(column.metric)))
 
 
 def _ends(columns: Iterable[Column]) -> dict[str, tuple[str, str]]:
-    """Where the ends of their intervals over examples stand."""
+    """Column names of the ends of their intervals over examples."""
     return {column.metric: (f"{column.metric}_low", f"{column.metric}_high") for column in columns}
 
 
 def _intervals(known: Evidence, row: StoredRun, baseline: StoredRun) -> dict[str, Interval]:
     try:
         return known.intervals(row, baseline)
-    except UNREADABLE as error:  # over several seeds a table asks for none, and is made without
+    except UNREADABLE as error:  # a table over several seeds needs no intervals over examples
         hint = damage.makes_again(row, stored=True)
         damage.tell(f"{row.row} seed {row.seed}: {damage.in_words(error)}\nhint: {hint}")
         return {}

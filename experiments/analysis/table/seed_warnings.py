@@ -1,6 +1,6 @@
-"""Warnings in a caption about the seeds behind its verdicts: too few, just enough, or added after looking.
+"""Caption warnings about the seeds behind the verdicts: too few, just enough, or added after looking at results.
 
-The error rates are those of simulated tables; docs/statistics.md has them.
+The error rates come from simulated tables; see docs/statistics.md.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from experiments.analysis.table.plain_table import Row
     from experiments.analysis.table.seeds import Effects
 
-NOISY_BASELINE_ERROR = 11  # % of tables of three seeds whose baseline is three times noisier than the rows
-LOOKING_ERROR = 20  # % of tables that are looked at after each seed until all is decided, up to 20 seeds
+NOISY_BASELINE_ERROR = 11  # % of tables with an error, at three seeds and a baseline three times noisier than the rows
+LOOKING_ERROR = 20  # % of tables with an error, if inspected after each seed until all is decided, up to 20 seeds
 
 
 def of_seeds(rows: "Sequence[Row]", overall: "Effects") -> list[str]:
-    """Sentences for a table's method; none where every row is decided on more than three seeds."""
+    """Sentences for a table's method; empty if every row is decided with more than three seeds."""
     found = []
     of_baseline, ratio = overall.families[0].baseline_seeds, overall.families[0].baseline_ratio
     too_few = [name for family in overall.families for name in family.too_few if name != BASELINE]

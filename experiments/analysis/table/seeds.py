@@ -1,6 +1,6 @@
-"""A table over several seeds: differences, intervals and parts of each score, from one model a family of rows.
+"""A table over several seeds: differences, intervals and parts of each score, from one model per family of rows.
 
-One seed says nothing of other training runs: then there is no such model, and a table's intervals are over examples.
+One seed says nothing about other training runs: then there is no model, and the table's intervals are over examples.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +20,7 @@ Runs = Mapping[str, Mapping[int, StoredRun]]  # by row and seed
 
 @dataclass(frozen=True)
 class EffectPart:
-    """A part of a difference, with its interval: `language` without the right picture, `vision` what that adds."""
+    """A part of a difference, with its interval: `language` without the right image, `vision` what the image adds."""
 
     difference: float
     low: float
@@ -29,17 +29,17 @@ class EffectPart:
 
 @dataclass(frozen=True)
 class Effect:
-    """A row's difference from the baseline in one score, and what it says."""
+    """A row's difference from the baseline in one score, with its verdict and parts."""
 
     difference: float
     low: float
     high: float
-    verdict: str | None  # None for a row of one run: its noise is that of other rows
-    seeds_needed: int | None  # of an undecided row; None where it is decided, or more than any table would have
+    verdict: str | None  # None for a row with one run: its noise estimate comes from other rows
+    seeds_needed: int | None  # of an undecided row; None if it is decided, or needs more than any table would have
     language: EffectPart | None
     vision: EffectPart | None
     family: str
-    family_size: int  # rows that the interval holds for at once
+    family_size: int  # rows that the interval covers simultaneously
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,27 @@ class Family:
 
     name: str
     size: int
-    detectable: float | None  # the difference that the median row would have shown, at POWER
-    own_variance: tuple[str, ...]  # rows so much noisier that they are judged by their own noise
-    too_few: tuple[str, ...]  # rows and baseline with several seeds, but fewer than a verdict takes
+    detectable: float | None  # the difference that would be detected in the median row, with probability POWER
+    own_variance: tuple[str, ...]  # rows so much noisier that their own variance is used
+    too_few: tuple[str, ...]  # rows and baseline with several seeds, but fewer than a verdict needs
     baseline_seeds: int
     baseline_ratio: float  # the baseline's own standard deviation over that of the rows
 
 
 @dataclass(frozen=True)
 class Effects:
-    """Those of all rows that have a seed in common with others, by row; one model a family."""
+    """Effects of all rows that share a seed with others, by row; one model per family."""
 
     rows: Mapping[str, Effect]
     families: tuple[Family, ...]
 
     @property
     def detectable(self) -> float | None:
-        """That of the first family, the published one where rows of it are stored."""
+        """The detectable difference of the first family, the published one if any of its rows are stored."""
         return self.families[0].detectable
 
     def of(self, names: Collection[str]) -> "Effects | None":
-        """The effects of these rows alone, None where none of them is compared; others still count in the noise."""
+        """The effects of these rows only, None if none is compared; other rows still count in the noise."""
         named = {*names, BASELINE}
         families = tuple(
             replace(
@@ -83,12 +83,12 @@ class Effects:
 
     @property
     def own_variance(self) -> tuple[str, ...]:
-        """Rows of any family, the baseline where it is noisier than one."""
+        """Rows of all families judged by their own variance; includes the baseline if it is noisier than one family."""
         return tuple(dict.fromkeys(name for family in self.families for name in family.own_variance))
 
 
 def effects(runs: Runs, metric: str, *, delta: float) -> Effects | None:
-    """Compare all rows with the baseline in one score; None where there is no noise to compare with."""
+    """Compare all rows with the baseline in one score; None if the noise cannot be estimated."""
     names = [name for name in runs if any(metric in run.metrics for run in runs[name].values())]
     if BASELINE not in names:
         return None

@@ -1,8 +1,8 @@
-"""Which runs one table may hold together: those of one baseline, of each row one design, of each job the newest.
+"""Select the runs of one table: one baseline, one design per row, the newest run of each job.
 
-A row is known by its name, and is what its spec hash says. Where runs of several hashes carry one name, an ablation's
-YAML that was edited or two people's rows that are called the same, the newest finished one says which the row is. The
-order in which runs are given changes nothing.
+A row has a name, and its spec hash defines its design. If runs with different hashes share a name, because an
+ablation's YAML was edited or two people used the same name, the newest finished run defines the row. The order of the
+given runs does not matter.
 """
 
 from collections import Counter
@@ -17,19 +17,19 @@ from experiments.store.stored_run import FINISHED, StoredRun, newest_first
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs of one table, the newest first, and those that it leaves out, each job once."""
+    """The runs of one table, newest first, and those it leaves out; each job once."""
 
     scale: str
-    baseline_hash: str | None  # None where no baseline is finished
+    baseline_hash: str | None  # None if no baseline is finished
     runs: tuple[StoredRun, ...]
-    left_out: int  # finished jobs of this scale with overrides, or of another baseline
-    other_designs: tuple[StoredRun, ...] = ()  # comparable, and called as a row that is of another spec hash here
+    left_out: int  # finished jobs of this scale with overrides, or with another baseline
+    other_designs: tuple[StoredRun, ...] = ()  # comparable, but with a spec hash other than their row's
 
 
 def select(scale: str, finished: Iterable[StoredRun] | None = None) -> Selection:
-    """The runs of a scale without overrides and with the newest finished baseline's hash, of each row the newest hash.
+    """The runs of a scale without overrides, with the newest finished baseline's hash and each row's newest spec hash.
 
-    `finished` are all finished runs, in any order; where they are not given, they are read from the store.
+    `finished` are all finished runs, in any order; by default they are read from the store.
     """
     stored = reader.runs(scale=scale) if finished is None else finished
     jobs = _each_job(run for run in stored if run.status == FINISHED and run.tags.get("scale") == scale)
@@ -42,9 +42,9 @@ def select(scale: str, finished: Iterable[StoredRun] | None = None) -> Selection
 
 
 def beside(asked: Iterable[StoredRun], finished: Iterable[StoredRun]) -> Selection:
-    """The table that runs of one command stand in: they say what their rows are, what is stored brings the others.
+    """The table for one command's runs: these define their rows' designs, and stored runs add the other rows.
 
-    `asked` have one scale and baseline hash, and one spec hash a row. What joins them has their overrides.
+    `asked` have one scale and baseline hash, and one spec hash per row. Runs that join them have the same overrides.
     """
     asked = _each_job(asked)
     scale, baseline_hash = asked[0].tags.get("scale", ""), asked[0].baseline_hash
@@ -61,10 +61,10 @@ def beside(asked: Iterable[StoredRun], finished: Iterable[StoredRun]) -> Selecti
 
 
 def check_one_design_a_row(runs: Iterable[StoredRun]) -> None:
-    """A mean over two designs is a figure of neither: no table is made of such runs.
+    """Check that each row's runs share one spec hash: a mean over two designs would describe neither.
 
     Raises:
-        ValueError: runs of one row carry several spec hashes, or two runs are of the same row and seed.
+        ValueError: runs of one row have several spec hashes, or two runs have the same row and seed.
     """
     known: dict[str, dict[int, StoredRun]] = {}
     for run in runs:
@@ -78,15 +78,15 @@ def check_one_design_a_row(runs: Iterable[StoredRun]) -> None:
 
 
 class OtherDesign(TypedDict):
-    """Runs that are called as a row of a table and are of another spec."""
+    """Runs with the name of a table's row but another spec."""
 
     row: str
     runs: int
-    older: bool  # than the row's; a command that runs an earlier design shows that
+    older: bool  # than the row's; False when a command runs an earlier design
 
 
 def other_designs(runs: Iterable[StoredRun], others: Iterable[StoredRun]) -> list[OtherDesign]:
-    """Runs left out of the rows of `runs` because they are of another design, counted by row."""
+    """Runs left out of the rows of `runs` because they have another design, counted by row."""
     newest: dict[str, StoredRun] = {}
     for run in newest_first(runs):
         newest.setdefault(run.row, run)
@@ -97,13 +97,13 @@ def other_designs(runs: Iterable[StoredRun], others: Iterable[StoredRun]) -> lis
 
 
 def in_words(designs: Iterable[OtherDesign]) -> list[str]:
-    """Each as it is said: its number, `runs of an older`, and the row's name."""
+    """Each as words: the number, `runs of an older`, and the row's name."""
     runs = ((one, "run" if one["runs"] == 1 else "runs") for one in designs)
     return [f"{one['runs']} {said} of {'an older' if one['older'] else 'a newer'} `{one['row']}`" for one, said in runs]
 
 
 def _each_job(runs: Iterable[StoredRun]) -> list[StoredRun]:
-    """The newest run of every job, the newest first. A row's keys given as overrides are another job than the row."""
+    """The newest run of every job, newest first. A row's keys given as overrides make another job than the row."""
     jobs: dict[tuple[str, str, str, str, int], StoredRun] = {}
     for run in newest_first(runs):
         jobs.setdefault((run.row, run.overrides, run.baseline_hash, run.spec_hash, run.seed), run)
@@ -113,7 +113,7 @@ def _each_job(runs: Iterable[StoredRun]) -> list[StoredRun]:
 def _one_design_a_row(
     jobs: Iterable[StoredRun], designs: dict[str, str]
 ) -> tuple[tuple[StoredRun, ...], tuple[StoredRun, ...]]:
-    """Those of each row's design and the others; a row that `designs` does not name is what its first run is."""
+    """Runs of each row's design, and the others; for a row missing in `designs`, its first run defines the design."""
     designs = dict(designs)
     taken: list[StoredRun] = []
     others: list[StoredRun] = []

@@ -1,7 +1,7 @@
-"""Step times of a row over its timed runs: the ratio to the baseline's with one interval, and ms of the same rounds.
+"""Step times of a row over its timed runs: the ratio to the baseline's with one interval, and times in the same rounds.
 
-A timing pass steps row and baseline turn by turn on one machine. Milliseconds of two passes, of other hours or other
-machines, are never subtracted: where the baseline's of the same rounds are not stored there are ratios only.
+A timing pass alternates steps of row and baseline on one machine. Times of two passes, at other hours or on other
+machines, are never subtracted: if the baseline's times in the same rounds are not stored, there are only ratios.
 """
 
 import math
@@ -17,9 +17,9 @@ RATIO, LOW, HIGH = "step_time_ratio", "step_time_ratio_low", "step_time_ratio_hi
 
 
 class StepTimes(TypedDict):
-    """Of a row; what is not known is None. Where the pair is known, all three times are of the rounds of one ratio.
+    """Step times of a row; unknown values are None. If the pair is known, all three times are from one ratio's rounds.
 
-    That is the timing with the middle ratio; of an even number the mean of the two in the middle, as the ratio is.
+    This is the timing with the median ratio; for an even number, the mean of the middle two, as for the ratio.
     """
 
     step_time_s: float | None
@@ -28,11 +28,11 @@ class StepTimes(TypedDict):
     step_time_ratio_high: float | None
     paired_baseline_step_time_s: float | None
     step_time_difference_s: float | None
-    num_timed: int  # runs that were timed beside the baseline; of the baseline, those that were timed at all
+    num_timed: int  # runs timed beside the baseline; for the baseline, all timed runs
 
 
 def step_times(runs: Sequence[StoredRun], *, is_baseline: bool) -> StepTimes:
-    """Over the runs of one row."""
+    """Step times over the runs of one row."""
     timed = [run for run in runs if ("step_time_s" if is_baseline else RATIO) in run.metrics]
     levels = [run.metrics["step_time_s"] for run in timed or runs if "step_time_s" in run.metrics]
     beside = [] if is_baseline else timed
@@ -50,9 +50,9 @@ def step_times(runs: Sequence[StoredRun], *, is_baseline: bool) -> StepTimes:
 
 
 def shown_step_time_s(row: StepTimes, *, is_baseline: bool) -> float | None:
-    """A row's step as it may stand beside the baseline's: of the rounds that its ratio is of, None without the pair.
+    """A row's step time to show beside the baseline's: from the rounds of its ratio, None without the pair.
 
-    Beside the baseline of another hour it would contradict its ratio.
+    Beside a baseline timed at another hour, it could contradict its ratio.
     """
     base, difference = row["paired_baseline_step_time_s"], row["step_time_difference_s"]
     if is_baseline:
@@ -61,11 +61,11 @@ def shown_step_time_s(row: StepTimes, *, is_baseline: bool) -> float | None:
 
 
 def pooled_interval(timings: Sequence[tuple[float, float | None, float | None]]) -> tuple[float | None, float | None]:
-    """One 95% interval around the median of several timings' ratios, each given with the ends of its own.
+    """One 95% interval around the median ratio of several timings, each given as (ratio, low, high).
 
-    On the log scale half of it is the root mean square of the halves, over the root of their number: they are repeated
-    measurements. Where timings lie further apart than their intervals say, it is as much wider (the scale factor of the
-    Particle Data Group). One timing keeps its interval; None where one has none.
+    On the log scale, its half-width is the root mean square of the half-widths over the square root of their number:
+    they are repeated measurements. If the timings spread more than their intervals suggest, it is widened accordingly
+    (the scale factor of the Particle Data Group). A single timing keeps its interval; None if any timing lacks one.
     """
     known = [(ratio, low, high) for ratio, low, high in timings if low is not None and high is not None and low > 0]
     if not known or len(known) < len(timings):
@@ -84,7 +84,7 @@ def _ratio(beside: Sequence[StoredRun]) -> float:
 
 
 def _of_same_rounds(timed: Sequence[StoredRun]) -> tuple[float | None, float | None]:
-    """The row's and the baseline's step in the timings whose ratios lie in the middle; None where any has no pair."""
+    """The row's and the baseline's step time in the timings with the middle ratios; None if any timing has no pair."""
     if not timed or not all({PAIRED_STEP_TIME, "step_time_s"} <= run.metrics.keys() for run in timed):
         return None, None
     by_ratio = sorted(timed, key=lambda run: run.metrics[RATIO])
