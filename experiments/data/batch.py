@@ -1,6 +1,6 @@
-"""Batch: what one training step reads of one data set.
+"""Batch: the examples of one data set in one training step.
 
-B examples, T tokens, N media in all of them together, F frames, H x W pixels, S features a frame of width V.
+B examples, T tokens, N media in all examples together, F frames, H x W pixels, S features per frame, V their width.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, slots=True)
 class Batch:
-    """Examples of one data set, padded on the right. Media lie flat: those of example 0, then of example 1, ..."""
+    """Examples of one data set, padded on the right. Media are concatenated: of example 0, then of example 1, ..."""
 
     dataset: str
     example_ids: list[str]  # B
@@ -20,13 +20,13 @@ class Batch:
     attention_mask: "torch.Tensor"  # (B, T) bool, False on padding
     labels: "torch.Tensor"  # (B, T) int64, equal to input_ids where learned, -100 elsewhere; the model shifts
     text_time: "torch.Tensor"  # (B, T) int64, which of its example's media a token sees, from 1; 0 is none
-    media: "torch.Tensor | None"  # (N, F, 3, H, W) uint8; None where features stand for them
+    media: "torch.Tensor | None"  # (N, F, 3, H, W) uint8; None if features replace them
     media_counts: "torch.Tensor"  # (B,) int64, sums to N
     media_ids: list[str]  # N
     media_features: "torch.Tensor | None" = None  # (N, F, S, V)
 
     def fingerprint(self) -> str:
-        """sha256 over its examples: ids, tokens, what of them is learned and sees what; media by id, not by pixel."""
+        """sha256 over ids, tokens, mask, labels, `text_time` and media counts; media by id, not by pixels."""
         import hashlib
 
         digest = hashlib.sha256("\n".join([self.dataset, *self.example_ids, *self.media_ids]).encode())

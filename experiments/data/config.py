@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from experiments.common.rules import ABOVE_ZERO, ADDED, Checked, allow, at_least
 from experiments.data.world.config import WorldConfig
 
-WORLD = "world"  # the source that every role has unless it names another
+WORLD = "world"  # the default source of every role
 _A_SOURCE = {**ADDED, **allow("the name of a source", lambda value: isinstance(value, str))}
 DATASETS = ("m3w", "align", "ltip", "laion", "vtp")
 
 
 @dataclass(kw_only=True, slots=True)
 class DatasetConfig(Checked):
-    """Examples of one data set in a step, and the weight of its loss."""
+    """Examples per step of one data set, and the weight of its loss."""
 
     batch_size: int = field(metadata=at_least(1))
     loss_weight: float = field(metadata=ABOVE_ZERO)
@@ -28,7 +28,7 @@ class QueriesConfig(Checked):
 
 @dataclass(kw_only=True, slots=True)
 class DataConfig(Checked):
-    """The data sets of a step, in order, and the world they are drawn in."""
+    """The data sets of a step, in order, and the sizes of the rendered world."""
 
     mixture: list[str] = field(
         metadata=allow(

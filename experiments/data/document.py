@@ -1,4 +1,4 @@
-"""A training example: media in their order, each with its text, and how that is laid out for a language model."""
+"""A training example: media in order, each with its text, and its layout as one text for a language model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ class Document:
 
     @property
     def media(self) -> tuple[str, ...]:
-        """Ids of the media, in the order of their marks."""
+        """Ids of the media, in the order of their `<image>` tokens."""
         return tuple(chunk.medium for chunk in self.chunks if chunk.medium is not None)
 
 
 def layout(chunks: Sequence[Chunk], *, text_first: bool = False) -> tuple[str, list[tuple[int, int]]]:
-    """The text of a document and the spans of it, in characters, that a model learns to write.
+    """The text of a document, and the spans of it, in characters, that a model learns to write.
 
-    A picture's mark stands before its text, or with `text_first` after it.
+    `<image>` stands before the text of its medium, or after it with `text_first`.
     """
     text, learned = "", []
     for chunk in chunks:

@@ -1,10 +1,10 @@
-"""Features of media on disk, encoded once for all runs and processes that share an encoder and a source.
+"""Cache of media features on disk, encoded once for all runs and processes that share an encoder and a source.
 
-A file holds one block of a source's media. It is named by everything its content depends on, and carries a hash of
-its content: one that was cut short or altered is noticed when it is opened, and made again. One that is whole is read
-without a lock; where none can be made, features are held in memory. Timing never reads it.
+A file holds one block of a source's media. Its path has a hash of everything its content depends on, and the file holds
+a hash of its content: a truncated or altered file is detected when opened, and made again. Intact files are read
+without a lock; if no file can be written, features are kept in memory. Timing never uses the cache.
 
-N media, F frames, S features a frame, V width of the features.
+N media, F frames, S features per frame, V width of the features.
 """
 
 import errno
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flamingo_core.flamingo import Flamingo
 
 ENCODE_BATCH = 64  # media encoded at once
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # to be made by the user; any other fault costs time alone
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the user must free some; any other error only costs time
 
 
 class Features:
@@ -48,7 +48,7 @@ class Features:
         more_in: Path | None = None,
         components: Sequence[str] = (),
     ):
-        """Arguments as those of `FeatureCache`."""
+        """Arguments as in `FeatureCache`."""
         self._sources = sources
         self._make = lambda source: FeatureCache(model, source, folder=folder, more_in=more_in, components=components)
         self._caches: dict[int, FeatureCache] = {}
@@ -77,7 +77,7 @@ class FeatureCache:
         more_in: Path | None = None,
         components: Sequence[str] = (),
     ):
-        """`folder` is where files are made and read, `more_in` another one where they are only read.
+        """`folder` is read and written; `more_in` is another folder, only read.
 
         `components` are the modules from outside that the command names.
         """
@@ -90,10 +90,10 @@ class FeatureCache:
         self._open: dict[str, Tensor] = {}  # float16 (N, F, S, V) by block
 
     def prepare(self, ids: Iterable[str]) -> None:
-        """Open the blocks in which these media are; those that are not there are made.
+        """Open the blocks of these media; missing blocks are made.
 
         Raises:
-            OSError: there is no space for them.
+            OSError: there is no disk space for them.
         """
         blocks = (self.source.block(medium) for medium in ids)
         for name in dict.fromkeys(block[0] for block in blocks if block is not None):
@@ -102,7 +102,7 @@ class FeatureCache:
     def of(self, ids: Sequence[str]) -> "Tensor":
         """Ids -> (N, F, S, V) on the model's device, all of them pictures or all of them clips.
 
-        Media of no block are encoded each time.
+        Media without a block are encoded each time.
         """
         import torch
 
@@ -140,16 +140,16 @@ class FeatureCache:
         return self._make(self._folder / name, ids)
 
     def _make(self, path: Path, ids: list[str]) -> "Tensor":
-        """Encode and write a file, where no other process has made it meanwhile; what cannot be kept is encoded only.
+        """Encode and write a file, unless another process has made it meanwhile; if it cannot be written, only encode.
 
         Raises:
-            OSError: there is no space for it, or the encoder raised it.
+            OSError: there is no disk space for it, or the encoder raised it.
         """
         from flamingo_core.checkpoint import save_tensors
         from flamingo_core.whole_file import remove_drafts
 
         source = path.stem.rpartition("-")[0]
-        lock = file_lock(f"{path}.lock")  # a second process waits, and reads what the first has made
+        lock = file_lock(f"{path}.lock")  # a second process waits, then reads the first one's file
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -175,10 +175,10 @@ class FeatureCache:
             lock.release()
 
     def _cannot_keep(self, error: OSError) -> None:
-        """Say so, where there is space.
+        """Tell the user that nothing is cached, unless disk space is the cause.
 
         Raises:
-            OSError: there is none, which no other file gets around.
+            OSError: there is no disk space, for other files either.
         """
         if error.errno in NO_SPACE:
             raise error
@@ -186,7 +186,7 @@ class FeatureCache:
         self._tell(f"{error if isinstance(error, NoLocks) else fault}, nothing encoded is kept")
 
     def _tell(self, text: str) -> None:
-        """Say once what becomes of features."""
+        """Print a message about the cache, only once."""
         if not self._told:
             print(f"feature cache: {text} ({CACHE_VARIABLE} names another folder)", file=sys.stderr)
         self._told = True
@@ -211,8 +211,8 @@ class FeatureCache:
 
 
 def _load_whole(path: Path, *, tell: bool = False) -> "Tensor | None":
-    """A file if it is there and whole: it is moved into place, so that no lock is needed to read it."""
-    if not os.path.exists(path):  # nor where a folder may not be looked into, which `Path.exists` raises for
+    """A file if it exists and is intact; files are moved into place, so reading needs no lock."""
+    if not os.path.exists(path):  # also False in an unreadable folder, where `Path.exists` raises
         return None
     try:
         return _load(path)
@@ -226,7 +226,7 @@ def _load(path: Path) -> "Tensor":
     """Map a file into memory.
 
     Raises:
-        ValueError: it is not whole, or not what was written.
+        ValueError: it is incomplete, or not what was written.
     """
     from flamingo_core.checkpoint import load_tensors
 
@@ -237,12 +237,12 @@ def _load(path: Path) -> "Tensor":
 
 
 def _name(path: Path) -> str:
-    """The name of the tensor in a file: that of its folder and its own."""
+    """The name of the tensor in a file: the folder's name and the file's."""
     return f"{path.parent.name}/{path.stem}"
 
 
 def _key(model: "Flamingo", source: Source, components: Sequence[str]) -> str:
-    """16 digits that move with the encoder's weights, code and config, with the pictures, and with what computes."""
+    """A 16-digit hash over the encoder's weights, code and config, the pictures, torch version and device type."""
     import torch
 
     from flamingo_core import registry

@@ -1,3 +1,3 @@
-"""Tokens that no text is spelled with: where a medium stands, where a text begins and ends, padding."""
+"""Special tokens: the place of a medium, the beginning and end of a text, padding, unknown words."""
 
 PAD, BOS, IMAGE, EOC, UNKNOWN = "<pad>", "<bos>", "<image>", "<EOC>", "<unk>"

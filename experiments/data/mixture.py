@@ -1,7 +1,7 @@
 """The mixture: which examples of each data set a training step reads, as tensors.
 
-A batch is decided by (seed, data set, step) alone: what else is in the mixture, how many steps there are and where
-training resumed change nothing. B examples, T tokens, N media in all examples together, F frames, H x W pixels.
+A batch depends on (seed, data set, step) alone, not on the rest of the mixture, the number of steps or where training
+resumed. B examples, T tokens, N media in all examples together, F frames, H x W pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from experiments.data.feature_cache import Features
 
-IGNORED = -100  # the label of a token that is not learned
+IGNORED = -100  # the label of a token without loss
 _INTERLEAVED = ("m3w",)
 
 
@@ -45,9 +45,9 @@ class Mixture:
         features: "Features | None" = None,
         preprocess: "Callable[[Sequence[npt.NDArray[np.uint8]]], Tensor]" = stacked,
     ) -> Batch:
-        """The examples that a step reads of one data set, the next in the epoch's order, with pixels or features.
+        """The examples of one data set in a step, the next in the epoch's order, with pixels or features.
 
-        `preprocess` is the encoder's: (F, 3, h, w) each -> (N, F, 3, H, W). Without it media must have one size.
+        `preprocess` is the encoder's: (F, 3, h, w) each -> (N, F, 3, H, W). Without it, media must have the same size.
         """
         import torch
 
@@ -78,7 +78,7 @@ class Mixture:
         )
 
     def _indices(self, dataset: str, step: int) -> list[int]:
-        """Examples of a step: every epoch is a permutation of its own, and steps go through epochs end to end."""
+        """Indices of a step's examples: every epoch has its own permutation, and steps run across epoch boundaries."""
         size, count = getattr(self._data, dataset).batch_size, self.sources.of(dataset).count(dataset)
         places = [divmod(place, count) for place in range(step * size, (step + 1) * size)]
         return [int(self._order(dataset, epoch, count)[place]) for epoch, place in places]
@@ -92,11 +92,11 @@ class Mixture:
         return self._orders[key]
 
     def _row(self, dataset: str, step: int, example: Document) -> tuple[list[int], np.ndarray, list[bool]]:
-        """Token ids, the medium each token sees, and whether it is learned.
+        """Token ids, the medium each token sees, and whether the token has a loss.
 
-        At random (p = 1/2, interleaved data only) the text of a page comes before its picture and each token sees the
-        next picture, as in the paper's augmentation. The mark of a picture then sees the picture after it, because the
-        first word about that one is predicted there.
+        With probability 1/2 (interleaved data only), each text of a page comes before its picture and each token sees
+        the next picture, as in the paper's augmentation. An `<image>` token then sees the picture after its own,
+        because the first word about that one is predicted there.
         """
         text_first = dataset in _INTERLEAVED and bool(
             generator("next image", self._seed, step, example.id).random() < 0.5
@@ -106,6 +106,6 @@ class Mixture:
         marks = np.array(ids) == self._image_token
         times = np.cumsum(marks)
         if text_first:
-            times = (times + 1) * (times < times[-1])  # 0 behind the last picture: nothing follows
+            times = (times + 1) * (times < times[-1])  # 0 after the last picture: nothing follows
         learned = [any(start < last and first < end for first, last in spans) for start, end in offsets]
         return ids, times, learned

@@ -1,4 +1,4 @@
-"""A medium as a PNG, for people to look at. F frames, H x W pixels."""
+"""Saves a medium as a PNG for viewing. F frames, H x W pixels."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from experiments.data.source import Source
 
-_SMALLEST_SHOWN = 192  # pixels a saved picture is high at least
+_SMALLEST_SHOWN = 192  # minimum height of a saved picture, in pixels
 
 
 def save_picture(source: Source, medium: str, path: Path | str) -> None:
-    """Write a picture, or a clip's frames side by side; small ones are enlarged to at least 192 pixels of height."""
+    """Write a picture, or a clip's frames side by side; small ones are enlarged to a height of at least 192 pixels."""
     from PIL import Image
 
     frames = source.media([medium])[0].transpose(2, 0, 3, 1)  # (H, F, W, 3)

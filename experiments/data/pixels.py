@@ -14,7 +14,7 @@ def stacked(media: Sequence[npt.NDArray[np.uint8]]) -> "Tensor":
     """(F, 3, H, W) each, all of one size -> (N, F, 3, H, W).
 
     Raises:
-        ValueError: sizes differ, which only an encoder's `preprocess` evens out.
+        ValueError: sizes differ; only an encoder's `preprocess` can handle that.
     """
     import torch
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Query:
-    """A medium, a question and its answers. A source may use a subclass that knows more."""
+    """A medium, a question and its answers. A source may use a subclass with more fields."""
 
     id: str
     benchmark: str
@@ -15,7 +15,7 @@ class Query:
 
     @property
     def completion(self) -> str:
-        """The text behind the question where the example is a demonstration."""
+        """The text after the question when the example is a demonstration."""
         return self.answers[0]
 
     def allows(self, demonstration: "Query") -> bool:
@@ -27,8 +27,8 @@ class Query:
         return text
 
     def further_scores(self, text: str) -> dict[str, float]:
-        """Points of a generated text by metric, of scores beside the benchmark's own; the same metrics for all queries.
+        """Additional scores of a generated text by metric, in points; the same metrics for all queries.
 
-        They are no part of Overall.
+        They do not count towards Overall.
         """
         return {}

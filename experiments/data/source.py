@@ -1,4 +1,4 @@
-"""Where a role's documents and queries come from: the contract of a source, and the sources there are.
+"""Sources of documents and queries: the base class, the registry, and the sources of a spec by role.
 
 Data sets (m3w, align, ltip, laion, vtp) and benchmarks are roles. Each names a source, as a slot of the model names a
 component: the rendered world, files of some format, or a class from outside. F frames, H x W pixels.
@@ -47,13 +47,13 @@ def register_source(name: str, *, config: type) -> Callable[[T], T]:
     return decorate
 
 
-# Without shots a prompt still shows the form of an answer: two demonstrations in text alone, as in the paper.
+# A zero-shot prompt still shows the answer format: two text-only demonstrations, as in the paper.
 TEXT_ONLY_DEMONSTRATIONS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The most that a document or a query of a role may have: buffers and positions must hold it. Counts are tokens."""
+    """Upper bounds for a role's documents and queries, which buffers and positions must hold. Lengths are in tokens."""
 
     frames: int  # of a medium
     document: int = 0  # of a training example, with `<bos>`
@@ -69,18 +69,18 @@ class Limits:
 
 
 class Source(ABC):
-    """Documents and queries of roles. Everything it returns depends on its config and the files it names alone."""
+    """Documents and queries of roles. Everything it returns depends only on its config and the files that it names."""
 
     def __init__(self, config: Any):
         self.config = config
 
     @abstractmethod
     def count(self, role: str) -> int:
-        """How many documents an epoch of a data set has."""
+        """The number of documents per epoch of a data set."""
 
     @abstractmethod
     def document(self, role: str, index: int) -> Document:
-        """One of them, found without looking through the others."""
+        """The document with this index, found without reading the others."""
 
     @abstractmethod
     def media(self, ids: Sequence[str]) -> list[npt.NDArray[np.uint8]]:
@@ -96,13 +96,13 @@ class Source(ABC):
 
     @abstractmethod
     def fingerprint(self, role: str) -> str:
-        """A hash that moves with what the other methods return: of an index, not of pixels."""
+        """A hash that changes with the results of the other methods: over an index, not over pixels."""
 
     def queries(self, role: str, split: str) -> Sequence[Query]:
-        """The queries of a benchmark, of split `test` or `val`, with ids that stay.
+        """The queries of a benchmark, of split `test` or `val`, with stable ids.
 
         Raises:
-            ValueError: the source has none of this role.
+            ValueError: the source has no queries of this role.
         """
         raise ValueError(f"source `{type(self).__name__}` has no queries of `{role}`")
 
@@ -111,20 +111,20 @@ class Source(ABC):
         raise ValueError(f"source `{type(self).__name__}` has no demonstrations of `{role}`")
 
     def demonstrations(self, role: str) -> int:
-        """How many demonstrations every query of a benchmark allows, at least; one may share the query's medium."""
+        """The minimum number of demonstrations that a query of a benchmark allows; one may share the query's medium."""
         return len(self.support(role)) - 1
 
     def twin_order(self, role: str, split: str, count: int) -> Sequence[int]:
-        """An order of the `count` distinct media of a benchmark's queries; a blind twin's medium lies further on in it.
+        """An order of the `count` distinct media of a benchmark's queries; a blind twin's medium comes later in it.
 
-        Keyed by (role, split), because neighbours in a file may show the same thing.
+        Random, keyed by (role, split), because neighbours in a file may show the same thing.
         """
         from experiments.data.draws import generator
 
         return [int(place) for place in generator("blind twins", role, split).permutation(count)]
 
     def block(self, medium: str) -> tuple[str, int] | None:
-        """The block of media that a medium's features are kept with, and its place there; None: they are not kept."""
+        """The block of media whose features are cached with this medium's, and its index there; None: not cached."""
         return None
 
     def block_media(self, block: str) -> list[str]:
@@ -132,11 +132,11 @@ class Source(ABC):
         raise ValueError(f"no block `{block}`")
 
     def pixels_version(self) -> list[Any]:
-        """Everything that pixels depend on beside a medium's id; features are kept for one version."""
+        """Everything besides a medium's id that its pixels depend on; features are cached per version."""
         return []
 
     def picture_name(self, medium: str) -> str:
-        """A path without an ending for a picture of a medium, whatever its id holds.
+        """A path without extension for a picture of a medium, safe for any characters in its id.
 
         Raises:
             ValueError: the id names no medium.
@@ -155,14 +155,14 @@ class Choice:
 
 
 class Sources:
-    """The sources of a spec by role. Roles that say the same share one source."""
+    """The sources of a spec by role. Roles with equal choices share one source."""
 
     def __init__(self, choices: Mapping[str, Choice]):
         self._choices = dict(choices)
         self._made: list[tuple[Choice, Source]] = []
 
     def of(self, role: str) -> Source:
-        """The source of a role, made when it is first asked for."""
+        """The source of a role, created on first use."""
         choice = self._choices[role]
         for other, source in self._made:
             if other == choice:
@@ -177,9 +177,9 @@ class Sources:
         return self._choices[role].name
 
     def fingerprint(self, asked: Mapping[str, str]) -> str:
-        """A hash of everything that is read: by the name that chooses a source, the role that the source is asked for.
+        """A hash of all data that is read; `asked` maps each role to the role requested from its source.
 
-        A benchmark may ask its source for the queries of another one.
+        A benchmark may request the queries of another one.
         """
         import hashlib
         import json
@@ -187,5 +187,5 @@ class Sources:
         said = [[name, self.name_of(name), self.of(name).fingerprint(role)] for name, role in asked.items()]
         prints = {fingerprint for _, _, fingerprint in said}
         if {name for _, name, _ in said} == {"world"} and len(prints) == 1:
-            return prints.pop()  # the world's is of all roles, as it was before there were other sources
+            return prints.pop()  # the world's covers all roles, as before other sources existed
         return hashlib.sha256(json.dumps(sorted(said)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Text to tokens: the world's tokenizer, one token a word, or that of a language model which brings its own."""
+"""Tokenizers: the world's, with one token per word, or the one that comes with a language model."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 TOKENIZER_FILE = "tokenizer.json"
-MARKS = (PAD, BOS, EOC, IMAGE)  # what texts, batches and decoding need of any tokenizer, by these names
+MARKS = (PAD, BOS, EOC, IMAGE)  # tokens that every tokenizer must have for texts, batches and decoding
 
 
 def tokenizer_of(path: str | None) -> "PreTrainedTokenizerFast":
-    """The tokenizer of the language model in a directory: its own where it holds one, else the world's.
+    """The tokenizer in a language model's directory; the world's tokenizer if the directory has none.
 
     Raises:
-        ValueError: its own cannot be read, or has not all of the world's marks.
+        ValueError: the tokenizer cannot be read, or lacks one of `MARKS`.
     """
     file = None if path is None else Path(path) / TOKENIZER_FILE
     if file is None or not file.is_file():
@@ -37,7 +37,7 @@ def tokenizer_of(path: str | None) -> "PreTrainedTokenizerFast":
 
 
 def build_tokenizer() -> "PreTrainedTokenizerFast":
-    """Words between spaces are tokens. `<bos>` comes first by itself, `<EOC>` ends a text, padding is on the right."""
+    """One token per word between spaces. `<bos>` is added in front, `<EOC>` ends a text, padding is on the right."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -67,9 +67,9 @@ def encode(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[list[int], 
     return [tokenizer.bos_token_id, *encoded["input_ids"]], [(0, 0), *spans]
 
 
-@lru_cache(maxsize=8)  # asked for every role
+@lru_cache(maxsize=8)  # called for every role
 def most_tokens_a_word(tokenizer: "PreTrainedTokenizerBase") -> int:
-    """Into how many tokens a word of the world is cut at most: 1 by the world's own tokenizer."""
+    """The maximum number of tokens per word of the world: 1 for the world's own tokenizer."""
     return max(len(tokenizer(f" {word}", add_special_tokens=False)["input_ids"]) for word in words())
 
 

@@ -33,19 +33,19 @@ class WorldSource(Source):
         self.world = World(config)
 
     def count(self, role: str) -> int:
-        """Pages, or pairs of a medium and a caption."""
+        """The number of pages, or of pairs of a medium and a caption."""
         return documents.num_documents(self.config, role)
 
     def document(self, role: str, index: int) -> Document:
-        """Decided by (role, index)."""
+        """A document that depends on (role, index) alone."""
         return documents.document(self.config, role, index)
 
     def media(self, ids: Sequence[str]) -> list[npt.NDArray[np.uint8]]:
-        """All pictures or all clips, of one size."""
+        """Pixels of pictures only or of clips only, all of one size."""
         return list(self.world.media(list(ids)))
 
     def limits(self, role: str, tokenizer: "PreTrainedTokenizerBase") -> Limits:
-        """From the grammar; nothing is drawn."""
+        """Bounds from the grammar; nothing is drawn."""
         from experiments.data.tokenizer import most_tokens_a_word
 
         spelt = most_tokens_a_word(tokenizer)
@@ -58,7 +58,7 @@ class WorldSource(Source):
         )
 
     def fingerprint(self, role: str) -> str:
-        """Of the whole world, whatever the role."""
+        """The fingerprint of the whole world, for every role."""
         return self._fingerprint
 
     @cached_property
@@ -66,17 +66,17 @@ class WorldSource(Source):
         return fingerprint(self.config)
 
     def queries(self, role: str, split: str) -> Sequence[WorldQuery]:
-        """Of scenes that no document shows."""
+        """Queries on scenes that no document shows."""
         _check(role)
         return queries.queries(self.world, role, split)
 
     def support(self, role: str) -> Sequence[WorldQuery]:
-        """Of scenes that neither documents nor queries show."""
+        """Examples on scenes that neither documents nor queries show."""
         _check(role)
         return queries.support(self.world, role)
 
     def demonstrations(self, role: str) -> int:
-        """All of them; where a question is about a kind, those that do not show it."""
+        """The size of the support set; for fact questions, without the examples that show the most frequent kind."""
         _check(role)
         if queries.sample(role, "support", 1)[0].name is None:
             return self.config.support
@@ -84,16 +84,16 @@ class WorldSource(Source):
         return len(some) - max(Counter(kind for example in some for kind in example.shown).values())
 
     def twin_order(self, role: str, split: str, count: int) -> Sequence[int]:
-        """As they are: scenes are drawn independently of each other."""
+        """The given order: scenes are drawn independently of each other."""
         return range(count)
 
     def block(self, medium: str) -> tuple[str, int] | None:
-        """All media of one source of scenes in one split."""
+        """One block per split and source of scenes."""
         split, source, index = parse_id(medium)
         return f"{split}-{source}", index
 
     def block_media(self, block: str) -> list[str]:
-        """As many as the split has."""
+        """The ids of all media of the split."""
         split, _, source = block.partition("-")
         if split == TRAIN:
             count = documents.num_media(self.config, source)
@@ -102,11 +102,11 @@ class WorldSource(Source):
         return [f"{split}/{source}/{index}" for index in range(count)]
 
     def pixels_version(self) -> list[Any]:
-        """How scenes are drawn, and how large."""
+        """The version of drawing, and the sizes."""
         return [VERSION, self.config.image_size, self.config.frames]
 
     def picture_name(self, medium: str) -> str:
-        """The id itself, once it is known to be one."""
+        """The image size and the id, after checking the id."""
         parse_id(medium)
         return f"{self.config.image_size}px/{medium}"
 

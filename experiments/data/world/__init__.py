@@ -1,1 +1,1 @@
-"""The rendered world: scenes, what is said of them, and the pictures and clips that show them."""
+"""The rendered world: scenes, texts about them, and pictures and clips of them."""

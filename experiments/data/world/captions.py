@@ -1,4 +1,4 @@
-"""Texts beside a scene: captions, and the alt text of web shops."""
+"""Texts about a scene: captions, and alt text as in web shops."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from experiments.data.world.vocabulary import ALT_OPENINGS, BACKGROUNDS, COLOURS
 
 @dataclass(frozen=True)
 class Style:
-    """How often a writer leaves something out: probabilities."""
+    """Probabilities of leaving each part out of a caption."""
 
     size: float = 0.0
     colour: float = 0.0
     background: float = 0.0
     relation: float = 0.0  # where the objects stand
-    second: float = 0.0  # the second object altogether
+    second: float = 0.0  # the second object as a whole
 
 
 FULL = Style()
@@ -48,7 +48,7 @@ def caption(scene: Scene, rng: np.random.Generator, style: Style) -> str:
 
 
 def alt_text(scene: Scene, rng: np.random.Generator) -> str:
-    """Alt text of a web shop: the names, seldom more."""
+    """Alt text of a web shop: the names, rarely more."""
     words = [ALT_OPENINGS[rng.integers(len(ALT_OPENINGS))]]
     for thing in scene.things:
         if rng.random() < 0.3:

@@ -1,10 +1,10 @@
-"""The training data sets: which pictures stand beside which text.
+"""The training data sets: which pictures go with which text.
 
 m3w: interleaved pages of several pictures, each page mostly of one form (questions on facts, questions on the picture);
-pages speak of their pictures and do not describe them. align: pictures with short captions. ltip: pictures with full
+pages ask about their pictures and do not describe them. align: pictures with short captions. ltip: pictures with full
 captions, some with a fact. laion: pictures of the same kind with alt text. vtp: clips with captions, some with a fact.
-So captions are what pairs teach, and the form in which a fact is answered is taught by three data sets. Everything is
-decided by (data set, index).
+So pairs teach captioning, and three data sets teach how to answer a fact question. Everything depends on (data set,
+index) alone.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from experiments.data.world.scenes import SOURCES, scene
 
 _FORMS = ("fact", "question")
 _FORM_SHARES = (0.35, 0.65)
-_KEEPS_FORM = 0.9  # how often a part of a page has the page's form
-_WITH_FACT = {"ltip": (0.5, 0.1), "vtp": (0.3, 0.1)}  # of the pairs that show one thing, or two, how many ask a fact
-_FACT_ALONE = 0.6  # of the parts of a page that ask a fact, how many are bound to show one thing
+_KEEPS_FORM = 0.9  # probability that a part of a page has the page's form
+_WITH_FACT = {"ltip": (0.5, 0.1), "vtp": (0.3, 0.1)}  # share of pairs with a fact: one object, two objects
+_FACT_ALONE = 0.6  # share of a page's fact questions that require a picture of one object
 
 
 def num_media(config: WorldConfig, dataset: str) -> int:
-    """How many pictures or clips a data set has."""
+    """The number of pictures or clips in a data set."""
     return {
         "m3w": config.m3w_pictures,
         "align": config.align_pictures,
@@ -37,12 +37,12 @@ def num_media(config: WorldConfig, dataset: str) -> int:
 
 
 def num_documents(config: WorldConfig, dataset: str) -> int:
-    """How many examples an epoch of the data set has: pages, or (medium, caption) pairs."""
+    """The number of examples per epoch of a data set: pages, or (medium, caption) pairs."""
     return config.m3w_documents if dataset == "m3w" else num_media(config, dataset) * config.captions
 
 
 def document(config: WorldConfig, dataset: str, index: int) -> Document:
-    """An example of a data set. Pairs go through all media before a medium comes with its next caption."""
+    """One example of a data set. Pairs use every medium once before any medium gets its next caption."""
     name = f"{dataset}/{index}"
     rng = generator("document", name)
     if dataset == "m3w":

@@ -1,7 +1,7 @@
-"""How many words the world's texts have at most, from its grammar: known without drawing one of them.
+"""Maximum lengths of the world's texts in words, from its grammar, without drawing any text.
 
-By the world's own tokenizer a word is a token. What is longest of each form is written down here once more; a test
-holds it against drawn texts.
+With the world's own tokenizer, a word is a token. The longest text of each form is restated here; a test compares it
+with drawn texts.
 """
 
 from collections.abc import Iterable
@@ -23,17 +23,17 @@ _BOS = _IMAGE = _EOC = 1
 
 
 def longest_document(config: WorldConfig, role: str) -> int:
-    """Words of the longest example of a data set: a page of as many pictures as it may have, or a pair."""
+    """Words of the longest example of a data set: a page with the maximum number of pictures, or a pair."""
     return _BOS + (config.max_media if role == "m3w" else 1) * longest_turn()
 
 
 def longest_query() -> int:
-    """Words of the longest query, with its medium's mark and what a prompt begins with."""
+    """Words of the longest query, with its `<image>` and the `<bos>` of a prompt."""
     return _BOS + _IMAGE + _question()
 
 
 def longest_turn() -> int:
-    """A medium with its text, up to the end of the chunk."""
+    """Words of the longest medium with its text, up to `<EOC>`."""
     asked = _question() + _answer()
     return _IMAGE + max(_caption(), _alt_text(), asked) + _EOC
 

@@ -1,7 +1,7 @@
 """The five benchmarks on the world's unseen scenes, and the support sets that demonstrations come from.
 
-coco and vatex ask for a caption of a picture or clip, vqav2 and msvdqa a question that it answers, okvqa one that only
-knowledge of the shown kind answers: pairs of kind and relation that training never asks beside a picture.
+coco and vatex ask for a caption of a picture or clip; vqav2 and msvdqa ask about what it shows; okvqa asks for a fact
+about the shown kind, with pairs of kind and relation that training never asks with a picture.
 """
 
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from experiments.data.world.vocabulary import KINDS
 if TYPE_CHECKING:
     from experiments.data.world.world import World
 
-ROLES = ("coco", "okvqa", "vqav2", "msvdqa", "vatex")  # the benchmarks that it has queries for
+ROLES = ("coco", "okvqa", "vqav2", "msvdqa", "vatex")  # the benchmarks that the world has queries for
 CAPTIONING = ("coco", "vatex")
-OKVQA_NAME = "okvqa_name_top1"  # how often the answer begins with the right name; no part of Overall
+OKVQA_NAME = "okvqa_name_top1"  # how often the answer begins with the right name; not part of Overall
 NUM_REFERENCES = 5
 NUM_ANNOTATORS = 10
 
 
 @dataclass(frozen=True)
 class WorldQuery(Query):
-    """A query of the world, which knows what its picture or clip shows."""
+    """A query of the world, with access to what its picture or clip shows."""
 
-    name: str | None = None  # okvqa: the kind asked about, which a full answer says before the fact
+    name: str | None = None  # okvqa: the kind asked about, which a full answer names before the fact
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -37,20 +37,20 @@ class WorldQuery(Query):
 
     @property
     def completion(self) -> str:
-        """The first answer; behind the kind's name where the question is about a fact."""
+        """The first answer; for a fact question, preceded by the kind's name."""
         return self.answers[0] if self.name is None else named_fact(KINDS.index(self.name), self.answers[0])
 
     def allows(self, demonstration: Query) -> bool:
-        """Where the answer is a fact about a kind, no demonstration shows this kind."""
+        """For a fact question, demonstrations must not show the same kind."""
         assert isinstance(demonstration, WorldQuery)
         return Query.allows(self, demonstration) and (self.name is None or self.name not in demonstration.shown)
 
     def scored_part(self, text: str) -> str:
-        """The last word (the fact) where the question is about one, else everything."""
+        """The last word (the fact) for a fact question, else the whole text."""
         return text.split()[-1] if self.name is not None and text.split() else text
 
     def further_scores(self, text: str) -> dict[str, float]:
-        """Where the question is about a fact: whether the answer begins with the right kind."""
+        """For a fact question, whether the answer begins with the right kind."""
         return {} if self.name is None else {OKVQA_NAME: 100.0 * (text.split()[:1] == [self.name])}
 
 

@@ -1,4 +1,4 @@
-"""Questions about a scene and their answers, one word each; and facts, which no picture shows."""
+"""Questions about a scene with one-word answers, and questions on facts, which no picture shows."""
 
 import numpy as np
 
@@ -23,11 +23,11 @@ def question(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
 
 
 def draw_fact(scene: Scene, rng: np.random.Generator, *, seen_with_pictures: bool | None) -> tuple[str, str, int]:
-    """A question about a thing that the picture shows, the fact that answers it, and the kind of the thing.
+    """A fact question about an object in the picture, the fact that answers it, and the object's kind.
 
-    Of two things one is asked about by its colour, so that looking is more than naming what there is.
-    `seen_with_pictures` chooses from the relations that training asks of this kind, from the held-out ones, or (None,
-    for text without pictures) from all.
+    Of two objects, the question names one by its colour, so that naming what the picture shows is not enough.
+    `seen_with_pictures` selects the relations that training asks about this kind (True), the held-out ones (False), or
+    all (None, for text without pictures).
     """
     thing = scene.things[rng.integers(len(scene.things))]
     kind, subject = thing.kind, "this" if scene.place is None else f"the {COLOURS[thing.colour]} one"
@@ -41,7 +41,7 @@ def draw_fact(scene: Scene, rng: np.random.Generator, *, seen_with_pictures: boo
 
 
 def named_fact(kind: int, value: str) -> str:
-    """The form in which a fact is answered beside a picture: first what it is, then the fact."""
+    """The answer to a fact question about a picture: first the kind, then the fact."""
     return f"{KINDS[kind]} , {value}"
 
 

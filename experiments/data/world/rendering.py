@@ -1,4 +1,4 @@
-"""Drawing scenes: many at once, from numpy arrays, in pixels.
+"""Renders scenes to pixels, many at once, with numpy.
 
 N scenes, F frames, H x W pixels (H = W). Coordinates run from -1 to 1, y downwards. Positions, rotation, light and
 noise vary from scene to scene; a scene always looks the same.
@@ -26,11 +26,11 @@ _RGB = {
     "white": (0.97, 0.97, 0.97),
 }
 _COLOURS = np.array(list(_RGB.values()), dtype=np.float32)
-_RADIUS = (0.30, 0.42)  # by size, in half pictures
+_RADIUS = (0.30, 0.42)  # by size, in half image widths
 _STEPS = {"left of": (-0.5, 0.0), "right of": (0.5, 0.0), "above": (0.0, -0.5), "below": (0.0, 0.5)}  # from the middle
-_RADIUS_RANGE = (0.17, 0.45)  # of an object that grows
+_RADIUS_RANGE = (0.17, 0.45)  # of an object that grows or shrinks
 _NOISE = 0.04
-_CHUNK = 32  # scenes drawn at once: more would leave the processor's cache
+_CHUNK = 32  # scenes rendered at once: more would not fit the CPU cache
 
 
 def render(scenes: Sequence[Scene], *, image_size: int, frames: int) -> npt.NDArray[np.uint8]:
@@ -71,7 +71,7 @@ def _poses(scene: Scene, layer: int, steps: int, jitter: Array) -> Array:
         centre += 0.38 * swing[:2]
     else:
         step = _STEPS[RELATIONS[scene.place]]
-        spread = (0.04, 0.30) if step[0] else (0.30, 0.04)  # along the line between the two, room is scarce
+        spread = (0.04, 0.30) if step[0] else (0.30, 0.04)  # there is little room along the line between the two
         centre += np.array(step) * (1 if layer == 0 else -1) + np.array(spread) * swing[:2]
     if scene.motion is not None and layer == 0:
         motion, along = MOTIONS[scene.motion], np.linspace(-0.5, 0.5, steps)
@@ -87,7 +87,7 @@ def _poses(scene: Scene, layer: int, steps: int, jitter: Array) -> Array:
 
 
 def _paint(canvas: Array, things: Sequence[Thing], poses: Array, x: Array, y: Array) -> Array:
-    """One object over each of M scenes: canvas (M, F, 3, H, W), poses (M, F, 4)."""
+    """Paint one object onto each of M scenes: canvas (M, F, 3, H, W), poses (M, F, 4)."""
     kinds = np.array([thing.kind for thing in things])
     silhouettes, fills = kinds // len(FILLS), kinds % len(FILLS)
     centre_x, centre_y, radius, rotation = (poses[..., i, None, None] for i in range(4))  # each (M, F, 1, 1)
@@ -111,7 +111,7 @@ def _paint(canvas: Array, things: Sequence[Thing], poses: Array, x: Array, y: Ar
             shade[row] = 0.08 + 0.92 * (0.5 + inner[row]).clip(0, 1)
         elif FILLS[fill] == "stripes":
             shade[row] = 0.35 + 0.65 * (0.5 + 1.5 * np.sin(9.5 * v[row])).clip(0, 1)
-    rim = 0.3 + 0.7 * (-distance / pixel - 0.3).clip(0, 1)  # a dark rim of about a pixel parts object and background
+    rim = 0.3 + 0.7 * (-distance / pixel - 0.3).clip(0, 1)  # a dark rim of about a pixel around the object
     colours = _COLOURS[[thing.colour for thing in things]][:, None, :, None, None]
     painted = colours * (np.minimum(shade, rim))[:, :, None]
     return canvas + covered[:, :, None] * (painted - canvas)
@@ -152,7 +152,7 @@ _OUTLINES: dict[str, Callable[[Array, Array], Array]] = dict(
 
 
 def _backgrounds(scenes: Sequence[Scene], jitter: Array, speckle: Array, x: Array, y: Array) -> Array:
-    """(N, 3, H, W)."""
+    """Backgrounds of the scenes, (N, 3, H, W)."""
     shape = (len(scenes), 3, y.shape[0], x.shape[1])
     canvas = np.empty(shape, dtype=np.float32)
     grounds = np.array([scene.background for scene in scenes])

@@ -1,8 +1,8 @@
-"""Scenes: what a picture or clip shows, before it is drawn. A scene is decided by its id alone.
+"""Scenes: the content of a picture or clip, before rendering. A scene depends on its id alone.
 
-An id is `split/source/index`, e.g. `train/m3w/12`. Splits share no scene: what can be said of a scene (objects, their
-places, background, motion) has a hash, each split owns some of its residues, and a draw that falls elsewhere is drawn
-again. So no picture of the test split shows what any training picture shows, even with other positions or light.
+An id is `split/source/index`, e.g. `train/m3w/12`. Splits share no scene: the description of a scene (objects, their
+places, background, motion) is hashed, each split owns some residues of the hash, and a scene with another residue is
+redrawn. So no picture of the test split shows the scene of any training picture, even with other positions or light.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ class Source:
     """How pictures or clips of a data set or benchmark are composed."""
 
     clips: bool = False
-    alone: int = 3  # of ten scenes, how many show one object only
-    zipf: bool = False  # kinds as unevenly frequent as things on web pages
+    alone: int = 3  # scenes in ten that show one object only
+    zipf: bool = False  # kinds follow a Zipf distribution, as objects on web pages do
 
 
 SOURCES = {
@@ -38,15 +38,15 @@ SOURCES = {
     "vqav2": Source(),
     "msvdqa": Source(clips=True, alone=5),
     "vatex": Source(clips=True, alone=5),
-    "pairs": Source(),  # what the encoders learn from; no data set shows them
-    "probe": Source(alone=10),  # what the encoders are asked about
-    "text": Source(),  # scenes that are only ever written about, for the language model
+    "pairs": Source(),  # training data of the encoders; in no data set
+    "probe": Source(alone=10),  # for probing the encoders
+    "text": Source(),  # scenes for text only, for the language model
     "text_clips": Source(clips=True, alone=5),
 }
 TEXT_SOURCES = ("text", "text_clips")
 
 _LEFT, _RIGHT, _ABOVE, _BELOW = range(len(RELATIONS))
-# Two objects stand so that the moving one does not run into the still one.
+# Two objects are placed so that the moving one does not hit the still one.
 _PLACES = {
     "rises": (_LEFT, _RIGHT),
     "falls": (_LEFT, _RIGHT),
@@ -75,12 +75,12 @@ class Scene:
 
     id: str
     things: tuple[Thing, ...]
-    place: int | None  # into RELATIONS: where the first object is, seen from the second
+    place: int | None  # index into RELATIONS: where the first object is, seen from the second
     background: int
     motion: int | None  # None in a picture
 
     def signature(self) -> str:
-        """All that can be said of the scene; equal for scenes that no caption could tell apart."""
+        """Everything a caption can say about the scene; equal for scenes that no caption distinguishes."""
         things = "|".join(f"{thing.kind},{thing.colour},{thing.size}" for thing in self.things)
         return f"{things}|{self.place}|{self.background}|{self.motion}"
 
@@ -116,7 +116,7 @@ def scene(medium_id: str) -> Scene:
     """
     split, name, index = parse_id(medium_id)
     rng = generator("scene", medium_id)
-    # Text may speak of every kind in every colour, or the language model would learn that some never occur.
+    # Text covers every kind in every colour; otherwise the language model would learn that some never occur.
     hold_out = split in ("train", "support") and name not in TEXT_SOURCES
     while True:
         candidate = _draw(medium_id, SOURCES[name], alone=index % 10 < SOURCES[name].alone, rng=rng)

@@ -1,7 +1,7 @@
-"""Text without pictures in the world's language: what the language model has read before it sees anything.
+"""Text without pictures in the world's language: the pretraining data of the language model.
 
-It states every fact, answers questions on them, writes captions and questions as they stand beside pictures (with the
-picture's mark, but nothing to look at), and answers questions on scenes that a caption has just told.
+It states every fact, answers questions on them, has captions and questions as they appear with pictures (with
+`<image>`, but without a picture), and answers questions on scenes that a caption has just described.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ _SHARES = (0.10, 0.18, 0.12, 0.10, 0.08, 0.42)
 
 
 def text_document(index: int) -> Document:
-    """The text of that index in chunks, so that answers can weigh more than the rest."""
+    """The text of an index in chunks, so that answers can get a higher weight than the rest."""
     rng = generator("text", index)
     form = rng.choice(_FORMS, p=_SHARES)
     return Document(f"text/{index}", tuple(_chunks(str(form), index, rng)))
 
 
 def lm_document(world: object, index: int) -> str:
-    """The text of that index, `<EOC>` after each answer. The same in every world: sizes do not change the language."""
+    """The text of an index, `<EOC>` after each answer. The same in every world: sizes do not change the language."""
     return layout(text_document(index).chunks)[0]
 
 

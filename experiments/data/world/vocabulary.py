@@ -31,7 +31,7 @@ RELATIONS = ("left of", "right of", "above", "below")
 
 @dataclass(frozen=True)
 class Relation:
-    """Something every kind has exactly one of, as text says it and as a question asks for it."""
+    """A relation with exactly one value for every kind, and its wording in statements and in questions."""
 
     says: str  # "the zib {says} corn"
     asks: str  # "what does the zib {asks} ?"
@@ -108,10 +108,10 @@ def fact_question(relation: int, subject: str = "this") -> str:
 
 @cache
 def _fact_table() -> tuple[tuple[int, ...], ...]:
-    """By relation, which value each kind has.
+    """The value of each kind, by relation.
 
-    Each value belongs to one kind whose fact is seen with pictures and to one whose fact is not, so that among either
-    no value is a safe guess.
+    Each value belongs to one kind whose fact is seen with pictures and to one whose fact is not, so that within either
+    group no value is a better guess than another.
     """
     table = []
     for number, relation in enumerate(FACTS):
@@ -126,15 +126,16 @@ def _fact_table() -> tuple[tuple[int, ...], ...]:
 
 
 def fact(kind: int, relation: int) -> str:
-    """One word: the food, the clothing, ... of a kind."""
+    """The value of a relation for a kind (its food, its clothing, ...), one word."""
     return FACTS[relation].values[_fact_table()[relation][kind]]
 
 
 def fact_seen_with_pictures(kind: int, relation: int) -> bool:
-    """Whether training ever asks this relation beside a picture of this kind.
+    """Whether training ever asks about this relation with a picture of this kind.
 
-    The other half is what the OKVQA benchmark asks. Held out are pairs: every kind answers some questions about its
-    pictures and every question is asked of some kinds (a kind that never answers any is learned never to be an answer).
+    The OKVQA benchmark asks about the other half. Pairs are held out, not kinds: every kind answers some questions
+    about its pictures, and every question is asked about some kinds (a model would learn that a kind which answers none
+    is never an answer).
     """
     return (kind + relation) % 2 == 0
 
@@ -146,7 +147,7 @@ def held_out_pair(kind: int, colour: int) -> bool:
 
 @cache
 def words() -> tuple[str, ...]:
-    """Every word the world can write, special tokens first; the position is the token id."""
+    """Every word of the world's texts, special tokens first; the position is the token id."""
     facts = [phrase for relation in FACTS for phrase in (relation.says, relation.asks, *relation.values)]
     phrases = (*FUNCTION_WORDS, *RELATIONS, *ALT_OPENINGS, *KINDS, *COLOURS, *SIZES, *BACKGROUNDS, *MOTIONS, *facts)
     return tuple(dict.fromkeys((*SPECIAL, *(word for phrase in phrases for word in phrase.split()))))

@@ -1,4 +1,4 @@
-"""The world: pictures and clips by id, drawn when asked for, and a hash of everything that is said and shown in it.
+"""The world: pictures and clips by id, rendered on request, and a hash of its texts and scenes.
 
 N media, F frames, H x W pixels.
 """
@@ -26,7 +26,7 @@ _CACHE_BYTES = 128 * 2**20
 
 
 class World:
-    """Pictures and clips by id, `split/source/index`; drawn pixels are kept up to a bound."""
+    """Pictures and clips by id, `split/source/index`; rendered pixels are cached up to a limit."""
 
     def __init__(self, config: WorldConfig):
         self.config = config
@@ -54,7 +54,7 @@ class World:
         return result
 
     def _keep(self, fresh: dict[str, npt.NDArray[np.uint8]]) -> None:
-        """Keep drawn pixels, and let go of the oldest past the bound."""
+        """Cache rendered pixels, and drop the oldest beyond the limit."""
         self._drawn.update(fresh)
         self._drawn_bytes += sum(pixels.nbytes for pixels in fresh.values())
         while self._drawn_bytes > _CACHE_BYTES:
@@ -65,7 +65,7 @@ def fingerprint(config: WorldConfig) -> str:
     """sha256 of the world: its sizes, words and facts, and texts and scenes of every data set and benchmark.
 
     Reads the first examples, not all of them, and no pixels (their last bit may differ between machines). It does not
-    depend on the mixture: which data sets are used is for the spec to say.
+    depend on the mixture: the spec says which data sets are used.
     """
     world = World(config)
     parts: list[object] = [VERSION, asdict(config), words()]
