@@ -1,1 +1,1 @@
-"""Shared by commands: the command line, help, the rows it names, the file it writes."""
+"""Shared by commands: the command line, help, the rows they name, the file they write."""

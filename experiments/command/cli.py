@@ -1,6 +1,6 @@
-"""The command line that all commands share: flags among overrides, one message for all that is wrong, exit codes.
+"""The command line shared by all commands: flags among overrides, one message for all errors, exit codes.
 
-Hydra's grammar and composition, not its `main`: that would write folders, change where errors go and accept paths.
+Uses Hydra's grammar and composition, not its `main`: that would create folders, redirect errors and accept paths.
 """
 
 import math
@@ -30,7 +30,7 @@ LONGEST_NUMBER = 9  # digits of a count
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag of a command: how it is spelled, and what values it allows (None: it has no value; (): any)."""
+    """A flag of a command: its spellings and its allowed values (None: it takes no value; (): any)."""
 
     names: tuple[str, ...]
     values: tuple[str, ...] | None = None
@@ -40,8 +40,8 @@ HELP = Flag(("--help", "-h"))
 JSON = Flag(("--json",))
 CONFIG_DIR = Flag(("--config-dir",), ())
 WORKERS = Flag(("--workers",), ())
-EXECUTOR = Flag(("--executor",), ())  # any name: `components=` may bring it
-# What every command on a table says of it.
+EXECUTOR = Flag(("--executor",), ())  # any name: a module in `components=` may register it
+# Flags shared by all commands that work on a table.
 TABLE_FLAGS = (HELP, *(Flag((name,), ()) for name in ("--rows", "--seeds", "--baseline-seeds", "--delta")))
 COUNTED = {"--workers": "without it, one job a core", "--seeds": "--seeds 3 runs seeds 0, 1 and 2"}  # hints
 RUN_FLAGS = (HELP, JSON, CONFIG_DIR, EXECUTOR, WORKERS, Flag(("--multirun", "-m")), Flag(("--cfg",), ("job",)))
@@ -49,29 +49,29 @@ RUN_FLAGS = (HELP, JSON, CONFIG_DIR, EXECUTOR, WORKERS, Flag(("--multirun", "-m"
 
 @dataclass(frozen=True)
 class Request:
-    """A command line of `run`, resolved. Where there is a `reply`, printing it is all there is to do."""
+    """A resolved command line of `run`. If there is a `reply`, the command only prints it."""
 
-    specs: "tuple[Spec, ...]" = ()  # one a job
+    specs: "tuple[Spec, ...]" = ()  # one per job
     json: bool = False
     multirun: bool = False
-    workers: int | None = None  # processes of jobs at once; None: as many as the executor has room for
+    workers: int | None = None  # parallel jobs, each in its own process; None: as many as the executor has room for
     executor: "Choice | None" = None  # None: in this process for one job at a time, else in workers
     reply: str | None = None  # help, or resolved specs
 
 
 @dataclass(frozen=True)
 class ParsedRun:
-    """A command line of `run` before a component is imported; workers can warm up meanwhile."""
+    """A command line of `run`, parsed before any component is imported; workers can warm up meanwhile."""
 
-    sweep: "Sweep | None"  # None where help is asked for
+    sweep: "Sweep | None"  # None if help is requested
     asked: AskedExecutor
     json: bool = False
     multirun: bool = False
-    only_shows: bool = False  # the resolved specs
+    only_shows: bool = False  # print the resolved specs and run nothing
     reply: str | None = None
 
     def warm_up(self) -> None:
-        """Let workers import what jobs need, where there will be jobs."""
+        """Let workers import what jobs need, if there are jobs to run."""
         if self.sweep is not None and not self.sweep.problems and not self.only_shows:
             self.asked.warm_up()
 
@@ -79,7 +79,7 @@ class ParsedRun:
         """The specs, all of them checked, and the executor.
 
         Raises:
-            UserError: something is wrong with them.
+            UserError: the specs or the executor are invalid.
         """
         if self.sweep is None:
             return Request(reply=self.reply)
@@ -111,7 +111,7 @@ def _called(command: Callable[[list[str]], int], arguments: list[str], debug: bo
         return _end(exit_code(), "stopped", debug=False)
     except Unwritten as error:
         if isinstance(error.__cause__, BrokenPipeError):
-            return FAILED  # who reads has had enough
+            return FAILED  # the reader has closed the pipe
         text = f"standard output cannot be written: {error}"
         hint = "what was run is stored: the same command prints it and runs nothing again"
         return _end(REFUSED, str(Problem(text=text, hint=hint)), debug)
@@ -135,16 +135,16 @@ def read_run(argv: Sequence[str]) -> Request:
     """Parse and resolve a command line of `run`.
 
     Raises:
-        UserError: something is wrong with it.
+        UserError: the command line is invalid.
     """
     return parse_run(argv).resolve()
 
 
 def parse_run(argv: Sequence[str]) -> ParsedRun:
-    """A command line of `run`, checked as far as that takes no component.
+    """A command line of `run`, checked as far as possible without components.
 
     Raises:
-        UserError: something is wrong with it.
+        UserError: the command line is invalid.
     """
     problems: list[Problem] = []
     flags, overrides = split_flags(argv, RUN_FLAGS, problems)
@@ -162,7 +162,7 @@ def parse_run(argv: Sequence[str]) -> ParsedRun:
 
 
 def number(name: str, flags: Mapping[str, str], problems: list[Problem]) -> int | None:
-    """How many a flag such as `--workers` says; None where it says nothing."""
+    """The count given by a flag such as `--workers`; None if it is absent or invalid."""
     said = flags.get(name, "1")
     if not (said.isascii() and said.isdecimal() and len(said) <= LONGEST_NUMBER and int(said) > 0):
         problems.append(wrong_value(name, said, "a number from 1", COUNTED.get(name)))
@@ -171,7 +171,7 @@ def number(name: str, flags: Mapping[str, str], problems: list[Problem]) -> int 
 
 
 def points(name: str, flags: Mapping[str, str], default: float, problems: list[Problem]) -> float:
-    """How many points a flag such as `--delta` says."""
+    """The points given by a flag such as `--delta`."""
     said = flags.get(name, str(default))
     try:
         value = float(said)
@@ -185,7 +185,7 @@ def points(name: str, flags: Mapping[str, str], default: float, problems: list[P
 def split_flags(
     argv: Sequence[str], flags: Sequence[Flag], problems: list[Problem]
 ) -> tuple[Mapping[str, str], list[str]]:
-    """Flags by their first name with their values, and everything else in its order; unknown flags are problems."""
+    """Flags by their first name with their values, and all other words in order; unknown flags are problems."""
     spelled = {name: flag for flag in flags for name in flag.names}
     found: dict[str, str] = {}
     others = []
@@ -218,7 +218,7 @@ def _is_value(word: str, spelled: Mapping[str, Flag]) -> bool:
 
 
 def _unknown_flag(argument: str, rest: list[str], spelled: Mapping[str, Flag]) -> Problem:
-    """The problem of an unknown flag; the next word is taken out of `rest` where it looks like its value."""
+    """The problem of an unknown flag; the next word is removed from `rest` if it looks like its value."""
     from experiments.spec.overrides import key_names
     from experiments.spec.schema import Experiment
     from experiments.spec.yaml_files import ABLATION, SCALE

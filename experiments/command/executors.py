@@ -1,4 +1,4 @@
-"""The flag `--executor`: refused as soon as its name is known to be wrong, warmed up early, chosen with the specs."""
+"""The flag `--executor`: unknown names are refused early, workers warm up early, the choice is made with the specs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class AskedExecutor:
     def of(
         cls, flags: Mapping[str, str], overrides: Sequence[str], workers: int | None, problems: list[Problem]
     ) -> "AskedExecutor":
-        """The flags' executor; a name is a problem here unless `components=` may still bring it."""
+        """The flags' executor; an unknown name is a problem unless `components=` may still register it."""
         name = flags.get("--executor")
         config_dir = Path(flags["--config-dir"]) if "--config-dir" in flags else None
         if name is not None and not any(override.partition("=")[0] == "components" for override in overrides):
@@ -37,7 +37,7 @@ class AskedExecutor:
         return cls(name, workers, config_dir)
 
     def warm_up(self) -> None:
-        """Let an executor that is known by now start on its workers, while components are imported here."""
+        """Let an already registered executor start its workers while components are imported in this process."""
         from experiments.jobs.executor import EXECUTORS
 
         name = self.name or ("in_process" if self.workers == 1 else "local")
@@ -45,10 +45,10 @@ class AskedExecutor:
             EXECUTORS.get(name).cls.warm_up()
 
     def resolve(self, sweeps: "Sequence[Sweep]") -> "tuple[list[Spec], Choice | None]":
-        """The specs of a command and its executor; None where the default is to be taken.
+        """The specs of a command and its executor; None for the default executor.
 
         Raises:
-            UserError: something is wrong with either; all of it is named.
+            UserError: either is invalid; the error lists all problems.
         """
         from experiments.spec.spec import specs_of
 

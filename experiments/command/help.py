@@ -1,7 +1,6 @@
 """The text of `python -m experiments.run --help`: ablations, scales, keys with their defaults, flags, exit codes.
 
-Read from the YAML files and the schema; no component is imported but those that `components=` names, so that help comes
-at once.
+Read from the YAML files and the schema; only components that `components=` names are imported, so that help is fast.
 """
 
 import sys
@@ -22,7 +21,7 @@ from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE
 from experiments.store.places import LOCKS_VARIABLE
 from flamingo_core.xattn.placement import PLACEMENTS
 
-# The keys that stay: each with what it is. COMPONENTS stands for those of the slot, BENCHMARKS for all of them.
+# The stable keys with their descriptions. COMPONENTS stands for the slot's components, BENCHMARKS for all benchmarks.
 KEYS = {
     "seed": "of weights, data order and prompts; -m seed=0,1,2 runs each",
     "device": f"{', '.join(DEVICES)}",
@@ -84,7 +83,7 @@ EXIT_CODES = {
 
 
 def run_help(config_dir: Path | None = None, overrides: Sequence[str] = ()) -> str:
-    """The whole text; modules that `components=` names are imported, so that what they register is in it."""
+    """The whole help text; modules that `components=` names are imported, so that their classes are listed."""
     outside = _import_components(overrides)
     parts = [
         "python -m experiments.run [ablation=NAME] [scale=NAME] [key=value ...] [flags]\n\n"
@@ -104,14 +103,14 @@ def run_help(config_dir: Path | None = None, overrides: Sequence[str] = ()) -> s
 
 
 def executors_help(config_dir: str | None, overrides: Sequence[str]) -> str:
-    """The executors alone, those of the modules that `components=` names among them."""
+    """The executors only, including those of modules that `components=` names."""
     _import_components(overrides)
     lines = _executors(None if config_dir is None else Path(config_dir))
     return visible_lines(_section("executors: --executor NAME", lines))
 
 
 def _import_components(overrides: Sequence[str]) -> bool:
-    """Import the modules of `components=` if it is given; one that cannot be is told of on stderr, and help goes on."""
+    """Import the modules of `components=`, if given; a failed import is printed on stderr, and help continues."""
     typed = [override for override in overrides if override.partition("=")[0] == "components"]
     if not typed:
         return False
@@ -153,7 +152,7 @@ def _scales(config_dir: Path | None) -> dict[str, str]:
 
 
 def _executors(config_dir: Path | None) -> dict[str, str]:
-    """Those that are registered, with their class's first line, and those that a YAML file is there for."""
+    """Registered executors with the first line of their class's docstring, and those that have a YAML file."""
     from experiments.jobs.executor import EXECUTORS
 
     lines = {name: _first_comment(path) for name, path in known(EXECUTOR, config_dir).items()}
@@ -170,7 +169,7 @@ def _sources() -> dict[str, str]:
 
 
 def _keys(outside: bool) -> dict[str, str]:
-    """Every key; with components from `outside` those are among the ones of their slots."""
+    """All keys; if `outside`, slots list components from outside too."""
     said = plain_values()
     defaults = {**_class_defaults(), **said}
     lines = {}
@@ -187,7 +186,7 @@ def _keys(outside: bool) -> dict[str, str]:
 
 
 def _from_outside(slot: str) -> list[str]:
-    """Components of a slot that come from outside; looking for them imports the built-in ones."""
+    """Components of a slot that come from outside; finding them imports the built-in ones."""
     from flamingo_core import registry
 
     return [name for name in registry.names(slot) if not registry.component(slot, name).built_in]

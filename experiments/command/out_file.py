@@ -1,4 +1,4 @@
-"""The file that `--out` names: where one may be written, and writing it."""
+"""The file that `--out` names: checks of its path, and writing it."""
 
 import os
 import stat
@@ -11,13 +11,13 @@ from experiments.store.error import StoreError
 from experiments.store.locate import locate
 from flamingo_core.whole_file import write_whole
 
-SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")  # of what lies beside a sqlite file and belongs to it
+SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")  # of the files that belong to a SQLite file
 
 
 def check_out(name: str, sources: Iterable[str], problems: list[Problem]) -> Path | None:
-    """The file that `--out` names, None for `-`, which is stdout; one that cannot be or must not be goes to `problems`.
+    """The file that `--out` names, None for `-` (stdout); a path that cannot or must not be written is a problem.
 
-    It is nothing of the store and none of the `sources` that the command reads, by whatever name.
+    It must not be a file of the store or one of the `sources` that the command reads, under any name.
     """
     if name == "-":
         return None
@@ -28,11 +28,11 @@ def check_out(name: str, sources: Iterable[str], problems: list[Problem]) -> Pat
 
 
 def write_out(out: Path, text: str) -> None:
-    """Write a text for people, whole.
+    """Write a text file as a whole, not in parts.
 
     Raises:
         UserError: it cannot be written.
-        BrokenPipeError: nobody reads the pipe any more.
+        BrokenPipeError: the reader has closed the pipe.
     """
     try:
         write_whole(out, text.encode())
@@ -44,7 +44,7 @@ def write_out(out: Path, text: str) -> None:
 
 
 def _impossible(name: str) -> tuple[str, str] | None:
-    """Why there can be no file of that name: what is allowed, and a hint."""
+    """Why no file of that name can be written: what is allowed, and a hint; None if it can."""
     allowed = "a file in a folder that exists"
     try:
         is_folder = stat.S_ISDIR(os.stat(name).st_mode)
@@ -61,13 +61,13 @@ def _impossible(name: str) -> tuple[str, str] | None:
 
 
 def _in_use(name: str, sources: Iterable[str]) -> tuple[str, str] | None:
-    """Why a file of that name must not be written."""
+    """Why a file of that name must not be overwritten; None if it may."""
     hint = "give it a name of its own, as table.md"
     if any(_is_same(name, source) for source in sources):
         return "a file that this command does not read", hint
     try:
         store = locate()
-    except StoreError:  # a command that needs none says so
+    except StoreError:  # a command that needs the store reports this itself
         return None
     if store.file is None:
         return None
@@ -80,7 +80,7 @@ def _in_use(name: str, sources: Iterable[str]) -> tuple[str, str] | None:
 
 
 def _is_same(name: str, other: str | Path) -> bool:
-    """Whether two names are of one file, there or not: by links of either kind."""
+    """Whether two paths name the same file, existing or not, through symbolic or hard links too."""
     if os.path.realpath(name) == os.path.realpath(other):
         return True
     try:

@@ -1,4 +1,4 @@
-"""The rows that a command names: those to run, one spec a job, and those that are stored."""
+"""The rows that a command names: those to run, with one spec per job, and those that are stored."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def wanted(
     """The named rows and the baseline (None: all published rows) on seeds 0 to `seeds` - 1, the baseline on more.
 
     Raises:
-        UserError: something is wrong with it, or `problems` were found before.
+        UserError: the command is invalid, or `problems` is not empty.
     """
     from experiments.published import table3
     from experiments.published.table3 import BASELINE
@@ -64,9 +64,9 @@ def stored_rows(
     *,
     of_file: bool = False,
 ) -> tuple[str, list[str] | None]:
-    """Scale and rows of a command that reads: ours, published, or what runs are stored of; others are problems.
+    """Scale and rows of a command that only reads: built-in, published or stored ones; others are problems.
 
-    Where the runs are those `of_file`, the scale that no override says is theirs.
+    If the runs come from a file (`of_file`), the default scale is theirs.
     """
     from experiments.published import table3
     from experiments.spec.yaml_files import SCALE, default_scale, known
@@ -86,7 +86,7 @@ def stored_rows(
 
 
 def files_of_runs(names: list[str], problems: list[Problem]) -> "RunsFile":
-    """The runs of the files that `--from` names; those that cannot be read are problems."""
+    """The runs in the files that `--from` names; files that cannot be read are problems."""
     from experiments.analysis.table.runs_file import joined, read
 
     files = []

@@ -21,7 +21,7 @@ def stored_of(scales: set[str]) -> "list[StoredRun]":
 
 
 def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finished: "Sequence[StoredRun]" = ()) -> str:
-    """The printed row; pictures it names are drawn into the cache if that can be. `finished` are all stored runs."""
+    """The printed row; the pictures it names are saved in the cache if possible. `finished` are all stored runs."""
     from experiments.analysis.formats.terminal import printed_row
     from experiments.analysis.table.build import build
     from experiments.analysis.table.pair_cache import forgiving
@@ -32,11 +32,11 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finish
 
     def picture_file(benchmark: str, medium: str) -> Path | None:
         source = sources.of(benchmark)
-        path = folder / f"{source.picture_name(medium)}.png"  # an id comes from the store: what is none names no file
+        path = folder / f"{source.picture_name(medium)}.png"  # ids come from the store: a wrong one names no file
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_picture(source, medium, path)
-        except OSError:  # a full disk, a folder that is not ours: the row is printed all the same
+        except OSError:  # a full disk or no write access: the row is printed anyway
             return None
         return path
 
@@ -47,9 +47,9 @@ def printed(spec: "Spec", row: "StoredRun", baseline: "StoredRun | None", finish
 
 
 def tables_of(done: "Sequence[tuple[Spec, StoredRun, StoredRun | None]]", finished: "Sequence[StoredRun]" = ()) -> list:
-    """The runs as `--json` prints them: one table for all that are comparable, another where a row comes as two specs.
+    """The runs as `--json` prints them: one table for all comparable ones, another if a row occurs with two specs.
 
-    The noise that they are judged by is that of all `finished` runs which belong in the same table, as in a report.
+    Their noise is estimated from all `finished` runs that belong in the same table, as in a report.
     """
     from experiments.analysis.table.build import build
     from experiments.analysis.table.pair_cache import forgiving
@@ -83,9 +83,9 @@ def table_of_rows(
     *,
     delta: float,
 ) -> "PlainTable":
-    """The table of one scale's rows on seeds 0 to `seeds` - 1, in the noise of all that is stored beside them.
+    """The table of one scale's rows on seeds 0 to `seeds` - 1, with the noise of all runs stored alongside.
 
-    Without `baseline_seeds`, more seeds of the baseline count where they are stored, as in `report`.
+    Without `baseline_seeds`, further stored seeds of the baseline count too, as in `report`.
     """
     from experiments.analysis.table.build import build
     from experiments.analysis.table.pair_cache import forgiving

@@ -1,1 +1,1 @@
-"""The frozen parts of the small scales: trained here from scratch in the world, or taken out of a package."""
+"""The frozen parts of the small scales: trained here from scratch in the world, or extracted from a package."""

@@ -1,6 +1,6 @@
-"""The language model from text alone: facts, captions, questions; answers weigh more than the rest.
+"""Pretraining of the language model on text alone: facts, captions, questions; answers have a higher loss weight.
 
-N documents, T tokens, U vocabulary.
+N documents, T tokens, U size of the vocabulary.
 """
 
 import torch
@@ -13,13 +13,13 @@ from experiments.data.tokenizer import build_tokenizer, encode
 from experiments.data.world.text import text_document
 from experiments.data.world.vocabulary import FACTS, KINDS, fact, fact_question
 
-ANSWER_WEIGHT = 5.0  # of a token that answers, against one that only reads on
-# What Llama and Qwen3 call the last projection of attention and of the feed-forward part.
+ANSWER_WEIGHT = 5.0  # loss weight of an answer token; other tokens have 1
+# Names of the last projection of attention and of the feed-forward part in Llama and Qwen3.
 LAST_PROJECTIONS = ("o_proj", "down_proj")
 
 
 class Texts:
-    """Documents of text, a batch a step: every document is new."""
+    """Text documents, one batch per step; no document repeats."""
 
     def __init__(self, batch_size: int):
         self.batch_size = batch_size
@@ -42,10 +42,11 @@ class Texts:
 
 
 def prepare(model: PreTrainedModel) -> None:
-    """Start as a model of single words: embeddings of unit size that reach the head unchanged.
+    """Initialise as a model of single words: embeddings of unit size that reach the head unchanged.
 
-    Every residual branch starts closed, and the final norm makes up for the size of the embeddings, which the head is
-    tied to. Drawn as they are for the language model of a run, small embeddings are soon lost in what the layers add.
+    Every residual branch starts at zero, and the final norm compensates for the size of the embeddings, which are tied
+    to the head. With the initialisation of a run's language model, the layers' outputs soon drown out the small
+    embeddings.
     """
     width = model.config.hidden_size
     norm = model.get_submodule("model.norm")
@@ -60,7 +61,7 @@ def prepare(model: PreTrainedModel) -> None:
 
 
 def weighted_loss(model: PreTrainedModel, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Cross-entropy of the next token, averaged by weight."""
+    """Weighted mean of the next-token cross-entropy."""
     input_ids, mask, weights = batch
     logits = model(input_ids=input_ids, attention_mask=mask).logits[:, :-1]
     losses = cross_entropy(logits.flatten(0, 1), input_ids[:, 1:].flatten(), reduction="none")
@@ -70,7 +71,7 @@ def weighted_loss(model: PreTrainedModel, batch: tuple[Tensor, Tensor, Tensor]) 
 
 @torch.no_grad()
 def facts_known(model: PreTrainedModel) -> float:
-    """Of all facts, how many the model says when asked in text, in percent."""
+    """The share of all facts that the model answers correctly when asked in text, in percent."""
     tokenizer = build_tokenizer()
     asked = [(kind, relation) for kind in range(len(KINDS)) for relation in range(len(FACTS))]
     right = 0
@@ -83,7 +84,7 @@ def facts_known(model: PreTrainedModel) -> float:
 
 @torch.no_grad()
 def answers_known(model: PreTrainedModel, *, documents: int = 256) -> float:
-    """Of the tokens that answer in unread text, how many the model predicts, in percent."""
+    """The share of answer tokens in unseen text that the model predicts, in percent."""
     input_ids, mask, weights = Texts(documents).batch(10**6)
     guesses = model(input_ids=input_ids, attention_mask=mask).logits[:, :-1].argmax(dim=-1)
     answers = weights[:, 1:] == ANSWER_WEIGHT

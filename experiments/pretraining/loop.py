@@ -40,12 +40,12 @@ def fit(
     *,
     identity: str,
 ) -> None:
-    """Train `module` in place; what a step reads must depend on its number alone.
+    """Train `module` in place; a step's data must depend on its number alone.
 
     Continues from the checkpoint in `folder` if that belongs to the same `identity`.
 
     Raises:
-        KeyboardInterrupt: a stop was asked for; a checkpoint has been written.
+        KeyboardInterrupt: a stop was requested; a checkpoint has been written.
     """
     decayed = [parameter for parameter in module.parameters() if parameter.requires_grad and parameter.ndim >= 2]
     others = [parameter for parameter in module.parameters() if parameter.requires_grad and parameter.ndim < 2]
@@ -68,7 +68,7 @@ def fit(
             if saved:
                 _save(path, module, optimizer, done, identity)
             progress.advance(f"loss {loss.item():.3f}")
-            if saved:  # a stop that was asked for since then is for the next step, which saves first
+            if saved:  # a stop requested after saving takes effect in the next step, which saves first
                 stop.check()
 
 
@@ -87,7 +87,7 @@ def _save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, step:
 
 
 def _resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, identity: str) -> int:
-    """Steps done by the checkpoint that was loaded; 0 where there is none of this identity."""
+    """Load the checkpoint and return its number of steps; 0 if there is none of this identity."""
     if not path.exists():
         return 0
     try:

@@ -1,4 +1,4 @@
-"""The parts of a scale that are trained before it: which, of what size, how long, and how one of them is made."""
+"""The pretrained parts of a scale: their sizes, training recipes and paths, and how one part is trained."""
 
 import hashlib
 import json
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 RECIPES = CONF / "pretrain"
-VERSION = 1  # raised when a part is trained otherwise than before
-SAMPLES = 32  # texts that stand for all when a part is identified
+VERSION = 1  # raised when the training of a part changes
+SAMPLES = 32  # texts that represent all texts in a part's identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,19 +37,19 @@ class FrozenPart:
 
     @property
     def identity(self) -> str:
-        """A hash of all that decides the weights."""
+        """A hash of everything that determines the weights."""
         read = [_read(self.slot, index) for index in range(SAMPLES)]
         said = [VERSION, self.slot, self.name, self.sizes, self.world.image_size, asdict(self.recipe), read]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     @property
     def work_folder(self) -> Path:
-        """Where its checkpoint lies until it is done."""
+        """The folder of its checkpoint while it trains."""
         return cache_folder() / "pretrain" / f"{self.scale}-{self.name}"
 
 
 def _read(slot: str, index: int) -> str:
-    """A text that a part learns from."""
+    """One training text of a part."""
     from experiments.data.document import layout
     from experiments.data.world.text import text_document
     from experiments.pretraining.vision import pair_caption
@@ -85,10 +85,10 @@ def parts_of(scale: str) -> dict[str, FrozenPart]:
 
 
 def train_part(part: FrozenPart) -> "tuple[nn.Module, dict[str, Any]]":
-    """Train a part from scratch, or go on where it was stopped; the module, and what it can do.
+    """Train a part from scratch, or resume its training; returns the module and its quality.
 
     Raises:
-        KeyboardInterrupt: stopped; the same call goes on.
+        KeyboardInterrupt: stopped; the same call resumes.
     """
     import torch
 

@@ -13,11 +13,11 @@ from experiments.data.world.scenes import Scene, scene
 from experiments.data.world.vocabulary import BACKGROUNDS, COLOURS, KINDS
 from experiments.data.world.world import World
 
-SOURCE = "probe"  # one object a picture
+SOURCE = "probe"  # one object per picture
 FIT_SPLIT, TEST_SPLIT = "support", "val"  # neither shares a scene with training pictures
 ENCODE_BATCH = 100
 RIDGE = 1e-3
-# What is asked of an encoder: how many answers there are, and which is right.
+# The probing tasks: the number of classes, and the right class of a scene.
 ASKED: dict[str, tuple[int, Callable[[Scene], int]]] = {
     "kind": (len(KINDS), lambda shown: shown.things[0].kind),
     "colour": (len(COLOURS), lambda shown: shown.things[0].colour),
@@ -26,9 +26,9 @@ ASKED: dict[str, tuple[int, Callable[[Scene], int]]] = {
 
 
 def probe(encoder: nn.Module, world: World, *, fit: int, test: int) -> dict[str, float]:
-    """How often a linear classifier on the mean and the maximum over the cells is right, in percent.
+    """Accuracy of a linear classifier on the mean and the maximum over the cells, in percent.
 
-    Fitted on `fit` pictures and asked on `test` others, both unseen by the encoder.
+    Fitted on `fit` pictures and tested on `test` others, both unseen by the encoder.
     """
     seen, shown = _features(encoder, world, FIT_SPLIT, fit)
     asked, truth = _features(encoder, world, TEST_SPLIT, test)
@@ -53,7 +53,7 @@ def _features(encoder: nn.Module, world: World, split: str, count: int) -> tuple
 
 
 def _classify(seen: Tensor, labels: Tensor, asked: Tensor, classes: int) -> Tensor:
-    """Logistic regression with a small ridge, fitted by L-BFGS from zero: nothing is drawn."""
+    """Logistic regression with a small ridge, fitted by L-BFGS from zero: no randomness."""
     linear = nn.Linear(seen.shape[1], classes)
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)

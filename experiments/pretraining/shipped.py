@@ -1,4 +1,4 @@
-"""Frozen parts as files: float16 in the format each component reads, with a README that says what they are."""
+"""Frozen parts as files: float16 in the format each component reads, with a README that describes them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write_part(part: FrozenPart, module: "nn.Module", quality: dict[str, Any]) -> None:
-    """Write a part's weights, then its line of the record and of the README beside it."""
+    """Write a part's weights, then update the record and the README next to them."""
     import torch
     from transformers import PreTrainedModel
 
@@ -28,12 +28,12 @@ def write_part(part: FrozenPart, module: "nn.Module", quality: dict[str, Any]) -
         else:
             halves = {name: tensor.half() for name, tensor in module.state_dict().items()}
             save_tensors(part.path, halves, {"format": "pt"})
-    with file_lock(part.path.parent / ".lock"):  # parts are made side by side
+    with file_lock(part.path.parent / ".lock"):  # parts are trained in parallel
         _record(part, module, quality)
 
 
 def is_made(part: FrozenPart) -> bool:
-    """Whether a part is there by its recipe, and as it was made.
+    """Whether a part exists, was made by its current recipe, and is unchanged.
 
     Raises:
         ValueError: the record cannot be read.

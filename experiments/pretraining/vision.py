@@ -1,7 +1,8 @@
-"""Encoders from pictures and captions: a contrastive loss, as CLIP's, and the caption's words found in the grid.
+"""Pretraining of encoders on captioned pictures: CLIP's contrastive loss, and the caption's words from the grid.
 
-The contrast alone learns what tells the pictures of a batch apart, colours first, and kinds late; asking for the words
-of the caption teaches all of them. N pictures, S cells, V width, T words of a caption, U vocabulary.
+The contrastive loss alone learns what distinguishes the pictures of a batch: colours first, and kinds late; predicting
+the words of the caption teaches all of them. N pictures, S cells, V width, T words of a caption, U size of the
+vocabulary.
 """
 
 import torch
@@ -21,7 +22,7 @@ SOURCE = "pairs"  # pictures that no data set shows
 
 
 class PictureText(nn.Module):
-    """An encoder with what its training needs beside it, and is thrown away after."""
+    """An encoder with the modules that only its training needs, which are discarded afterwards."""
 
     def __init__(self, encoder: nn.Module):
         super().__init__()
@@ -35,10 +36,10 @@ class PictureText(nn.Module):
             TEXT_WIDTH, TEXT_HEADS, 2 * TEXT_WIDTH, dropout=0.0, batch_first=True, norm_first=True
         )
         self.text = nn.TransformerEncoder(layer, TEXT_DEPTH, enable_nested_tensor=False)
-        self.temperature = nn.Parameter(torch.tensor(2.3))  # log of the factor on cosines
+        self.temperature = nn.Parameter(torch.tensor(2.3))  # log of the scale of the cosines
 
     def forward(self, pixels: Tensor, ids: Tensor, content: Tensor) -> Tensor:
-        """Pixels (N, 3, H, W), captions (N, T) padded with 0, words of content (N, U) as shares -> the loss."""
+        """Pixels (N, 3, H, W), captions (N, T) padded with 0, content words (N, U) as shares -> the loss."""
         cells: Tensor = self.encoder(pixels)  # (N, S, V)
         found = self.words(cells).logsumexp(dim=1)  # (N, U)
         named = cross_entropy(found, content)
@@ -54,18 +55,18 @@ class PictureText(nn.Module):
 
 
 def pair_id(index: int) -> str:
-    """The picture of a pair."""
+    """The id of a pair's picture."""
     return f"train/{SOURCE}/{index}"
 
 
 def pair_caption(index: int) -> str:
-    """The caption beside it."""
+    """The caption of a pair."""
     name = pair_id(index)
     return caption(scene(name), generator("pair", name), REFERENCE)
 
 
 class Pairs:
-    """Pictures with captions, a batch a step: every picture is new."""
+    """Pictures with captions, one batch per step; no picture repeats."""
 
     def __init__(self, world: World, batch_size: int):
         self.world, self.batch_size = world, batch_size
@@ -74,7 +75,7 @@ class Pairs:
         self._is_content = torch.tensor([word in shown for word in words()])
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels (N, 3, H, W) in 0..1, captions (N, T), and each caption's words of content (N, U), summing to one."""
+        """Pixels (N, 3, H, W) in 0..1, captions (N, T), and each caption's content words (N, U), summing to one."""
         indices = range(step * self.batch_size, (step + 1) * self.batch_size)
         ids = [pair_id(index) for index in indices]
         rows = [encode(self._tokenizer, pair_caption(index))[0] for index in indices]

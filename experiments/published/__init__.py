@@ -1,1 +1,1 @@
-"""Tables that other people printed."""
+"""Published tables of other authors."""

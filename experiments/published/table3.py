@@ -7,7 +7,7 @@ from pathlib import Path
 
 TABLE3 = Path(__file__).with_name("table3.csv")
 
-# Its scores, by the MLflow metrics that ours are stored under.
+# The columns of scores, by the MLflow metric names of our own scores.
 COLUMNS = ("coco_cider", "okvqa_top1", "vqav2_top1", "msvdqa_top1", "vatex_cider")
 
 # State-of-the-art scores that the paper divides by (COCO, OKVQA, VQAv2, MSVDQA, VATEX), from memory of its appendix:
@@ -62,12 +62,12 @@ def in_order(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def has_own_group(name: str, group: str | None) -> bool:
-    """Whether a row has a group that neither the paper nor its name says."""
+    """Whether a row has a group that follows neither from the paper nor from its name."""
     return group not in (None, group_of(tuple(name.split("+"))))
 
 
 def group_of(names: tuple[str, ...], own: str | None = None) -> str:
-    """`i` to `viii`, `baseline`, or `combination`; of a row that the paper does not have `own`, else its name."""
+    """`i` to `viii`, `baseline`, or `combination`; for a row that is not in the paper, `own` or else its name."""
     if len(names) > 1:
         return COMBINATION
     name = names[0] if names else BASELINE

@@ -1,4 +1,4 @@
-"""From a spec to what is trained: tokenizer, model, mixture."""
+"""Builds what a spec trains: its model, with the config and device, and its mixture."""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` takes the fastest there is; a CPU runs one thread a job, so that results do not depend on its cores."""
+    """`auto` takes the fastest available; a CPU runs one thread per job, so that results do not depend on its cores."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if name == "cpu":
@@ -39,10 +39,11 @@ def model_config(spec: Spec, tokenizer: "PreTrainedTokenizerBase") -> FlamingoCo
 
 
 def build_model(spec: Spec, device: torch.device) -> Flamingo:
-    """The spec's model on its seed, with initial weights.
+    """The spec's model with initial weights, drawn from its seed.
 
     Raises:
-        UserError: weights that the spec names do not fit. Most of that is found with the spec, from files' headers.
+        UserError: weights that the spec names do not fit. Most such errors are found when the spec is made, from file
+            headers.
     """
     config = model_config(spec, tokenizer_of(spec.model["lm"]["path"]))
     try:

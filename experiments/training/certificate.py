@@ -19,7 +19,7 @@ from flamingo_core.flamingo import Flamingo
 
 CPU_FILE = Path("/proc/cpuinfo")
 ARM_KEYS = ("CPU implementer", "CPU part")
-PACKAGES = ("transformers", "tokenizers", "numpy", "safetensors")  # and torch, whose version says its build too
+PACKAGES = ("transformers", "tokenizers", "numpy", "safetensors")  # and torch, whose version includes its build
 
 
 @dataclass(kw_only=True)
@@ -29,22 +29,22 @@ class Certificate:
     spec_hash: str
     seed: int
     weights: dict[str, str]  # module -> sha256 of its initial weights
-    shapes: dict[str, str]  # module -> shapes of its weights: other sizes are no other draw
+    shapes: dict[str, str]  # module -> shapes of its weights: a change of size is not a different draw
     batches: dict[str, str] | list[str]  # data set -> sha256 over the examples of every step trained
     prompts: str
     frozen: dict[str, str]  # vision, lm, tokenizer -> sha256
     data: str
     environment: dict[str, str]
-    changes: list[str]  # the keys in which the spec differs from its own baseline's
+    changes: list[str]  # keys in which the spec differs from its baseline
     against: dict[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """As plain data for JSON."""
         return asdict(self)
 
 
 def certify(model: Flamingo, mixture: Mixture, spec: Spec, *, prompts: str) -> Certificate:
-    """Hash a model before its first step and what it will be asked; of batches, those of no step yet."""
+    """Hash a model before its first step and record the prompts' hash; batch hashes start with no step."""
     weights, shapes = module_hashes(model), module_shapes(model)
     return Certificate(
         spec_hash=spec.hash,
@@ -96,7 +96,7 @@ def environment(model: Flamingo) -> dict[str, str]:
 
 
 def processor(cpu_file: Path = CPU_FILE) -> str:
-    """The kind of processor, and the instructions that torch uses on it: rounding depends on both."""
+    """The processor model and the instruction set that torch uses: rounding depends on both."""
     import torch
 
     kinds = (*_said_by(cpu_file), platform.processor(), platform.machine())
@@ -105,7 +105,7 @@ def processor(cpu_file: Path = CPU_FILE) -> str:
 
 
 def _said_by(cpu_file: Path) -> Iterator[str]:
-    """The first core as Linux describes it: a name, on ARM the numbers of designer and part."""
+    """The first core's entry in Linux's cpuinfo: a model name, or on ARM the implementer and part numbers."""
     try:
         lines = cpu_file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -116,7 +116,7 @@ def _said_by(cpu_file: Path) -> Iterator[str]:
 
 
 def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """Environments of a job that moved on the way: every value of each entry, in order."""
+    """Merge the environments of a job that moved between machines: all values of each entry, in order."""
     found = {}
     for name in [*before, *(name for name in now if name not in before)]:
         values = [*before.get(name, "").split("; "), *now.get(name, "").split("; ")]
@@ -125,12 +125,12 @@ def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tokenizer_hash(spec: Spec) -> str:
-    """Vocabulary, merges and processing, as the tokenizer writes itself down."""
+    """Hash of the serialised tokenizer: vocabulary, merges and processing."""
     return _digest([tokenizer_of(spec.model["lm"]["path"]).backend_tokenizer.to_str()])
 
 
 def _module_of(name: str) -> str:
-    """Down to the first number of a parameter's name, else to the module that holds it."""
+    """A parameter's name up to its first number; without a number, the module that holds it."""
     words = name.split(".")
     numbers = [place for place, word in enumerate(words) if word.isdigit()]
     return ".".join(words[: numbers[0] + 1] if numbers else words[:-1])

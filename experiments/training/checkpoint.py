@@ -14,7 +14,7 @@ from flamingo_core.checkpoint import load_tensors, load_trained_state, save_tens
 from flamingo_core.flamingo import Flamingo
 from flamingo_core.whole_file import remove_drafts
 
-KEEP = 2  # the newest, and the one before should it turn out damaged
+KEEP = 2  # the newest, and the previous one in case the newest is damaged
 
 
 @dataclass(kw_only=True)
@@ -25,16 +25,16 @@ class Progressed:
     run_id: str | None = None
     losses: dict[str, list[float]] = field(default_factory=dict)  # by data set, one a step
     step_times_s: list[float] = field(default_factory=list)
-    # By data set, a hash over those of all steps done. None: a checkpoint of code that did not keep them, or step 0;
-    # a list: those of the first steps, as the certificate of older code has them whose weights were taken over.
+    # By data set, a hash over the batches of all steps done. None: step 0, or a checkpoint of code that did not store
+    # them. A list: hashes of the first steps, from an older version's certificate whose weights were taken over.
     batches: dict[str, str] | list[str] | None = None
-    environment: dict[str, str] = field(default_factory=dict)  # every one it was trained in, as `certificate.joined`
+    environment: dict[str, str] = field(default_factory=dict)  # all it was trained in, merged by `certificate.joined`
 
 
 def save(
     folder: Path, model: Flamingo, optimizer: torch.optim.Optimizer, progressed: Progressed, spec_hash: str
 ) -> None:
-    """Write a checkpoint whole or not at all, and drop all but the last two."""
+    """Write a checkpoint atomically, and delete all but the last two."""
     tensors = {f"weights/{name}": tensor for name, tensor in trained_state(model).items()}
     names = {id(parameter): name for name, parameter in model.named_parts()}
     for parameter, state in optimizer.state.items():
@@ -49,10 +49,10 @@ def save(
 def load_newest(
     folder: Path, model: Flamingo, optimizer: torch.optim.Optimizer, spec_hash: str
 ) -> tuple[Progressed | None, list[str]]:
-    """Continue from the newest checkpoint that can be read; what was wrong with newer ones is told in the list.
+    """Continue from the newest readable checkpoint; the list says what was wrong with newer ones.
 
-    A checkpoint is read and checked whole before anything is written into the model. What a killed process left half
-    written is removed: nobody else is on the job.
+    A checkpoint is read and checked completely before anything is written into the model. Partial files of a killed
+    process are removed: no other process works on the job.
     """
     remove_drafts(folder)
     problems = []

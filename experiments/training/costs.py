@@ -1,4 +1,4 @@
-"""Parameters and FLOPs of a spec's step, which a process counts once: counting takes as long as some steps."""
+"""Parameters and FLOPs of a training step, counted once per process: counting takes as long as a few steps."""
 
 import json
 from functools import lru_cache
@@ -9,13 +9,13 @@ from experiments.training.build import build_mixture, shape_of
 from flamingo_core.config import FlamingoConfig
 from flamingo_core.cost import BatchShape, Cost, estimate
 
-# Lengths of texts and numbers of pictures change from step to step. FLOPs are of the design, like parameters: the mean
-# over the first steps of one seed, the same ones whichever seed a run has.
+# Text lengths and numbers of pictures vary from step to step. FLOPs describe the design, like parameters: the mean over
+# the first steps of one fixed seed, whatever the seed of the run.
 COUNTED_STEPS, COUNTED_SEED = 4, 0
 
 
 def planned_costs(spec: Spec, config: FlamingoConfig, features: Features) -> dict[str, float]:
-    """By MLflow name: parameters, and FLOPs of a whole step, the mean over `COUNTED_STEPS` that all seeds share."""
+    """Parameters and FLOPs per step, by MLflow name; FLOPs are the mean over `COUNTED_STEPS`, equal for all seeds."""
     mixture, image_size = build_mixture(spec, seed=COUNTED_SEED), spec.data.world.image_size
     shapes = tuple(
         shape_of(mixture.batch(dataset, step, features=features), image_size)
@@ -32,5 +32,5 @@ def planned_costs(spec: Spec, config: FlamingoConfig, features: Features) -> dic
 
 @lru_cache(maxsize=64)
 def _counted(plain_config: str, shapes: tuple[BatchShape, ...], train_hash: str) -> Cost:
-    """The hash stands for what the config only names: files of weights, and of classes from outside."""
+    """`train_hash` covers the files that the config only names: weights, and classes from outside."""
     return estimate(FlamingoConfig(**json.loads(plain_config)), shapes)

@@ -1,4 +1,4 @@
-"""The training loop: batches, step, schedule, checkpoints. Losses and times are kept, and stored outside the step."""
+"""The training loop: batches, step, schedule, checkpoints. Losses and times are stored outside the step."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -64,13 +64,13 @@ def train(
     before_checkpoint: Callable[[Progressed], None],
     stop: StopRequest,
 ) -> None:
-    """Train from `progressed` to the end, leaving checkpoints in `folder`; `progressed` is kept up to date.
+    """Train from `progressed` to the end, leaving checkpoints in `folder`; `progressed` is updated in place.
 
-    `before_checkpoint` is called just before one is published, to store what was measured up to there.
+    `before_checkpoint` is called just before a checkpoint is published, to store the measurements so far.
 
     Raises:
         NonFiniteLoss: a loss is infinite or not a number.
-        KeyboardInterrupt: a stop was asked for; a checkpoint of the last whole step has been written.
+        KeyboardInterrupt: a stop was requested; a checkpoint of the last complete step has been written.
     """
     if progressed.batches is None:
         progressed.batches = trained_batches.drawn_again(mixture, progressed.step, features=features)
@@ -97,12 +97,12 @@ def train(
                 before_checkpoint(progressed)
                 checkpoint.save(folder, trainer.model, trainer.optimizer, progressed, spec.train_hash)
             progress.advance(f"loss {sum(loss.item() for loss in losses.values()) / len(losses):.3f}")
-            if saved:  # a stop that was asked for since then is for the next step, which saves first
+            if saved:  # a stop requested after saving takes effect in the next step, which saves first
                 stop.check()
     trainer.model.eval()
 
 
 def synchronise(model: Flamingo) -> None:
-    """Wait for what the device still computes, so that a clock can be read."""
+    """Wait for pending work on the device, so that timing is correct."""
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)

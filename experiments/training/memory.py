@@ -1,4 +1,4 @@
-"""Bytes of live tensors, and their peak: the same figure on every device, whatever its allocator rounds to."""
+"""Bytes of live tensors, and their peak: the same on every device, independent of its allocator's rounding."""
 
 import weakref
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveBytes(TorchDispatchMode):
-    """Within the context, follows every storage from the operation that makes it until nothing refers to it any more.
+    """A context that tracks every storage from the operation that creates it until it is no longer referenced.
 
     Weights, gradients, optimizer state and saved activations count; a kernel's own scratch space does not.
     """
@@ -23,7 +23,7 @@ class LiveBytes(TorchDispatchMode):
         self._known: set[int] = set()
 
     def follow(self, tensors: Iterable[Tensor]) -> None:
-        """Count tensors that were there before."""
+        """Count tensors that are not counted yet, such as those made before the context."""
         for tensor in tensors:
             storage = tensor.untyped_storage()
             key = storage._cdata
@@ -38,7 +38,7 @@ class LiveBytes(TorchDispatchMode):
         self.now -= nbytes
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operation and count what it made."""
+        """Run the operation and count its outputs."""
         output = func(*args, **(kwargs or {}))
         self.follow(leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor))
         return output

@@ -36,7 +36,7 @@ def accumulation(
 def round_robin(
     model: Flamingo, batches: Sequence[WeightedBatch], train: TrainConfig, optimizer: torch.optim.Optimizer, step: int
 ) -> dict[str, Tensor]:
-    """One update a data set, in the order of the mixture: a step sees the same data, and makes as many updates."""
+    """One update per data set, in the order of the mixture: a step sees the same data but makes several updates."""
     losses = {}
     for each in batches:
         losses[each.batch.dataset] = _backward(model, each)
@@ -50,7 +50,7 @@ OBJECTIVES: dict[str, Objective] = {"accumulation": accumulation, "round_robin":
 
 
 def model_inputs(batch: Batch, device: torch.device) -> dict[str, Tensor]:
-    """A batch as keyword arguments of the model, on its device; counts stay where they are read, on the CPU."""
+    """A batch as keyword arguments of the model, on its device; media counts stay on the CPU, where they are read."""
     tensors = {
         name: getattr(batch, name)
         for name in ("input_ids", "attention_mask", "labels", "text_time", "media", "media_features")
@@ -73,7 +73,7 @@ def _update(model: Flamingo, train: TrainConfig, optimizer: torch.optim.Optimize
 
 
 def _require_finite(model: Flamingo, losses: dict[str, Tensor], batches: Sequence[WeightedBatch], step: int) -> None:
-    """Stop before the update: the weights that made the loss non-finite are what a reader wants to look at."""
+    """Raise before the update, so that the weights that gave the non-finite loss can be inspected."""
     for each in batches:
         loss = losses[each.batch.dataset]
         if not torch.isfinite(loss):

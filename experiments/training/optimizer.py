@@ -1,4 +1,4 @@
-"""AdamW over the trained part: groups with their own learning rate, and the schedule they share."""
+"""AdamW over the trainable parameters: groups with their own learning rates, and their common schedule."""
 
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def make_optimizer(model: "Flamingo", train: TrainConfig) -> torch.optim.AdamW:
-    """Groups by what a parameter is: the language model's, a gate (a scalar), anything else; matrices alone decay.
+    """Groups of parameters: the language model, gates (scalars), everything else; only matrices get weight decay.
 
-    Gates start at zero and learn at a rate of their own: at the rate of the weights they hardly open.
+    Gates start at zero and have their own learning rate: at the rate of the weights they hardly open.
     """
     rates = {"lm": train.lr_lm, "gates": train.lr_gates, "rest": train.lr}
     groups: dict[tuple[str, bool], list[torch.nn.Parameter]] = {}
@@ -46,6 +46,6 @@ def lr_factor(step: int, train: TrainConfig) -> float:
 
 
 def set_learning_rates(optimizer: torch.optim.AdamW, factor: float) -> None:
-    """Scale every group's own rate."""
+    """Set every group's learning rate to its base rate times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor

@@ -1,7 +1,8 @@
-"""The timing pass: whole steps of the baseline and of one row, turn by turn, in one process of one thread.
+"""The timing pass: whole steps of the baseline and of one row, alternating, in one single-threaded process.
 
-A whole step encodes its media, goes forward and backward, clips and updates; no feature cache. Its ratio is the median
-of the paired ratios with its order-statistic interval: a machine that is busy for a while slows both sides of a pair.
+A whole step encodes its media, runs forward and backward, clips and updates, without the feature cache. The reported
+ratio is the median of the paired ratios, with an order-statistic interval: a temporarily busy machine slows both sides
+of a pair.
 """
 
 import math
@@ -26,30 +27,30 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Of the row's whole step; what is None is not known, as it was not timed beside the baseline.
+    """The timing of a row's whole step; fields are None if the row was not timed together with the baseline.
 
-    `paired_baseline_step_time_s` is the baseline's median in the same rounds that the ratio is of: only from this may
-    the row's be subtracted.
+    `paired_baseline_step_time_s` is the baseline's median in the rounds of the ratio: only this may be compared with
+    the row's step time by subtraction.
     """
 
     step_time_s: float
     step_time_p90_s: float
     peak_memory_bytes: int
-    rounds_s: tuple[float, ...]  # each round's step, in order
+    rounds_s: tuple[float, ...]  # step time of each round, in order
     paired_baseline_step_time_s: float | None = None
     step_time_ratio: float | None = None
     step_time_ratio_low: float | None = None
     step_time_ratio_high: float | None = None
 
     def metrics(self) -> dict[str, float]:
-        """By MLflow name; what was not measured is left out."""
+        """Metrics by MLflow name, without those that were not measured."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
         del known["rounds_s"]
         return known
 
 
 class _Side:
-    """A model that is stepped round after round over batches drawn beforehand."""
+    """A model that is trained for one step per round, on batches drawn in advance."""
 
     def __init__(self, spec: Spec, device: torch.device):
         self.model = build_model(spec, device)
@@ -66,7 +67,7 @@ class _Side:
         return time.perf_counter() - started
 
     def peak_bytes(self) -> int:
-        """Live tensor bytes at the height of one step, weights and optimizer state included."""
+        """Peak bytes of live tensors in one step, weights and optimizer state included."""
         with LiveBytes() as live:
             live.follow([*self.model.parameters(), *self.model.buffers()])
             live.follow(x for state in self.trainer.optimizer.state.values() for x in state.values())
@@ -76,16 +77,16 @@ class _Side:
 
 
 def time_rows(row: Spec, baseline: Spec | None, device: torch.device) -> tuple[Timing, Timing | None]:
-    """Time a row, beside its baseline where one is given; weights are initial ones and are thrown away."""
+    """Time a row, together with its baseline if one is given; initial weights are used, and discarded afterwards."""
     specs = [row] if baseline is None else [row, baseline]
     sides = [_Side(spec, device) for spec in specs]
     for side in sides:
-        side.timed_step(0)  # the first makes the optimizer's state
+        side.timed_step(0)  # the first step creates the optimizer's state
     peaks = [side.peak_bytes() for side in sides]
     times: list[list[float]] = [[] for _ in sides]
     with Progress(f"timing {row.name}", ROUNDS, "round") as progress:
         for round_ in range(ROUNDS):
-            # who goes first changes from round to round, so that it cannot matter
+            # the order alternates from round to round, so that it does not matter
             for place in sorted(range(len(sides)), reverse=bool(round_ % 2)):
                 times[place].append(sides[place].timed_step(round_))
             progress.advance()
@@ -105,7 +106,7 @@ def time_rows(row: Spec, baseline: Spec | None, device: torch.device) -> tuple[T
 
 
 def rounds_of(row: Timing, baseline: Timing | None, device: torch.device) -> dict[str, object]:
-    """All that a timing pass measured, and on what, as it is stored beside its medians."""
+    """All measurements of a timing pass and the machine it ran on, as stored next to the medians."""
     return {
         "row_s": list(row.rounds_s),
         "baseline_s": None if baseline is None else list(baseline.rounds_s),
@@ -127,7 +128,7 @@ def _timing(times_s: list[float], peak_bytes: int) -> Timing:
 
 
 def median_interval(values: list[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The narrowest pair of order statistics, equally far from both ends, that covers the median so often or more."""
+    """The narrowest symmetric pair of order statistics that covers the median with at least this confidence."""
     ordered, n = sorted(values), len(values)
     below, rank = 0.0, 0
     while (below := below + math.comb(n, rank) / 2**n) <= (1 - confidence) / 2:

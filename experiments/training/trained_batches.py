@@ -1,4 +1,4 @@
-"""The batches a job is trained on, as one hash a data set: each step's is chained to that of all steps before it."""
+"""Hashes of all batches a job is trained on, one per data set: each step's hash is chained to the previous one."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ from experiments.data.mixture import Mixture
 
 
 def before_the_first(datasets: Iterable[str]) -> dict[str, str]:
-    """By data set, when nothing has been trained on."""
+    """The initial hashes by data set, before any step."""
     return {dataset: hashlib.sha256(dataset.encode()).hexdigest() for dataset in datasets}
 
 
 def add(hashes: dict[str, str], batch: Batch) -> None:
-    """A batch that is trained on next."""
+    """Add the next training batch to the hash of its data set."""
     hashes[batch.dataset] = hashlib.sha256((hashes[batch.dataset] + batch.fingerprint()).encode()).hexdigest()
 
 
 def drawn_again(mixture: Mixture, steps: int, *, features: Features) -> dict[str, str]:
-    """The hashes of so many steps that are done, for a checkpoint that does not hold them: batches are drawn again."""
+    """The hashes after `steps` steps, for a checkpoint that does not store them: batches are drawn again."""
     hashes = before_the_first(mixture.datasets)
     for step in range(steps):
         for dataset in mixture.datasets:
