@@ -89,7 +89,7 @@ class ParsedRun:
 
 
 def main(command: Callable[[list[str]], int], argv: Sequence[str] | None = None) -> int:
-    """Call a command with its arguments and turn what it raises into an exit code and a message on stderr."""
+    """Call a command with its arguments; exceptions become an exit code and a message on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     damage.forget()
     debug = any(argument.lower() in ("debug=true", "debug=1", "debug=yes", "debug=on") for argument in arguments)

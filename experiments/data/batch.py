@@ -18,8 +18,8 @@ class Batch:
     example_ids: list[str]  # B
     input_ids: "torch.Tensor"  # (B, T) int64
     attention_mask: "torch.Tensor"  # (B, T) bool, False on padding
-    labels: "torch.Tensor"  # (B, T) int64, equal to input_ids where learned, -100 elsewhere; the model shifts
-    text_time: "torch.Tensor"  # (B, T) int64, which of its example's media a token sees, from 1; 0 is none
+    labels: "torch.Tensor"  # (B, T) int64, input_ids for tokens with a loss, else -100; the model shifts them
+    text_time: "torch.Tensor"  # (B, T) int64, index from 1 of the medium in its example that a token sees; 0: none
     media: "torch.Tensor | None"  # (N, F, 3, H, W) uint8; None if features replace them
     media_counts: "torch.Tensor"  # (B,) int64, sums to N
     media_ids: list[str]  # N

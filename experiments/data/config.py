@@ -21,7 +21,7 @@ class DatasetConfig(Checked):
 
 @dataclass(kw_only=True, slots=True)
 class QueriesConfig(Checked):
-    """Where a benchmark's queries and demonstrations come from."""
+    """The source of a benchmark's queries and demonstrations."""
 
     source: str = field(default=WORLD, metadata=_A_SOURCE)
 

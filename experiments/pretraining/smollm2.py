@@ -34,7 +34,7 @@ RESERVED = {BOS: "<|endoftext|>", EOC: "<|im_end|>", IMAGE: "<empty_output>", PA
 
 
 def folder() -> Path:
-    """Where conf/scale/smol.yaml expects it."""
+    """The directory in which conf/scale/smol.yaml expects the model."""
     return cache_folder() / "smollm2"
 
 

@@ -1,4 +1,4 @@
-"""The paper's Table 3: row names, groups, labels and published figures, from `table3.csv` beside this file."""
+"""The paper's Table 3: row names, groups, labels and published figures, from `table3.csv` next to this file."""
 
 import csv
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ COLUMNS = ("coco_cider", "okvqa_top1", "vqav2_top1", "msvdqa_top1", "vatex_cider
 # with them all 18 printed Overall scores are reproduced within 0.17.
 CEILINGS = dict(zip(COLUMNS, (143.3, 54.4, 80.2, 47.9, 76.3), strict=True))
 
-HARMLESS_POINTS = 1.0  # Overall points within which a difference is harmless, unless a command says otherwise
-FEWEST_SEEDS = 3  # of a row and of the baseline, for a verdict
+HARMLESS_POINTS = 1.0  # default margin in Overall points within which a difference is harmless
+FEWEST_SEEDS = 3  # minimum for a verdict, of a row and of the baseline
 BASELINE = "baseline"
-COMBINATION = "combination"  # the group of several ablations at once
+COMBINATION = "combination"  # the group of a row with several ablations
 
 
 @dataclass(frozen=True)

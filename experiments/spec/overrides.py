@@ -41,7 +41,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Key:
-    """A key of the schema: the type of its value, and its rule where it has one."""
+    """A key of the schema: the type of its value, and its rule, if it has one."""
 
     type: Any
     rule: Rule | None

@@ -78,7 +78,7 @@ def put(tree: dict[str, Any], key: str, value: Any) -> None:
 
 
 def read_record(folder: Path) -> dict[str, dict[str, Any]]:
-    """The record of the frozen parts in a folder, by name; empty where there is none.
+    """The record of the frozen parts in a folder, by name; empty if there is none.
 
     Raises:
         ValueError: the record exists but cannot be read.

@@ -101,7 +101,7 @@ class Spec:
         return EvalConfig(**{key: value for key, value in self.tree["eval"].items() if key in own})
 
     def sources(self) -> Sources:
-        """Where documents and queries come from, by role."""
+        """The sources of documents and queries, by role."""
         return sources_of(self.tree)
 
     def data_hash(self) -> str:

@@ -10,7 +10,7 @@ UNSAID = "???"  # OmegaConf's marker for a missing value
 
 
 def default_of(entry: Field) -> Any:
-    """The default of a field, `UNSAID` where it has none."""
+    """The default of a field, `UNSAID` if it has none."""
     if entry.default_factory is not MISSING:
         return entry.default_factory()
     return UNSAID if entry.default is MISSING else entry.default

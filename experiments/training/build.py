@@ -64,7 +64,7 @@ def build_mixture(spec: Spec, *, seed: int | None = None) -> Mixture:
 
 
 def shape_of(batch: Batch, image_size: int) -> BatchShape:
-    """The shape of a batch for `flamingo_core.cost`; `image_size` is that of the pixels behind its features."""
+    """The shape of a batch for `flamingo_core.cost`; `image_size` is that of the pixels its features come from."""
     media = batch.media if batch.media_features is None else batch.media_features
     assert media is not None
     return BatchShape(

@@ -1,6 +1,6 @@
 """Training checkpoints: trained weights, optimizer, step, losses and step times of one job, in its work folder.
 
-Batches are fixed by (seed, data set, step) and nothing else is drawn while training, so there is no generator to save.
+Batches are fixed by (seed, data set, step) and nothing else is random in training, so no generator state is saved.
 """
 
 import json
@@ -23,7 +23,7 @@ class Progressed:
 
     step: int = 0
     run_id: str | None = None
-    losses: dict[str, list[float]] = field(default_factory=dict)  # by data set, one a step
+    losses: dict[str, list[float]] = field(default_factory=dict)  # by data set, one per step
     step_times_s: list[float] = field(default_factory=list)
     # By data set, a hash over the batches of all steps done. None: step 0, or a checkpoint of code that did not store
     # them. A list: hashes of the first steps, from an older version's certificate whose weights were taken over.
@@ -76,7 +76,7 @@ def _load_optimizer(model: Flamingo, optimizer: torch.optim.Optimizer, tensors: 
     for key_and_name, tensor in tensors.items():
         key, name = key_and_name.split("/", 1)
         parameter = parameters[name]
-        # the step count of a parameter stays on the CPU unless the kernel is fused, which keeps it beside the weights
+        # the step count of a parameter stays on the CPU unless the optimizer is fused, which keeps it with the weights
         optimizer.state[parameter][key] = tensor.to(parameter.device)
 
 

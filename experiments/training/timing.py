@@ -133,7 +133,7 @@ def median_interval(values: list[float], confidence: float = CONFIDENCE) -> tupl
     below, rank = 0.0, 0
     while (below := below + math.comb(n, rank) / 2**n) <= (1 - confidence) / 2:
         rank += 1
-    # `rank` values may be cut off at either end; with too few values for the confidence, none
+    # `rank` values may be cut off at either end; none if there are too few values for the confidence
     return ordered[max(rank - 1, 0)], ordered[n - 1 - max(rank - 1, 0)]
 
 

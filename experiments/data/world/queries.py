@@ -41,7 +41,7 @@ class WorldQuery(Query):
         return self.answers[0] if self.name is None else named_fact(KINDS.index(self.name), self.answers[0])
 
     def allows(self, demonstration: Query) -> bool:
-        """For a fact question, demonstrations must not show the same kind."""
+        """As for every query; for a fact question, demonstrations must not show the same kind either."""
         assert isinstance(demonstration, WorldQuery)
         return Query.allows(self, demonstration) and (self.name is None or self.name not in demonstration.shown)
 

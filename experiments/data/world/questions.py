@@ -67,7 +67,7 @@ def _picture_questions(scene: Scene, rng: np.random.Generator) -> list[tuple[str
 
 def _clip_questions(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
     assert scene.motion is not None
-    # The still object is asked about less often, or `stays` would be the best guess.
+    # The still object is asked about less often; otherwise `stays` would be the best guess.
     about = int(len(scene.things) == 2 and rng.random() < 0.25)
     thing = scene.things[about]
     does = MOTIONS[scene.motion] if about == 0 else "stays"

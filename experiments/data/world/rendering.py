@@ -44,7 +44,7 @@ def _render(scenes: Sequence[Scene], image_size: int, frames: int) -> npt.NDArra
     axis = ((np.arange(image_size, dtype=np.float32) + 0.5) * 2 / image_size - 1).astype(np.float32)
     y, x = axis[:, None], axis[None, :]
     rngs = [generator("look", scene.id) for scene in scenes]
-    # (N, 16), uniform on 0..1; a column each: 0-3 first object, 4-5 background, 6-9 second object, 12-15 light
+    # (N, 16), uniform on 0..1; by column: 0-3 first object, 4-5 background, 6-9 second object, 12-15 light
     jitter = np.stack([rng.random(16, dtype=np.float32) for rng in rngs])
     speckle = np.stack([rng.standard_normal((image_size, image_size), dtype=np.float32) for rng in rngs])  # (N, H, W)
 

@@ -62,7 +62,7 @@ _ZIPF_ORDER = generator("zipf").permutation(len(KINDS))
 
 @dataclass(frozen=True)
 class Thing:
-    """One object, as indices into `vocabulary`. `size` is None where it changes."""
+    """One object, as indices into `vocabulary`. `size` is None if it changes."""
 
     kind: int
     colour: int

@@ -1,4 +1,4 @@
-"""The words of the world and what is true in it: kinds, colours, backgrounds, motions, facts.
+"""The words and facts of the world: kinds, colours, backgrounds, motions, facts about kinds.
 
 The names of kinds mean nothing outside the world, so nothing about them is known in advance: what a `zib` looks like
 is learned from pictures, and what it eats from text.
@@ -25,7 +25,7 @@ SIZES = ("small", "big")
 BACKGROUNDS = ("grass", "sand", "water", "brick", "snow", "stone")
 # `advances` is to the right, `retreats` to the left.
 MOTIONS = ("rises", "falls", "advances", "retreats", "grows", "shrinks")
-# Where the first of two objects is, seen from the second; RELATIONS[i ^ 1] is the other way round.
+# Where the first of two objects is, seen from the second; RELATIONS[i ^ 1] is the opposite.
 RELATIONS = ("left of", "right of", "above", "below")
 
 
