@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from experiments.common.say import say
 from experiments.jobs.site import THIS_MACHINE, Site
 from experiments.store.digests import file_hash, text_hash
 from experiments.store.error import StoreError
-from experiments.store.lifecycle import Git, Spec, git_state, reopen_run, start_run
+from experiments.store.lifecycle import Git, RecordedSpec, git_state, reopen_run, start_run
 from experiments.store.locate import locate
 from experiments.store.names import loss
 from experiments.store.writer import RunWriter
@@ -30,28 +30,6 @@ LIST_FILE = "waiting.json"
 RESULTS_FOLDER = "results"  # beside the list: the files to be stored with the run
 _LOCK_FILE = "waiting.lock"
 _DONE = ".done-"  # prefix of a folder that is being removed
-
-
-@dataclass(frozen=True)
-class RecordedSpec:
-    """The parts of a spec that a run records, so that any later command can store the run."""
-
-    tree: dict[str, Any]
-    scale: str
-    name: str
-    group: str
-    seed: int
-    overrides: tuple[str, ...]
-    hash: str
-    train_hash: str
-    baseline_hash: str
-    config_dir: str | None
-    benchmarks: str | None = None  # which a list by older code does not have
-
-    @classmethod
-    def of(cls, spec: Spec) -> "RecordedSpec":
-        """The recorded part of a spec."""
-        return cls(**{field.name: getattr(spec, field.name) for field in fields(cls)})
 
 
 @dataclass(kw_only=True)
@@ -99,7 +77,7 @@ class Waiting:
 
 
 def keep(
-    folder: Path, spec: Spec, run: RunWriter, *, losses: dict[str, list[float]], metrics: Mapping[str, float]
+    folder: Path, spec: RecordedSpec, run: RunWriter, *, losses: dict[str, list[float]], metrics: Mapping[str, float]
 ) -> None:
     """Write the list of results; the files are in `RESULTS_FOLDER` already.
 
@@ -109,7 +87,7 @@ def keep(
     Waiting(
         run_id=run.run_id,
         server=_server(),
-        spec=RecordedSpec.of(spec),
+        spec=spec,
         git=git_state(),
         losses=losses,
         metrics=dict(metrics),

@@ -17,7 +17,7 @@ from experiments.jobs.site import Site
 from experiments.spec.spec import Spec
 from experiments.store import reader
 from experiments.store.error import StoreError
-from experiments.store.lifecycle import resume_run, start_run
+from experiments.store.lifecycle import RecordedSpec, resume_run, start_run
 from experiments.store.locate import locate
 from experiments.store.names import PREDICTIONS_FOLDER, WEIGHTS_FILE, loss
 from experiments.store.writer import RunWriter
@@ -163,7 +163,9 @@ def deliver(job: Prepared, evaluation: "Evaluation", site: Site) -> None:
     _write_results(results, evaluation, certificate)
     costs = planned_costs(job.spec, job.model.config, job.features)
     costs["train_step_time_s"] = median(progressed.step_times_s)
-    outbox.keep(job.folder, job.spec, job.run, losses=progressed.losses, metrics={**costs, **evaluation.scores})
+    outbox.keep(
+        job.folder, RecordedSpec.of(job.spec), job.run, losses=progressed.losses, metrics={**costs, **evaluation.scores}
+    )
     _store_results(job.folder, job.spec.title, site)
 
 
@@ -240,7 +242,7 @@ def _open_run(spec: Spec, progressed: "Progressed") -> tuple["Progressed", RunWr
     if progressed.run_id is not None:
         run = resume_run(progressed.run_id, step=progressed.step)
         say(f"{spec.title} resumed at step {progressed.step}")
-    run = run or start_run(spec)
+    run = run or start_run(RecordedSpec.of(spec))
     progressed.run_id = run.run_id
     return progressed, run
 

@@ -3,13 +3,13 @@
 import socket
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from shlex import quote
-from typing import Any, Protocol
+from typing import Any, Self
 
 from experiments.common.checkout import ROOT
-from experiments.store.connection import open_for_writing, use_store
+from experiments.store.connection import open_for_writing
 from experiments.store.digests import ALGORITHM, Digests, text_hash
 from experiments.store.error import StoreError
 from experiments.store.locate import locate
@@ -26,47 +26,29 @@ from experiments.store.names import (
 from experiments.store.patience import errors, patiently
 from experiments.store.writer import LONGEST_TAG, RunWriter, flatten, spec_text, whole_or_hash
 
-__all__ = [
-    "Git",
-    "StoreError",
-    "git_state",
-    "make_store",
-    "mark_killed",
-    "open_finished",
-    "reopen_run",
-    "resume_run",
-    "start_run",
-    "use_store",
-]
-
 UNKNOWN = "unknown"
 
 
-class Spec(Protocol):
-    """The parts of a resolved spec that a run records."""
+@dataclass(frozen=True)
+class RecordedSpec:
+    """The parts of a resolved spec that a run records, so that any later command can store the run."""
 
-    @property
-    def tree(self) -> dict[str, Any]: ...
-    @property
-    def scale(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def group(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def overrides(self) -> tuple[str, ...]: ...
-    @property
-    def hash(self) -> str: ...
-    @property
-    def train_hash(self) -> str: ...
-    @property
-    def baseline_hash(self) -> str: ...
-    @property
-    def config_dir(self) -> str | None: ...
-    @property
-    def benchmarks(self) -> str | None: ...
+    tree: dict[str, Any]
+    scale: str
+    name: str
+    group: str
+    seed: int
+    overrides: tuple[str, ...]
+    hash: str
+    train_hash: str
+    baseline_hash: str
+    config_dir: str | None
+    benchmarks: str | None = None  # which a list by older code does not have
+
+    @classmethod
+    def of(cls, spec: Any) -> Self:
+        """The recorded part of a spec, which has an attribute of each name."""
+        return cls(**{field.name: getattr(spec, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -95,7 +77,7 @@ def git_state(root: Path = ROOT) -> Git:
         return Git()
 
 
-def start_run(spec: Spec, *, git: Git | None = None) -> RunWriter:
+def start_run(spec: RecordedSpec, *, git: Git | None = None) -> RunWriter:
     """Start a run with all its tags, its params and the spec; its status is RUNNING until `finish`.
 
     Raises:

@@ -27,10 +27,10 @@ from experiments.command.cli import main
 from experiments.common.checkout import ROOT
 from experiments.evaluation.benchmark import BENCHMARKS
 from experiments.evaluation.config import default_benchmarks
-from experiments.jobs.outbox import RecordedSpec
 from experiments.report import report
 from experiments.store import reader
 from experiments.store.columns import Column, as_tag, further_columns
+from experiments.store.lifecycle import RecordedSpec
 from tests.docs.page import blocks, section
 from tests.experiments.commands import QUICK, run_here, tiny_spec
 from tests.experiments.stored_runs import FakeSpec
