@@ -10,6 +10,7 @@ import pytest
 
 from experiments.command.cli import main, read_run
 from experiments.common.checkout import ROOT
+from experiments.store.error import CACHE_VARIABLE
 
 
 def request(argv: list[str]) -> int:
@@ -21,17 +22,19 @@ def request(argv: list[str]) -> int:
 def traces() -> set[Path]:
     """Files that a run, or Hydra, would leave in the checkout."""
     kept = [path for path in ROOT.iterdir() if not path.name.startswith((".", "__pycache__"))]
-    stores = [
-        path for name in ("mlruns", ".cache", "outputs", "multirun", ".hydra") for path in (ROOT / name).rglob("*")
-    ]
+    stores = [path for name in ("mlruns", "outputs", "multirun", ".hydra") for path in (ROOT / name).rglob("*")]
     return {*kept, *stores}
 
 
 @pytest.fixture(autouse=True)
 def nothing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The working directory, the store's folder and the checkout are as they were."""
+    """The working directory, the store's folder, the cache and the checkout are as they were.
+
+    The cache is one of the test's own: tests beside it fill the checkout's meanwhile.
+    """
     working, store = tmp_path / "working", tmp_path / "store"
     working.mkdir()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     store.mkdir()
     monkeypatch.chdir(working)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'mlflow.db'}")
@@ -39,6 +42,7 @@ def nothing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     yield
     assert list(working.iterdir()) == []
     assert list(store.iterdir()) == []
+    assert not (tmp_path / "cache").exists()
     assert traces() == before
 
 
