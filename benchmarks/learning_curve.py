@@ -37,7 +37,7 @@ def main(words: list[str]) -> None:
         cpu_s += time.process_time() - started
         if (step + 1) % every == 0 or step + 1 == spec.train.steps:
             model.eval()
-            scores = evaluate(model, spec, prompts, features, stop=StopRequest()).scores
+            scores = evaluate(model, spec, prompts, features, stop=StopRequest(), split="val").scores
             model.train()
             cells = [f"{scores[metric]:.1f}" for metric, _ in shown]
             rows.append([str(step + 1), *cells, f"{scores[blind(OVERALL)]:.1f}", f"{cpu_s:.0f} s"])

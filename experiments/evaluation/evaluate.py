@@ -70,9 +70,15 @@ def prompts_hash(prompts: dict[str, list[Prompt]]) -> str:
 
 
 def evaluate(
-    model: Flamingo, spec: Spec, prompts: dict[str, list[Prompt]], features: Features, *, stop: StopRequest
+    model: Flamingo,
+    spec: Spec,
+    prompts: dict[str, list[Prompt]],
+    features: Features,
+    *,
+    stop: StopRequest,
+    split: str = "test",
 ) -> Evaluation:
-    """Answer every prompt twice, the second time with the medium of another query instead of its own.
+    """Answer every prompt of a split twice, the second time with the medium of another query instead of its own.
 
     Raises:
         KeyboardInterrupt: a stop was requested.
@@ -86,7 +92,9 @@ def evaluate(
             stop.check()
 
         for benchmark, some in prompts.items():
-            predictions[benchmark] = _ask(model, spec, benchmark, some, features, partial(after_batch, benchmark))
+            predictions[benchmark] = _ask(
+                model, spec, benchmark, some, features, partial(after_batch, benchmark), split
+            )
     scores: dict[str, float] = {}
     for name, column in ((lambda metric: metric, "score"), (blind, "blind_score")):
         points = {BENCHMARKS.get(each).metric: float(frame[column].mean()) for each, frame in predictions.items()}
@@ -109,6 +117,7 @@ def _ask(
     prompts: list[Prompt],
     features: Features,
     after_batch: Callable[[int], None],
+    split: str,
 ) -> "pd.DataFrame":
     import pandas as pd
 
@@ -123,7 +132,8 @@ def _ask(
         "demonstrations": [[shown.completion for shown in prompt.demonstrations] for prompt in prompts],
         "references": references,
     }
-    for prefix, media in (("", [prompt.media for prompt in prompts]), ("blind_", blind_media(prompts, cache.source))):
+    twins = blind_media(prompts, cache.source, split=split)
+    for prefix, media in (("", [prompt.media for prompt in prompts]), ("blind_", twins)):
         answers = answer(model, tokenizer, texts, media, cache, spec.eval, after_batch=after_batch)
         scored = [chosen.scored_part(prompt.query, text) for prompt, text in zip(prompts, answers, strict=True)]
         columns[f"{prefix}answer"] = answers
