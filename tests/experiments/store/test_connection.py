@@ -16,7 +16,7 @@ import pytest
 
 from experiments.common.checkout import ROOT
 from experiments.jobs.site import THIS_MACHINE
-from experiments.store import connection, lifecycle, locate, names, patience, reader
+from experiments.store import connection, locate, names, patience, reader
 from experiments.store.error import CACHE_VARIABLE, URI_VARIABLE, StoreError
 from experiments.store.lifecycle import start_run
 from tests.experiments.stored_runs import FakeSpec
@@ -117,7 +117,7 @@ def test_a_malformed_uri_is_refused(uri: str, hint: str, monkeypatch: pytest.Mon
     """The message names the variable, its value and what is allowed; nothing is written."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(URI, uri)
-    for call in (lifecycle.use_store, reader.runs, lambda: start_run(FakeSpec())):
+    for call in (connection.use_store, reader.runs, lambda: start_run(FakeSpec())):
         with pytest.raises(StoreError) as caught:
             call()
         assert URI in caught.value.message and f"`{uri}`" in caught.value.message
